@@ -1,0 +1,8 @@
+//! What std lacks: digests, strict and canonical JSON, durations, globs, nearest names. No I/O, no clock, no randomness.
+
+pub mod digest;
+pub mod duration;
+pub mod encode;
+pub mod glob;
+pub mod json;
+pub mod nearest;
