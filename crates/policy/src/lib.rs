@@ -16,13 +16,25 @@
 //! decide nor err. Nothing here does I/O, reads a clock or draws a random number.
 
 mod answer;
+mod approvals;
+mod catalog;
+mod compile;
+mod decide;
+mod free;
+mod lint;
+mod manifest;
 mod problem;
+mod reads;
 mod rule;
 mod ruleset;
+mod shape;
+mod when;
+mod who;
 mod world;
 
 pub use answer::{Answer, Decision, Facts, Question, WhoCan};
+pub use compile::compile;
 pub use problem::{Problem, Severity};
 pub use rule::RuleRef;
-pub use ruleset::{RuleSet, compile};
+pub use ruleset::RuleSet;
 pub use world::{AgentDecl, Effect, FreeRules, May, Operation, Options, Origin, ToolDecl, World};

@@ -71,3 +71,9 @@ pub(crate) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
     (line, column)
 }
+
+/// The first labelled byte range of a complaint of Cedar's.
+pub(crate) fn span(complaint: &dyn miette::Diagnostic) -> Option<(usize, usize)> {
+    let label = complaint.labels()?.next()?;
+    Some((label.offset(), label.len()))
+}

@@ -1,0 +1,201 @@
+//! All sources of rules to one checked set; every complaint is a `Problem` with a place.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::{
+    Policy, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
+};
+
+use crate::catalog::Catalog;
+use crate::problem::{Place, Problem, span};
+use crate::rule::{Rule, RuleRef, Source};
+use crate::{FreeRules, May, Options, RuleSet, Severity, World, approvals, free, lint, manifest};
+
+/// The built-in rule that keeps environments apart.
+pub(crate) const ENV_RULE: &str = "remit.env";
+
+const ENV_TEXT: &str = r#"@id("remit.env")
+@reason("an agent acts in its own environment, and in those that its manifest lets it cross into")
+forbid (principal, action, resource)
+unless { context.env == principal.env || principal.crosses.contains(context.env) };
+"#;
+
+/// Check all rules against the world; `Err`, with the warnings too, if any problem is an error.
+pub fn compile(
+    world: &World,
+    mays: &[May],
+    free: &[FreeRules],
+    options: &Options,
+) -> Result<RuleSet, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let catalog = Catalog::new(world, &mut problems);
+    let schema_text = catalog.schema();
+    let schema = match Schema::from_cedarschema_str(&schema_text) {
+        Ok((schema, _)) => Some(schema),
+        Err(error) => {
+            problems.push(Problem::error("schema", &Place::default(), error.to_string()));
+            None
+        }
+    };
+    let rules = rules(&catalog, mays, free, options, &mut problems);
+    refuse_same_ids(&rules, &mut problems);
+    for rule in &rules {
+        check_use(rule, &mut problems);
+    }
+    if let Some(schema) = schema {
+        validate(schema, &rules, &mut problems);
+    }
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(problems);
+    }
+    let set = RuleSet::new(catalog, rules, schema_text);
+    lint::warn(&set, &mut problems);
+    Ok(set.with_warnings(problems))
+}
+
+fn rules(
+    catalog: &Catalog,
+    mays: &[May],
+    free: &[FreeRules],
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Vec<Rule> {
+    let mut rules = Vec::with_capacity(mays.len() + 1);
+    match env_rule() {
+        Ok(rule) => rules.push(rule),
+        Err(why) => problems.push(Problem::error("built-in", &Place::default(), why)),
+    }
+    for may in mays {
+        if let Some(rule) = manifest::rule(rules.len(), may, catalog, problems) {
+            rules.push(rule);
+        }
+    }
+    for file in free {
+        let found = free::rules(rules.len(), file, options, problems);
+        rules.extend(found);
+    }
+    rules
+}
+
+fn env_rule() -> Result<Rule, String> {
+    let policy = Policy::parse(None, ENV_TEXT).map_err(|error| error.to_string())?;
+    let about = RuleRef {
+        id: ENV_RULE.into(),
+        file: "built in".into(),
+        line: 1,
+        words: policy.annotation("reason").unwrap_or_default().to_owned(),
+        forbids: true,
+    };
+    Rule::new(0, policy, about, Source::House { text: ENV_TEXT.into() })
+}
+
+/// An id is what people cite and what the ledger keeps: it must mean one rule.
+fn refuse_same_ids(rules: &[Rule], problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<&str, &Rule> = BTreeMap::new();
+    for rule in rules {
+        if let Some(first) = seen.insert(&rule.about.id, rule) {
+            let message = format!(
+                "the id `{}` is taken by the rule at {}:{}",
+                rule.about.id, first.about.file, first.about.line
+            );
+            problems.push(Problem::error("duplicate-id", &rule.place(), message));
+        }
+    }
+}
+
+/// What Cedar's validator cannot know: how approvals and lists of destinations may be used.
+fn check_use(rule: &Rule, problems: &mut Vec<Problem>) {
+    let clauses: Vec<_> = rule.clauses.iter().map(|clause| (clause.when, &clause.body)).collect();
+    if let Err(why) = approvals::check(rule.about.forbids, &clauses) {
+        problems.push(Problem::error("approvals-use", &rule.place(), why));
+    }
+    if rule.reads.loose_patterns || rule.reads.whole && rule.about.id != ENV_RULE {
+        let (code, message) = if rule.reads.loose_patterns {
+            (
+                "destinations-use",
+                "`destinations_within` holds only what rules name: use `.contains(\"list\")`",
+            )
+        } else {
+            ("context-use", "read the context by its members (`context.args`), not as a whole")
+        };
+        problems.push(Problem::error(code, &rule.place(), message));
+    }
+}
+
+fn validate(schema: Schema, rules: &[Rule], problems: &mut Vec<Problem>) {
+    let set = match PolicySet::from_policies(rules.iter().map(|rule| rule.policy.clone())) {
+        Ok(set) => set,
+        Err(error) => {
+            problems.push(Problem::error("syntax", &Place::default(), error.to_string()));
+            return;
+        }
+    };
+    let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
+    let mut found: Vec<(usize, Problem)> = Vec::new();
+    for error in result.validation_errors() {
+        if let Some((index, rule)) = by_id(rules, error.policy_id()) {
+            found.push((index, complaint(rule, error)));
+        }
+    }
+    for warning in result.validation_warnings() {
+        if let Some((index, rule)) = by_id(rules, warning.policy_id())
+            && let Some(problem) = remark(rule, warning)
+        {
+            found.push((index, problem));
+        }
+    }
+    found.sort_by(|(a, left), (b, right)| {
+        (a, left.line, left.column, &left.message).cmp(&(b, right.line, right.column, &right.message))
+    });
+    found.dedup();
+    problems.extend(found.into_iter().map(|(_, problem)| problem));
+    // INVARIANT: a failed validation never passes, even if its complaint named no rule of ours.
+    if !result.validation_passed() && !problems.iter().any(|problem| problem.severity == Severity::Error) {
+        problems.push(Problem::error("validation", &Place::default(), result.to_string()));
+    }
+}
+
+fn by_id<'a>(rules: &'a [Rule], id: &cedar_policy::PolicyId) -> Option<(usize, &'a Rule)> {
+    let index = AsRef::<str>::as_ref(id).parse().ok()?;
+    Some((index, rules.get(index)?))
+}
+
+fn complaint(rule: &Rule, error: &ValidationError) -> Problem {
+    let place = rule.source.place(span(error));
+    let message = plain(&error.to_string());
+    let code = match error {
+        ValidationError::UnsafeOptionalAttributeAccess(_) => "optional-argument",
+        ValidationError::UnsafeAttributeAccess(_) => "unknown-attribute",
+        ValidationError::UnrecognizedActionId(_) => "unknown-tool",
+        ValidationError::UnrecognizedEntityType(_) => "unknown-type",
+        ValidationError::UnexpectedType(_) | ValidationError::IncompatibleTypes(_) => "types",
+        _ => "validation",
+    };
+    let problem = Problem::error(code, &place, message);
+    match miette::Diagnostic::help(error) {
+        Some(help) => problem.help(help.to_string()),
+        None => problem,
+    }
+}
+
+fn remark(rule: &Rule, warning: &ValidationWarning) -> Option<Problem> {
+    let place = rule.source.place(span(warning));
+    match warning {
+        ValidationWarning::ImpossiblePolicy(_) => {
+            let message = format!("`{}` can never match: its condition is always false", rule.about.id);
+            Some(Problem::warning("never-matches", &place, message))
+        }
+        _ => Some(Problem::warning("look-again", &place, plain(&warning.to_string()))),
+    }
+}
+
+/// Cedar begins with its own id of the policy, which says nothing to the reader.
+fn plain(message: &str) -> String {
+    match message.strip_prefix("for policy `").and_then(|rest| rest.split_once("`, ")) {
+        Some((_, rest)) => rest.to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
