@@ -1,6 +1,6 @@
 //! Named points at which a debug build kills itself, so that tests can crash it exactly there.
 
-/// `REMIT_FAILPOINT=name` dies at the first hit of that name, `name:n` at the n-th. A release build has no failpoints.
+/// A release build has no failpoints.
 #[cfg(not(debug_assertions))]
 pub fn hit(_name: &str) {}
 
@@ -14,7 +14,7 @@ mod armed {
 
     struct Point {
         name: String,
-        /// Counts down to the deadly hit; 1 is the last one survived by nobody.
+        /// Counts down; the hit that finds 1 is the deadly one.
         left: AtomicU64,
     }
 

@@ -46,6 +46,11 @@ impl Reader {
         schema::refuse_strangers(&conn)?;
         Ok(Reader { conn })
     }
+
+    #[cfg(test)]
+    pub(super) fn conn_for_tests(&self) -> &Connection {
+        &self.conn
+    }
 }
 
 impl Read for Reader {
