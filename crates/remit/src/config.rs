@@ -1,0 +1,216 @@
+//! Configuration: a folder of named texts becomes one book and the settings of this machine, or every problem in it.
+
+mod contract;
+mod folder;
+mod house;
+mod manifest;
+mod problem;
+mod reference;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use kernel::book::{Book, House, RuleFile};
+
+use self::folder::Folder;
+use self::house::RemitFile;
+use self::manifest::{AgentFile, Known};
+pub(crate) use self::problem::{Problem, Problems, Severity, Sources};
+pub(crate) use self::reference::{json_schema, reference_markdown};
+use self::yaml::{At, Page};
+
+/// What a configuration says, once nothing in it is wrong.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) book: Book,
+    pub(crate) settings: Settings,
+    pub(crate) warnings: Vec<Problem>,
+    /// The texts by file name, so that later problems (of rules) print with their lines.
+    pub(crate) sources: Sources,
+}
+
+/// What only this machine needs to know; no verdict depends on it, so it is no part of the book.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) agents_listen: SocketAddr,
+    pub(crate) people_listen: SocketAddr,
+    pub(crate) data: PathBuf,
+    /// Below this much free disk, calls are refused while room for halts and settling is kept.
+    pub(crate) disk_reserve_bytes: u64,
+    pub(crate) people: Vec<Person>,
+    /// `Host` names that are accepted besides the listeners' own.
+    pub(crate) hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+}
+
+/// Reads `config_file` and what it names beside it.
+pub(crate) fn load(config_file: &Path) -> Result<Loaded, Problems> {
+    let base = match config_file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let root = config_file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut loaded = Loader::new(Folder::Disk(base.clone())).load(&root)?;
+    loaded.settings.data = base.join(&loaded.settings.data);
+    Ok(loaded)
+}
+
+/// The same over texts that the binary carries; the first is `remit.yaml`, and the data folder is the caller's.
+pub(crate) fn load_embedded(files: &[(&str, &str)], data: &Path) -> Result<Loaded, Problems> {
+    let root = files.first().map_or("remit.yaml", |(name, _)| *name);
+    let mut loaded = Loader::new(Folder::Memory(files)).load(root)?;
+    loaded.settings.data = data.to_owned();
+    Ok(loaded)
+}
+
+/// Where the files of one kind are, and where that was written, if it was.
+struct Pattern {
+    text: String,
+    written: Option<yaml::Place>,
+}
+
+impl Pattern {
+    fn new(written: Option<&At<String>>, default: &str) -> Pattern {
+        match written {
+            Some(at) => Pattern { text: at.value.clone(), written: Some(at.place) },
+            None => Pattern { text: default.to_owned(), written: None },
+        }
+    }
+}
+
+struct Loader<'a> {
+    folder: Folder<'a>,
+    sources: Sources,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(folder: Folder<'a>) -> Loader<'a> {
+        Loader { folder, sources: Sources::default(), problems: Vec::new() }
+    }
+
+    fn load(mut self, root: &str) -> Result<Loaded, Problems> {
+        let Some(text) = self.read(root) else { return Err(self.refused()) };
+        let mut page = Page::new(root, &text);
+        let Some(file) = page.parse::<RemitFile>() else {
+            self.problems.append(&mut page.problems);
+            return Err(self.refused());
+        };
+        let house = file.house(&mut page);
+        let settings = file.settings(&mut page);
+
+        let tools = self.tools(&mut page, &Pattern::new(file.tools.as_ref(), house::TOOLS));
+        let known = Known { tools: &tools, people: &settings.people, tenant: &house.tenant };
+        let agents = self.agents(&mut page, &Pattern::new(file.agents.as_ref(), house::AGENTS), &known);
+        let policies = file.policies.as_ref().and_then(|policies| policies.files.as_ref());
+        let rules = self.rules(&mut page, &Pattern::new(policies, house::POLICIES));
+        self.problems.splice(0..0, page.problems);
+        self.finish(Book { agents, house, rules, tools }, settings)
+    }
+
+    fn finish(mut self, book: Book, settings: Settings) -> Result<Loaded, Problems> {
+        if self.problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(self.refused());
+        }
+        let warnings = std::mem::take(&mut self.problems);
+        Ok(Loaded { book, settings, warnings, sources: self.sources })
+    }
+
+    fn refused(self) -> Problems {
+        Problems { list: self.problems, sources: self.sources }
+    }
+
+    fn tools(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> BTreeMap<String, kernel::contract::Contract> {
+        let mut tools = BTreeMap::new();
+        let mut servers: BTreeMap<String, String> = BTreeMap::new();
+        for (name, text) in self.files(root, pattern) {
+            let mut page = Page::new(&name, &text);
+            if let Some(file) = page.parse::<contract::ToolFile>() {
+                let server = &file.server;
+                if let Some(first) = servers.insert(server.value.clone(), name.clone()) {
+                    page.error("duplicate-server", server.place, format!("`{}` is declared twice", server.value))
+                        .help(format!("{first} declares it already; one server, one file"));
+                }
+                for contract in file.contracts(&mut page) {
+                    tools.insert(contract.name.clone(), contract);
+                }
+            }
+            self.problems.append(&mut page.problems);
+        }
+        tools
+    }
+
+    fn agents(
+        &mut self,
+        root: &mut Page<'_>,
+        pattern: &Pattern,
+        known: &Known<'_>,
+    ) -> BTreeMap<String, kernel::agent::Manifest> {
+        let mut agents: BTreeMap<String, kernel::agent::Manifest> = BTreeMap::new();
+        for (name, text) in self.files(root, pattern) {
+            let mut page = Page::new(&name, &text);
+            if let Some(file) = page.parse::<AgentFile>() {
+                let manifest = file.manifest(&mut page, known);
+                if let Some(first) = agents.get(&manifest.agent) {
+                    let message = format!("agent `{}` is declared twice", manifest.agent);
+                    let help = format!("{}:{} declares it already", first.origin.file, first.origin.line);
+                    page.error("duplicate-agent", file.agent.place, message).help(help);
+                } else {
+                    agents.insert(manifest.agent.clone(), manifest);
+                }
+            }
+            self.problems.append(&mut page.problems);
+        }
+        agents
+    }
+
+    fn rules(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> Vec<RuleFile> {
+        self.files(root, pattern).into_iter().map(|(file, text)| RuleFile { file, text }).collect()
+    }
+
+    /// The files of one kind, in the order of their names. A path that somebody wrote must name something.
+    fn files(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> Vec<(String, String)> {
+        let place = pattern.written.unwrap_or_default();
+        let names = match self.folder.list(&pattern.text) {
+            Ok(names) => names,
+            Err(error) => {
+                root.error("path", place, format!("`{}` cannot be listed: {error}", pattern.text))
+                    .help("a file, or a folder and one `*` in the last part, such as `agents/*.yaml`");
+                return Vec::new();
+            }
+        };
+        if names.is_empty() && pattern.written.is_some() {
+            root.error("path", place, format!("`{}` matches no file", pattern.text))
+                .help("paths start from the folder of this file; leave the key out to use its default");
+        }
+        names.into_iter().filter_map(|name| self.read(&name).map(|text| (name, text))).collect()
+    }
+
+    fn read(&mut self, name: &str) -> Option<String> {
+        match self.folder.read(name) {
+            Ok(text) => {
+                self.sources.insert(name, &text);
+                Some(text)
+            }
+            Err(error) => {
+                let problem = Problem::error("file", name, yaml::Place::default(), format!("cannot be read: {error}"));
+                self.problems.push(Problem { help: Some(folder::help(&error).to_owned()), ..problem });
+                None
+            }
+        }
+    }
+}
+
+/// `House` before anything is written in `remit.yaml`.
+fn house_default() -> House {
+    House::default()
+}

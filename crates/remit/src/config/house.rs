@@ -1,0 +1,376 @@
+//! `remit.yaml`: what holds for the whole house, and the settings of this machine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kernel::book::House;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use stdx::nearest::nearest;
+
+use super::yaml::{At, Later, Page};
+use super::{Person, Settings, house_default};
+
+pub(super) const AGENTS: &str = "agents/*.yaml";
+pub(super) const TOOLS: &str = "tools/*.yaml";
+pub(super) const POLICIES: &str = "policies/*.cedar";
+const AGENTS_LISTEN: &str = "127.0.0.1:7470";
+const PEOPLE_LISTEN: &str = "127.0.0.1:7471";
+const DATA: &str = "./data";
+const DISK_RESERVE_MB: u64 = 64;
+const RUN_TTL_MS_MAX: u64 = 30 * 86_400_000;
+
+/// An enumeration of the words that are accepted for a key.
+macro_rules! words {
+    ($($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? })+) => {$(
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+        #[schemars(inline)]
+        pub(super) enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+    )+};
+}
+pub(super) use words;
+
+words! {
+    PolicyMode { ZeroTrust = "zero_trust" }
+    Evaluation { PerAction = "per_action" }
+    Fallback { Deny = "deny" }
+    ScopeInheritance { NarrowOnly = "narrow_only" }
+    Storage { AppendOnly = "append_only" }
+    SchemaVersion { One = "1.0" }
+    EnforcementLevel { Prompt = "prompt" }
+    CircuitBreaker { PauseAndNotify = "pause_and_notify" }
+    Provider { Oidc = "oidc" }
+    Registration { Dynamic = "dynamic" }
+    Impersonation { Supported = "supported" }
+    SharedKeys { Disabled = "disabled" }
+}
+
+/// `remit.yaml`. Every section may be left out; its defaults are safe. Paths start from the folder of this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemitFile {
+    /// Where the manifests of agents are; `*` may stand in the last part of the path.
+    #[schemars(extend("default" = AGENTS))]
+    pub(super) agents: Option<At<String>>,
+    /// What is recorded.
+    audit: Option<Audit>,
+    /// How authority passes from agent to agent.
+    delegation: Option<Delegation>,
+    /// `Host` names that both listeners accept besides their own address, `localhost` and loopback.
+    #[serde(default)]
+    hosts: Vec<At<String>>,
+    /// Who people and agents are.
+    identity: Option<Identity>,
+    /// Where Remit listens.
+    listen: Option<Listen>,
+    /// The people who may sign in, and what each may do.
+    #[serde(default)]
+    people: Vec<PersonEntry>,
+    /// The free rules beside the manifests.
+    pub(super) policies: Option<Policies>,
+    /// How calls are decided.
+    #[expect(dead_code, reason = "each key has one accepted value; that it was read is all there is to know")]
+    policy_engine: Option<PolicyEngine>,
+    /// What one run may do.
+    quotas: Option<Quotas>,
+    /// How runs live.
+    runs: Option<Runs>,
+    /// Where the ledger is.
+    store: Option<Store>,
+    /// Where the contracts of tool servers are; `*` may stand in the last part of the path.
+    #[schemars(extend("default" = TOOLS))]
+    pub(super) tools: Option<At<String>>,
+    #[serde(default)]
+    #[schemars(skip)]
+    memory: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    models: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    notify: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct PolicyEngine {
+    /// Nothing is trusted for where it comes from.
+    #[schemars(extend("default" = "zero_trust"))]
+    mode: Option<PolicyMode>,
+    /// Each call is decided by itself.
+    #[schemars(extend("default" = "per_action"))]
+    #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
+    evaluation: Option<Evaluation>,
+    /// What no rule allows is denied.
+    #[schemars(extend("default" = "deny"))]
+    #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
+    fallback: Option<Fallback>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Delegation {
+    /// Accepted, not built yet: how long a delegated token is good for. Until then nothing can be delegated.
+    token_ttl_seconds: Option<At<u64>>,
+    /// Accepted, not built yet: how many hops a delegation may go. Until then nothing can be delegated.
+    max_depth: Option<At<u64>>,
+    /// Accepted, not built yet: a child's grant never holds more than its parent's.
+    scope_inheritance: Option<At<ScopeInheritance>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Audit {
+    /// The ledger is only ever added to.
+    #[schemars(extend("default" = "append_only"))]
+    #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
+    storage: Option<Storage>,
+    /// The schema of recorded events.
+    #[schemars(extend("default" = "1.0"))]
+    #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
+    schema_version: Option<SchemaVersion>,
+    /// Whether the reason that an agent states is kept with its call.
+    #[schemars(extend("default" = house_default().capture_reasoning))]
+    capture_reasoning: Option<bool>,
+    /// Accepted, not built yet: how long events are kept. Until then, for ever.
+    retention_days: Option<At<u64>>,
+    /// Accepted, not built yet: how long arguments, results and reasoning are kept. Until then, for ever.
+    payload_days: Option<At<u64>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Quotas {
+    /// Limits hold per run: one prompt's worth of work and all that fans out of it.
+    #[schemars(extend("default" = "prompt"))]
+    #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
+    enforcement_level: Option<EnforcementLevel>,
+    /// Calls that one run may make, whoever makes them.
+    #[schemars(extend("default" = house_default().calls_per_run_max))]
+    max_actions_per_prompt: Option<At<u64>>,
+    /// Accepted, not built yet: tokens that one run may spend. Until then tokens are not counted.
+    max_compute_tokens: Option<At<u64>>,
+    /// Accepted, not built yet: what happens to work that runs away. Until then limits refuse it, call by call.
+    circuit_breaker: Option<At<CircuitBreaker>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Identity {
+    /// Accepted, not built yet: who proves who people are. Until then the people's listener stays on loopback.
+    provider: Option<At<Provider>>,
+    /// Accepted, not built yet: agents that register themselves. Until then each agent has a manifest.
+    agent_registration: Option<At<Registration>>,
+    /// Accepted, not built yet: agents that act for a person. Until then an agent acts for its owner.
+    impersonation: Option<At<Impersonation>>,
+    /// Each agent has a key of its own.
+    #[schemars(extend("default" = "disabled"))]
+    #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
+    shared_keys: Option<SharedKeys>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Listen {
+    /// Address and port of the doors that agents call.
+    #[schemars(extend("default" = AGENTS_LISTEN))]
+    agents: Option<At<String>>,
+    /// Address and port of the API and console that people use; loopback only, until people can sign in.
+    #[schemars(extend("default" = PEOPLE_LISTEN))]
+    people: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Store {
+    /// The folder of the embedded store.
+    #[schemars(extend("default" = DATA))]
+    sqlite: Option<String>,
+    /// Below this much free disk calls are refused, so that halts and settlements still fit.
+    #[schemars(extend("default" = DISK_RESERVE_MB))]
+    disk_reserve_mb: Option<At<u64>>,
+    #[serde(default)]
+    #[schemars(skip)]
+    postgres: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct PersonEntry {
+    /// The name that signs: an e-mail address, as a rule.
+    name: At<String>,
+    /// `operator`, `auditor`, `approver:<group>`.
+    #[serde(default)]
+    roles: Vec<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct Policies {
+    /// Where the free Cedar rules are; `*` may stand in the last part of the path.
+    #[schemars(extend("default" = POLICIES))]
+    pub(super) files: Option<At<String>>,
+    /// Whether a free rule may permit. Without it free rules only forbid, and manifests alone permit.
+    #[schemars(extend("default" = house_default().allow_permits))]
+    allow_permits: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Runs {
+    /// How long a run may stay open, such as `30m`; at most 30 days.
+    #[schemars(extend("default" = stdx::duration::format_ms(house_default().run_ttl_ms)))]
+    ttl: Option<At<String>>,
+}
+
+impl RemitFile {
+    pub(super) fn house(&self, page: &mut Page<'_>) -> House {
+        self.unbuilt(page);
+        let mut house = house_default();
+        if let Some(calls) = self.quotas.as_ref().and_then(|quotas| quotas.max_actions_per_prompt.as_ref()) {
+            house.calls_per_run_max = page.at_least_one(calls);
+        }
+        if let Some(ttl) = self.runs.as_ref().and_then(|runs| runs.ttl.as_ref()) {
+            house.run_ttl_ms = page.duration_ms(ttl, 1_000, RUN_TTL_MS_MAX);
+        }
+        if let Some(capture) = self.audit.as_ref().and_then(|audit| audit.capture_reasoning) {
+            house.capture_reasoning = capture;
+        }
+        if let Some(allow) = self.policies.as_ref().and_then(|policies| policies.allow_permits) {
+            house.allow_permits = allow;
+        }
+        house
+    }
+
+    pub(super) fn settings(&self, page: &mut Page<'_>) -> Settings {
+        let listen = self.listen.as_ref();
+        let agents = listen.and_then(|listen| listen.agents.as_ref());
+        let people = listen.and_then(|listen| listen.people.as_ref());
+        let (agents_listen, people_listen) =
+            (address(page, agents, AGENTS_LISTEN), address(page, people, PEOPLE_LISTEN));
+        if let Some(at) = agents.filter(|_| !agents_listen.ip().is_loopback()) {
+            page.warning("listen", at.place, format!("`{}` is not loopback, and there is no TLS yet", at.value))
+                .help("agents' keys would cross the network in clear text: put a proxy that speaks TLS in front");
+        }
+        if let Some(at) = people.filter(|_| !people_listen.ip().is_loopback()) {
+            let message = format!("`{}` is not loopback, and people cannot sign in yet", at.value);
+            page.error("listen", at.place, message)
+                .help(format!("whoever reaches it could halt and approve: use `{PEOPLE_LISTEN}` and a tunnel"));
+        }
+        if let Some(at) = people.or(agents).filter(|_| agents_listen == people_listen && agents_listen.port() != 0) {
+            page.error("listen", at.place, format!("`{}` is the other listener's address too", at.value))
+                .help("agents and people never share a door: give each a port of its own");
+        }
+        let store = self.store.as_ref();
+        let sqlite = store.and_then(|store| store.sqlite.as_deref()).unwrap_or(DATA);
+        Settings {
+            agents_listen,
+            people_listen,
+            data: PathBuf::from(sqlite),
+            disk_reserve_bytes: disk_reserve_bytes(page, store.and_then(|store| store.disk_reserve_mb.as_ref())),
+            people: self.people(page),
+            hosts: self.hosts.iter().map(|at| host(page, at)).collect(),
+        }
+    }
+
+    fn people(&self, page: &mut Page<'_>) -> Vec<Person> {
+        let mut people: Vec<Person> = Vec::new();
+        for PersonEntry { name, roles } in &self.people {
+            if people.iter().any(|known| known.name == name.value) {
+                page.error("duplicate-person", name.place, format!("`{}` is listed twice", name.value))
+                    .help("keep one entry and give it all the roles");
+            }
+            roles.iter().for_each(|at| role(page, at));
+            let roles = roles.iter().map(|at| at.value.clone()).collect();
+            people.push(Person { name: name.value.clone(), roles });
+        }
+        people
+    }
+
+    fn unbuilt(&self, page: &mut Page<'_>) {
+        page.not_built(&[
+            ("memory", &self.memory, "take the section away; memory comes with a later version"),
+            ("models", &self.models, "take the section away; the model gateway comes with a later version"),
+            ("notify", &self.notify, "take the section away, and watch `remit tail -f` or the metrics"),
+        ]);
+        if let Some(store) = &self.store {
+            page.not_built(&[("postgres", &store.postgres, "use `store: { sqlite: ./data }`")]);
+        }
+        if let Some(it) = &self.delegation {
+            let until = "until then nothing can be delegated";
+            page.accepted("delegation.token_ttl_seconds", it.token_ttl_seconds.as_ref(), until);
+            page.accepted("delegation.max_depth", it.max_depth.as_ref(), until);
+            page.accepted("delegation.scope_inheritance", it.scope_inheritance.as_ref(), until);
+        }
+        if let Some(it) = &self.audit {
+            let until = "until then everything is kept for ever";
+            page.accepted("audit.retention_days", it.retention_days.as_ref(), until);
+            page.accepted("audit.payload_days", it.payload_days.as_ref(), until);
+        }
+        if let Some(it) = &self.quotas {
+            let tokens = "until then tokens are not counted; limit calls and dollars";
+            page.accepted("quotas.max_compute_tokens", it.max_compute_tokens.as_ref(), tokens);
+            let breaker = "until then limits refuse calls one by one, and nothing pauses a run";
+            page.accepted("quotas.circuit_breaker", it.circuit_breaker.as_ref(), breaker);
+        }
+        if let Some(it) = &self.identity {
+            let people = "until then people are whoever reaches the loopback listener";
+            page.accepted("identity.provider", it.provider.as_ref(), people);
+            let agents = "until then each agent needs a manifest and a key from `remit agent key`";
+            page.accepted("identity.agent_registration", it.agent_registration.as_ref(), agents);
+            let owner = "until then an agent acts for its owner only";
+            page.accepted("identity.impersonation", it.impersonation.as_ref(), owner);
+        }
+    }
+}
+
+fn address(page: &mut Page<'_>, written: Option<&At<String>>, default: &str) -> SocketAddr {
+    let fallback = default.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
+    let Some(at) = written else { return fallback };
+    at.value.parse().unwrap_or_else(|_| {
+        page.error("listen", at.place, format!("`{}` is not an address and a port", at.value))
+            .help(format!("numbers, such as `{default}` or `[::1]:7470`; names are not looked up"));
+        fallback
+    })
+}
+
+fn disk_reserve_bytes(page: &mut Page<'_>, written: Option<&At<u64>>) -> u64 {
+    let mb = written.map_or(DISK_RESERVE_MB, |at| at.value);
+    mb.checked_mul(1 << 20).unwrap_or_else(|| {
+        let place = written.map(|at| at.place).unwrap_or_default();
+        page.error("number", place, format!("`{mb}` MiB is more than any disk")).help("64 is enough for most");
+        0
+    })
+}
+
+fn host(page: &mut Page<'_>, at: &At<String>) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    if at.value.is_empty() || !at.value.bytes().all(plain) {
+        page.error("host", at.place, format!("`{}` is not a host name", at.value))
+            .help("as it stands in the `Host` header: no scheme, no path, no `*`; such as `remit.example.com`");
+    }
+    at.value.to_ascii_lowercase()
+}
+
+fn role(page: &mut Page<'_>, at: &At<String>) {
+    let role = at.value.as_str();
+    let approver = role.strip_prefix("approver:").is_some_and(|group| !group.is_empty());
+    if approver || ["operator", "auditor"].contains(&role) {
+        return;
+    }
+    let near = nearest(role, ["operator", "auditor", "approver:<group>"]);
+    let help = near.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+    page.error("role", at.place, format!("unknown role `{role}`"))
+        .help(format!("{help}Known: `operator`, `auditor`, `approver:<group>`"));
+}

@@ -1,0 +1,356 @@
+//! `agents/*.yaml`: what an agent may do, in the words of the person who signs it.
+
+use std::collections::BTreeMap;
+
+use kernel::account::Limits;
+use kernel::agent::{self, Manifest, May};
+use kernel::contract::Contract;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use stdx::nearest::nearest;
+
+use super::Person;
+use super::contract::Env;
+use super::house::words;
+use super::yaml::{At, Later, Page, Usd};
+
+const AGENT_NAME_LENGTH_MAX: usize = 128;
+
+words! {
+    Mode {
+        /// Decide and record; hinder only what must always be hindered.
+        Observe = "observe",
+        /// Writes become proposals that a person answers.
+        Propose = "propose",
+        /// Decide, and hold the agent to it.
+        Enforce = "enforce",
+    }
+    Role {
+        /// May ask for decisions and carry calls out itself, and ask on behalf of other subjects.
+        Executor = "executor",
+    }
+}
+
+impl Mode {
+    fn law(self) -> agent::Mode {
+        match self {
+            Mode::Observe => agent::Mode::Observe,
+            Mode::Propose => agent::Mode::Propose,
+            Mode::Enforce => agent::Mode::Enforce,
+        }
+    }
+}
+
+/// What a manifest may name.
+pub(super) struct Known<'a> {
+    pub(super) tools: &'a BTreeMap<String, Contract>,
+    pub(super) people: &'a [Person],
+    pub(super) tenant: &'a str,
+}
+
+/// `agents/*.yaml`: one agent, one file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentFile {
+    /// Its name, for ever: letters, digits and `._@+=-`, at most 128.
+    pub(super) agent: At<String>,
+    /// The person who answers for it, and may always halt it.
+    owner: At<String>,
+    /// What it is for, in a few words.
+    #[serde(default)]
+    purpose: String,
+    /// Whose it is; no agent reaches across tenants.
+    #[schemars(extend("default" = "default"))]
+    tenant: Option<String>,
+    /// Groups that free rules can name.
+    #[serde(default)]
+    groups: Vec<String>,
+    /// The environment it works in.
+    #[schemars(extend("default" = "prod"))]
+    env: Option<Env>,
+    /// Other environments it may act in; crossing is denied otherwise.
+    #[serde(default)]
+    crosses: Vec<Env>,
+    /// How its calls are treated; a line of `may` can say otherwise for itself.
+    #[schemars(extend("default" = "enforce"))]
+    mode: Option<At<Mode>>,
+    /// `on`: explore, decide, commit. `off`: rules per call only. Only `explore` is built: with `on` it can only read.
+    #[schemars(with = "Phases", extend("default" = "off"))]
+    phases: Option<At<String>>,
+    /// What it may be besides an agent.
+    #[serde(default)]
+    roles: Vec<Role>,
+    /// What it may do; what no line allows is denied.
+    #[serde(default)]
+    may: Vec<At<MayEntry>>,
+    /// What it may spend.
+    budget: Option<Budget>,
+    #[serde(default)]
+    #[schemars(skip)]
+    before: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    gates: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    on_failure: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    delegate: Later,
+}
+
+/// For the schema: editors read `on` as a word or as a truth, by their version of YAML.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Phases {
+    Truth(bool),
+    Word(OnOff),
+}
+
+words! {
+    OnOff { On = "on", Off = "off" }
+}
+
+/// One line of a manifest.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct MayEntry {
+    /// `server.tool`, or a pattern such as `crm.*`.
+    tool: At<String>,
+    /// A condition on the call, such as `args.amount_cents <= 5000`.
+    when: Option<At<String>>,
+    /// The destinations it may reach, as patterns, such as `*@customers.example`. Without it: any.
+    to: Option<At<Vec<At<String>>>>,
+    /// The group of people who must approve. Approvals are not built yet: until then such calls are refused.
+    ask: Option<At<String>>,
+    /// How much of it.
+    limits: Option<MayLimits>,
+    /// How calls under this line are treated, if not as the agent's `mode` says.
+    mode: Option<At<Mode>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct MayLimits {
+    /// Calls under this line that one run may make.
+    per_run: Option<u64>,
+    #[serde(default)]
+    #[schemars(skip)]
+    per_minute: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    per_hour: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    per_day: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Budget {
+    /// What one run may spend. A currency that is left out is not limited.
+    per_run: Option<PerRun>,
+    #[serde(default)]
+    #[schemars(skip)]
+    per_day: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    per_month: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct PerRun {
+    /// Dollars, exact to a thousand-millionth.
+    usd: Option<At<Usd>>,
+    /// Calls of any kind.
+    calls: Option<u64>,
+    /// Calls that change something.
+    writes: Option<u64>,
+    /// Calls that cannot be taken back.
+    irreversible: Option<u64>,
+    /// Wall clock from the opening of the run.
+    seconds: Option<u64>,
+    /// Accepted, not built yet: counted when the model gateway is built.
+    tokens: Option<At<u64>>,
+}
+
+impl AgentFile {
+    pub(super) fn manifest(&self, page: &mut Page<'_>, known: &Known<'_>) -> Manifest {
+        page.not_built(&[
+            ("before", &self.before, "forbid it with `when`, or with a free rule in `policies/`"),
+            ("gates", &self.gates, "a budget refuses at 100 percent; take `gates` away"),
+            ("on_failure", &self.on_failure, "nothing is undone by itself yet; take it away"),
+            ("delegate", &self.delegate, "give each agent a manifest of its own; take it away"),
+        ]);
+        self.check_name(page);
+        self.check_owner(page, known);
+        let mode = mode(page, self.mode.as_ref());
+        let may = self.may.iter().enumerate().map(|(index, entry)| self.may(page, known, index, entry)).collect();
+        Manifest {
+            agent: self.agent.value.clone(),
+            owner: self.owner.value.clone(),
+            purpose: self.purpose.clone(),
+            tenant: self.tenant.clone().unwrap_or_else(|| known.tenant.to_owned()),
+            groups: self.groups.clone(),
+            env: self.env.unwrap_or(Env::Prod).name().to_owned(),
+            crosses: self.crosses.iter().map(|env| env.name().to_owned()).collect(),
+            mode: mode.unwrap_or_default(),
+            phases: phases(page, self.phases.as_ref()),
+            executor: self.roles.contains(&Role::Executor),
+            may,
+            per_run: self.budget.as_ref().map(|budget| budget.limits(page)).unwrap_or_default(),
+            origin: page.origin(self.agent.place),
+        }
+    }
+
+    fn may(&self, page: &mut Page<'_>, known: &Known<'_>, index: usize, at: &At<MayEntry>) -> May {
+        let entry = &at.value;
+        check_tool(page, known, &entry.tool);
+        check_destinations(page, known, entry);
+        if let Some(limits) = &entry.limits {
+            let help = "limit the run with `per_run`; rates come with a later version";
+            page.not_built(&[
+                ("per_minute", &limits.per_minute, help),
+                ("per_hour", &limits.per_hour, help),
+                ("per_day", &limits.per_day, help),
+            ]);
+        }
+        if let Some(ask) = &entry.ask {
+            check_ask(page, known, ask);
+        }
+        May {
+            id: format!("{}.may[{}]", self.agent.value, index + 1),
+            tool: entry.tool.value.clone(),
+            when: entry.when.as_ref().map(|when| when.value.clone()),
+            when_origin: entry.when.as_ref().map(|when| page.origin(when.place)),
+            to: entry.to.iter().flat_map(|to| &to.value).map(|to| to.value.clone()).collect(),
+            ask: entry.ask.as_ref().map(|ask| ask.value.clone()),
+            calls_per_run_max: entry.limits.as_ref().and_then(|limits| limits.per_run),
+            mode: mode(page, entry.mode.as_ref()),
+            origin: page.origin(at.place),
+        }
+    }
+
+    fn check_name(&self, page: &mut Page<'_>) {
+        let name = self.agent.value.as_str();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@+=-".contains(&byte);
+        if name.is_empty() || name.len() > AGENT_NAME_LENGTH_MAX || !name.bytes().all(plain) {
+            page.error("agent-name", self.agent.place, format!("`{name}` cannot be the name of an agent"))
+                .help(format!("letters, digits and `._@+=-`, at most {AGENT_NAME_LENGTH_MAX}"));
+        }
+    }
+
+    fn check_owner(&self, page: &mut Page<'_>, known: &Known<'_>) {
+        let owner = self.owner.value.as_str();
+        let names = || known.people.iter().map(|person| person.name.as_str());
+        if !known.people.is_empty() && !names().any(|name| name == owner) {
+            let help = nearest(owner, names()).map_or_else(
+                || "add them to `people` in remit.yaml, or name somebody who is there".to_owned(),
+                |name| format!("did you mean `{name}`?"),
+            );
+            page.warning("owner", self.owner.place, format!("`{owner}` is not among `people`")).help(help);
+        }
+    }
+}
+
+impl Budget {
+    fn limits(&self, page: &mut Page<'_>) -> Limits {
+        let help = "limit the run with `per_run`; budgets of a day come with a later version";
+        page.not_built(&[("per_day", &self.per_day, help), ("per_month", &self.per_month, help)]);
+        let Some(run) = &self.per_run else { return Limits::default() };
+        let tokens = "until the model gateway is built tokens are not counted; limit calls and dollars";
+        page.accepted("budget.per_run.tokens", run.tokens.as_ref(), tokens);
+        Limits {
+            calls: run.calls,
+            irreversible: run.irreversible,
+            seconds: run.seconds,
+            usd_nanos: run.usd.as_ref().map(|usd| page.usd_nanos(usd)),
+            writes: run.writes,
+        }
+    }
+}
+
+fn mode(page: &mut Page<'_>, written: Option<&At<Mode>>) -> Option<agent::Mode> {
+    let at = written?;
+    if at.value == Mode::Propose {
+        page.warning("not-built", at.place, "`propose` is accepted, but approvals are not built yet")
+            .help("until then its writes are refused with `approval_unavailable`");
+    }
+    Some(at.value.law())
+}
+
+fn phases(page: &mut Page<'_>, written: Option<&At<String>>) -> bool {
+    let Some(at) = written else { return false };
+    match at.value.as_str() {
+        "off" | "false" => false,
+        "on" | "true" => {
+            page.warning("not-built", at.place, "with `phases: on` this agent can only read")
+                .help("only the phase `explore` exists yet; write `phases: off` to rely on rules per call");
+            true
+        }
+        other => {
+            page.error("value", at.place, format!("`{other}` is not accepted here")).help("`on` or `off`");
+            false
+        }
+    }
+}
+
+fn check_tool(page: &mut Page<'_>, known: &Known<'_>, tool: &At<String>) {
+    let names = || known.tools.keys().map(String::as_str);
+    if names().any(|name| stdx::glob::matches(&tool.value, name)) {
+        return;
+    }
+    let help = match nearest(&tool.value, names()).or_else(|| last_part(&tool.value, names())) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => "declare it in `tools/`: without a contract there is no such tool".to_owned(),
+    };
+    let message = match tool.value.contains('*') {
+        true => format!("`{}` matches no tool", tool.value),
+        false => format!("unknown tool `{}`", tool.value),
+    };
+    page.error("unknown-tool", tool.place, message).help(help);
+}
+
+/// A tool written without its server, or with a wrong one.
+fn last_part<'a>(wrong: &str, mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong = wrong.rsplit('.').next()?;
+    names.find(|name| name.rsplit('.').next() == Some(wrong))
+}
+
+/// A destination is only known where the contract says which argument holds it.
+fn check_destinations(page: &mut Page<'_>, known: &Known<'_>, entry: &MayEntry) {
+    let Some(to) = &entry.to else { return };
+    if to.value.is_empty() {
+        page.error("destination", to.place, "`to` allows no destination at all")
+            .help("list at least one pattern, or take the line away");
+    }
+    for pattern in to.value.iter().filter(|pattern| pattern.value.is_empty()) {
+        page.error("destination", pattern.place, "an empty pattern matches nothing").help("such as `*@example.com`");
+    }
+    if let Some(contract) = known.tools.get(&entry.tool.value).filter(|contract| contract.destinations.is_empty()) {
+        let message = format!("the contract of `{}` names no destination", contract.name);
+        page.error("destination", to.place, message)
+            .help("add `destinations` to the tool, so that Remit knows which argument to look at");
+    }
+}
+
+fn check_ask(page: &mut Page<'_>, known: &Known<'_>, ask: &At<String>) {
+    page.warning("not-built", ask.place, "`ask` is accepted, but approvals are not built yet")
+        .help("until then these calls are refused with `approval_unavailable`");
+    let role = format!("approver:{}", ask.value);
+    if !known.people.is_empty() && !known.people.iter().any(|person| person.roles.contains(&role)) {
+        let groups = known.people.iter().flat_map(|person| &person.roles);
+        let groups = groups.filter_map(|role| role.strip_prefix("approver:"));
+        let help = nearest(&ask.value, groups).map_or_else(
+            || format!("give somebody in `people` the role `{role}`"),
+            |name| format!("did you mean `{name}`?"),
+        );
+        page.warning("ask", ask.place, format!("nobody can approve for `{}`", ask.value)).help(help);
+    }
+}

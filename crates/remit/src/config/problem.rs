@@ -1,0 +1,228 @@
+//! What is wrong, where it stands, and what would be right; printed with the line it is about.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+
+pub(crate) use policy::Severity;
+
+use super::yaml::Place;
+
+/// The same shape as a problem of a rule, so that both print alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) severity: Severity,
+    pub(crate) code: &'static str,
+    pub(crate) file: String,
+    /// From 1; 0 where the whole file is meant.
+    pub(crate) line: usize,
+    /// From 1, in characters.
+    pub(crate) column: usize,
+    /// Bytes of offending text; 0 where only the place is known.
+    pub(crate) length: usize,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn error(code: &'static str, file: &str, place: Place, message: String) -> Problem {
+        Problem {
+            severity: Severity::Error,
+            code,
+            file: file.to_owned(),
+            line: place.line,
+            column: place.column,
+            length: place.length,
+            message,
+            help: None,
+        }
+    }
+
+    pub(super) fn help(&mut self, help: impl Into<String>) {
+        self.help = Some(help.into());
+    }
+
+    /// As a person reads it on a terminal or in a log.
+    pub(crate) fn render(&self, sources: &Sources, colour: bool) -> String {
+        let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let source = sources.get(&self.file);
+        let report = Report { problem: self, source: source.map(|text| NamedSource::new(&self.file, text.to_owned())) };
+        let mut out = String::new();
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_links(false);
+        match handler.render_report(&mut out, &report) {
+            Ok(()) => out,
+            Err(_) => self.to_string(),
+        }
+    }
+}
+
+/// One line, for logs.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
+        }?;
+        self.help.iter().try_for_each(|help| write!(f, " ({help})"))
+    }
+}
+
+impl From<policy::Problem> for Problem {
+    fn from(problem: policy::Problem) -> Problem {
+        let policy::Problem { severity, code, file, line, column, length, message, help } = problem;
+        Problem { severity, code, file, line, column, length, message, help }
+    }
+}
+
+/// Every problem found, in the order of the files, with the texts to show them in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Problems {
+    pub(crate) list: Vec<Problem>,
+    pub(crate) sources: Sources,
+}
+
+impl Problems {
+    pub(crate) fn render(&self, colour: bool) -> String {
+        self.list.iter().map(|problem| problem.render(&self.sources, colour)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.render(false).trim_end())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The texts by file name, as they may be shown: what looks like a literal secret is masked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources(BTreeMap<String, String>);
+
+impl Sources {
+    pub(crate) fn insert(&mut self, name: &str, text: &str) {
+        self.0.insert(name.to_owned(), masked(text));
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+/// Hides values that ought to have been references, and passwords in URLs; every other byte keeps its place, so that
+/// lines and columns stay true.
+fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // The indentation of a credential whose value stands on the lines below it.
+    let mut below: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        if below.is_some_and(|key| !line.trim().is_empty() && indent <= key) {
+            below = None;
+        }
+        let mut line = line.to_owned();
+        let mapping = line.trim_start().starts_with("bearer") || line.contains('#') && line.trim().starts_with('#');
+        if below.is_some() && !mapping {
+            let end = line.trim_end().len();
+            blank(&mut line, indent, end);
+        }
+        for key in ["credential", "bearer"] {
+            if mask_value_of(&mut line, key) {
+                below = Some(indent);
+            }
+        }
+        mask_userinfo(&mut line);
+        out.push_str(&line);
+    }
+    out
+}
+
+/// Whether the value of `key` goes on below this line.
+fn mask_value_of(line: &mut String, key: &str) -> bool {
+    let Some(after) = line.find(key).map(|start| start + key.len()) else { return false };
+    let rest = line.get(after..).unwrap_or("");
+    let Some(value) = rest.trim_start_matches(['"', '\'', ' ']).strip_prefix(':') else { return false };
+    let value = value.trim_start_matches([' ', '"', '\'']);
+    let (start, end) = (line.len() - value.len(), line.trim_end().len());
+    let bare = value.trim_end();
+    if bare.is_empty() || bare.starts_with(['|', '>', '&', '!', '#']) {
+        return true;
+    }
+    if !bare.starts_with("env:") && !bare.starts_with("file:") && !bare.starts_with('{') {
+        blank(line, start, end);
+    }
+    false
+}
+
+fn mask_userinfo(line: &mut String) {
+    let Some(start) = line.find("://").map(|at| at + 3) else { return };
+    let rest = line.get(start..).unwrap_or("");
+    let end = rest.find(['/', ' ', '"', '\'']).unwrap_or(rest.len());
+    if let Some(at) = rest.get(..end).and_then(|authority| authority.rfind('@')) {
+        blank(line, start, start + at);
+    }
+}
+
+fn blank(line: &mut String, start: usize, end: usize) {
+    if start < end && line.is_char_boundary(start) && line.is_char_boundary(end) {
+        line.replace_range(start..end, &"*".repeat(end - start));
+    }
+}
+
+/// One problem as miette wants to see it.
+#[derive(Debug)]
+struct Report<'a> {
+    problem: &'a Problem,
+    source: Option<NamedSource<String>>,
+}
+
+impl Report<'_> {
+    fn offset(&self) -> Option<usize> {
+        let text = self.source.as_ref()?.inner();
+        let line_index = self.problem.line.checked_sub(1)?;
+        let before: usize = text.split_inclusive('\n').take(line_index).map(str::len).sum();
+        let line = text.get(before..)?.lines().next().unwrap_or("");
+        let column = line.char_indices().nth(self.problem.column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+        Some(before + column)
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.problem.line == 0 {
+            write!(f, "{}: ", self.problem.file)?;
+        }
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl Diagnostic for Report<'_> {
+    fn code<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        Some(Box::new(self.problem.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.problem.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        let help = self.problem.help.as_ref()?;
+        Some(Box::new(help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.offset()?;
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = LabeledSpan::new(Some("here".to_owned()), self.offset()?, self.problem.length);
+        Some(Box::new(std::iter::once(span)))
+    }
+}

@@ -1,0 +1,261 @@
+//! The example loads as it is; every way to get it wrong says where and what would be right; the reference is golden.
+
+use std::path::Path;
+
+use expect_test::{ExpectFile, expect_file};
+
+use super::*;
+
+const EXAMPLE: [(&str, &str); 4] = [
+    ("remit.yaml", include_str!("../../../../examples/refund-desk/remit.yaml")),
+    ("agents/refund-desk.yaml", include_str!("../../../../examples/refund-desk/agents/refund-desk.yaml")),
+    ("tools/desk.yaml", include_str!("../../../../examples/refund-desk/tools/desk.yaml")),
+    ("policies/house.cedar", include_str!("../../../../examples/refund-desk/policies/house.cedar")),
+];
+
+/// The sections, keys and values of the agreed shape, to the letter.
+const AGREED: &str = r#"
+policy_engine: { mode: zero_trust, evaluation: per_action, fallback: deny }
+delegation: { token_ttl_seconds: 300, max_depth: 3, scope_inheritance: narrow_only }
+audit: { storage: append_only, schema_version: "1.0", capture_reasoning: false, retention_days: 2555 }
+quotas:
+  enforcement_level: prompt
+  max_actions_per_prompt: 7
+  max_compute_tokens: 500000
+  circuit_breaker: pause_and_notify
+identity: { provider: oidc, agent_registration: dynamic, impersonation: supported, shared_keys: disabled }
+"#;
+
+fn at(path: &str) -> ExpectFile {
+    expect_file![format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))]
+}
+
+fn embedded(files: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    load_embedded(files, Path::new("/nowhere"))
+}
+
+/// The example with one piece of one file replaced.
+fn changed(file: &str, old: &str, new: &str) -> Result<Loaded, Problems> {
+    let mut files = EXAMPLE.map(|(name, text)| (name, text.to_owned()));
+    let (_, text) = files.iter_mut().find(|(name, _)| *name == file).expect("a file of the example");
+    assert!(text.contains(old), "{file} no longer holds {old:?}");
+    *text = text.replacen(old, new, 1);
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    embedded(&files)
+}
+
+fn warnings(loaded: &Loaded) -> String {
+    loaded.warnings.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+#[test]
+fn the_example_loads_from_disk_and_from_memory_alike() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/refund-desk");
+    let disk = load(&folder.join("remit.yaml")).unwrap_or_else(|problems| panic!("{problems}"));
+    let memory = embedded(&EXAMPLE).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(disk.book, memory.book);
+    assert_eq!(disk.book.digest(), memory.book.digest());
+    assert_eq!(disk.settings.data, folder.join("./data"));
+    assert_eq!(memory.settings.data, Path::new("/nowhere"));
+    let book = String::from_utf8(memory.book.text()).expect("text");
+    let pretty: serde_json::Value = serde_json::from_str(&book).expect("JSON");
+    at("tests/config/refund-desk.json").assert_eq(&format!("{pretty:#}\n"));
+}
+
+#[test]
+fn the_agreed_sections_load_and_each_key_is_used_or_named_in_a_warning() {
+    let loaded = embedded(&[("remit.yaml", AGREED)]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.book.house.calls_per_run_max, 7);
+    assert!(!loaded.book.house.capture_reasoning);
+    at("tests/config/agreed.txt").assert_eq(&warnings(&loaded));
+}
+
+#[test]
+fn nothing_written_means_safe_defaults() {
+    let loaded = embedded(&[("remit.yaml", "{}")]).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.book.house, House::default());
+    assert!(loaded.settings.agents_listen.ip().is_loopback() && loaded.settings.people_listen.ip().is_loopback());
+    assert_eq!(loaded.settings.disk_reserve_bytes, 64 << 20);
+    assert!(loaded.book.tools.is_empty() && loaded.warnings.is_empty());
+}
+
+#[test]
+fn money_is_read_exactly() {
+    let cases = [
+        ("0.30", Some(300_000_000)),
+        ("2.00", Some(2_000_000_000)),
+        ("0.000000001", Some(1)),
+        ("999999999.999999999", Some(999_999_999_999_999_999)),
+        ("0.1", Some(100_000_000)),
+        ("7", Some(7_000_000_000)),
+        ("0.0000000001", None),
+        ("1000000000", None),
+        ("-1", None),
+        ("+1", None),
+        ("1e3", None),
+        (".5", None),
+        ("5.", None),
+        ("1_000", None),
+        ("$1", None),
+        ("", None),
+        (".inf", None),
+    ];
+    for (text, nanos) in cases {
+        assert_eq!(yaml::usd_nanos(text), nanos, "{text}");
+    }
+}
+
+#[test]
+fn phases_are_words_or_truths() {
+    let agent = "agents/refund-desk.yaml";
+    for (word, on) in [("on", true), ("off", false), ("true", true), ("false", false), ("\"off\"", false)] {
+        let loaded = changed(agent, "phases: off", &format!("phases: {word}")).expect("loads");
+        let manifest = loaded.book.agents.get("refund-desk").expect("the agent");
+        assert_eq!(manifest.phases, on, "{word}");
+        assert_eq!(warnings(&loaded).contains("can only read"), on, "{word}");
+    }
+}
+
+#[test]
+fn a_pin_that_holds_is_kept() {
+    let loaded = embedded(&EXAMPLE).expect("loads");
+    let digest = loaded.book.tools.get("desk.lookup_ticket").expect("the tool").input_digest();
+    let pinned = changed("tools/desk.yaml", "    effect: read\n", &format!("    effect: read\n    pin: {digest}\n"));
+    assert_eq!(pinned.expect("loads").book.tools.get("desk.lookup_ticket").expect("the tool").pin, Some(digest));
+}
+
+/// File, what is written there, what to write instead.
+type Bad = (&'static str, &'static str, &'static str, &'static str);
+
+const REMIT: &str = "remit.yaml";
+const AGENT: &str = "agents/refund-desk.yaml";
+const TOOL: &str = "tools/desk.yaml";
+
+#[rustfmt::skip]
+const BAD: &[Bad] = &[
+    ("unknown-section", REMIT, "quotas:", "quota:"),
+    ("unknown-key", AGENT, "    when: args.amount_cents <= 5000", "    wenn: args.amount_cents <= 5000"),
+    ("unknown-key-tool", TOOL, "    about: Sends", "    abuot: Sends"),
+    ("missing-key", AGENT, "owner: dana@example.com ", "# "),
+    ("duplicate-key", AGENT, "mode: enforce", "mode: enforce\nmode: observe"),
+    ("type-number", REMIT, "max_actions_per_prompt: 200", "max_actions_per_prompt: many"),
+    ("type-negative", AGENT, "per_run: 2", "per_run: -2"),
+    ("type-list", AGENT, "to: [\"*@customers.example\"]", "to: \"*@customers.example\""),
+    ("type-mapping", REMIT, "store: { sqlite: ./data }", "store: ./data"),
+    ("type-boolean", REMIT, "capture_reasoning: true", "capture_reasoning: yes"),
+    ("not-yaml", AGENT, "tool: desk.lookup_ticket", "tool: \"desk.lookup_ticket"),
+    ("merge-key", TOOL, "env: prod", "<<: { env: prod }"),
+    ("fallback-allow", REMIT, "fallback: deny", "fallback: allow"),
+    ("shared-keys", REMIT, "shared_keys: disabled", "shared_keys: enabled"),
+    ("schema-version", REMIT, "\"1.0\"", "\"2.0\""),
+    ("mode", AGENT, "mode: enforce", "mode: enforced"),
+    ("notify", REMIT, "store:", "notify:\n  - { slack: \"env:SLACK_WEBHOOK\", on: [ask] }\nstore:"),
+    ("postgres", REMIT, "sqlite: ./data", "postgres: \"env:URL\""),
+    ("address", REMIT, "\"127.0.0.1:7470\"", "\"localhost:7470\""),
+    ("people-not-loopback", REMIT, "\"127.0.0.1:7471\"", "\"0.0.0.0:7471\""),
+    ("same-address", REMIT, "\"127.0.0.1:7471\"", "\"127.0.0.1:7470\""),
+    ("role", REMIT, "[operator,", "[operater,"),
+    ("person-twice", REMIT, "lee@example.com", "dana@example.com"),
+    ("zero-calls", REMIT, "max_actions_per_prompt: 200", "max_actions_per_prompt: 0"),
+    ("duration", REMIT, "store:", "runs: { ttl: 1 hour }\nstore:"),
+    ("duration-bounds", TOOL, "timeout: 10s", "timeout: 2h"),
+    ("path", REMIT, "store:", "tools: contracts/*.yaml\nstore:"),
+    ("path-star", REMIT, "store:", "tools: \"*/desk.yaml\"\nstore:"),
+    ("host", REMIT, "store:", "hosts: [\"https://remit.example.com\"]\nstore:"),
+    ("agent-name", AGENT, "agent: refund-desk", "agent: refund desk"),
+    ("unknown-tool", AGENT, "desk.lookup_ticket", "desk.lookup_tiket"),
+    ("unknown-server", AGENT, "desk.lookup_ticket", "helpdesk.lookup_ticket"),
+    ("pattern-matches-nothing", AGENT, "desk.lookup_ticket", "crm.*"),
+    ("no-destination", AGENT, "- tool: desk.lookup_ticket", "- tool: desk.lookup_ticket\n    to: [\"*\"]"),
+    ("phases-word", AGENT, "phases: off", "phases: maybe"),
+    ("unbuilt-manifest", AGENT, "budget:", "before:\n  - { tool: desk.refund_charge }\ngates: { 50: degrade }\non_failure: unwind\ndelegate: { depth: 1 }\nbudget:\n  per_day: { usd: 50 }"),
+    ("unbuilt-rate", AGENT, "per_run: 2 }", "per_run: 2, per_minute: 5 }"),
+    ("money", AGENT, "usd: 2.00", "usd: $2"),
+    ("money-too-fine", TOOL, "usd: 0.30", "usd: 0.0000000001"),
+    ("literal-secret", TOOL, "env: prod", "env: prod\ncredential: { bearer: sk-live-4242 }"),
+    ("literal-secret-in-block", TOOL, "env: prod", "env: prod\ncredential:\n  bearer: |\n    sk-live-4242\n    sk-live-4242"),
+    ("literal-secret-beside-another-mistake", TOOL, "env: prod", "credential: { bearer: \"sk-live-4242\" }\nenvy: prod"),
+    ("literal-secret-alone", TOOL, "env: prod", "credential: sk-live-4242\nenv: prod"),
+    ("url", TOOL, "http://127.0.0.1:7480", "127.0.0.1:7480"),
+    ("url-password", TOOL, "http://127.0.0.1:7480", "http://desk:sk-live-4242@127.0.0.1:7480"),
+    ("unbuilt-via", TOOL, "http: { url: \"http://127.0.0.1:7480\" }", "mcp: { url: \"http://127.0.0.1:9001/mcp\" }"),
+    ("unbuilt-contract", TOOL, "    limits: { timeout: 10s }", "    limits: { timeout: 10s, per_minute: 60, concurrent: 8 }\n    undo: { tool: desk.cancel }\n    touches: [\"charge:1\"]\n    preview: {}\n    version: {}\n    stamp: {}\n    count: {}\n    expect: {}\n    delay: 60s\n    redact: {}\n    cache: {}"),
+    ("destination-misspelt", TOOL, "email: args.to", "email: args.too"),
+    ("destination-kind", TOOL, "{ email: args.to }", "{ email: args.to, host: args.to }"),
+    ("input-not-an-object", TOOL, "type: object", "type: string"),
+    ("pin-changed", TOOL, "    effect: read\n", "    effect: read\n    pin: sha256:0000000000000000000000000000000000000000000000000000000000000000\n"),
+    ("pin-malformed", TOOL, "    effect: read\n", "    effect: read\n    pin: sha256:beef\n"),
+    ("http-path", TOOL, "    effect: read\n", "    effect: read\n    path: ../admin\n"),
+];
+
+#[test]
+fn every_mistake_says_where_and_what_would_be_right() {
+    for (name, file, old, new) in BAD {
+        let problems = match changed(file, old, new) {
+            Ok(loaded) => panic!("{name} was accepted, with {:?}", loaded.warnings),
+            Err(problems) => problems,
+        };
+        check(name, &problems);
+    }
+}
+
+#[test]
+fn two_files_may_not_declare_the_same_thing() {
+    let [root, agent, tool, rules] = EXAMPLE;
+    let again = embedded(&[root, agent, ("agents/second.yaml", agent.1), tool, rules]);
+    check("duplicate-agent", &again.expect_err("a second agent of one name"));
+    let again = embedded(&[root, agent, tool, ("tools/second.yaml", tool.1), rules]);
+    check("duplicate-server", &again.expect_err("a second server of one name"));
+}
+
+#[test]
+fn every_problem_of_every_file_is_found_at_once() {
+    let [root, agent, tool, rules] = EXAMPLE;
+    let agent = (agent.0, agent.1.replace("desk.mail_customer", "desk.male_customer").replace("2.00", "two"));
+    let tool = (tool.0, tool.1.replace("0.30", "-1"));
+    let again = embedded(&[root, (agent.0, &agent.1), (tool.0, &tool.1), rules]);
+    check("several", &again.expect_err("three mistakes"));
+}
+
+#[test]
+fn what_is_accepted_with_a_warning() {
+    let written = AGENT_WITH_EVERY_WARNING;
+    let remit = EXAMPLE[0].1.replace("127.0.0.1:7470", "0.0.0.0:7470");
+    let loaded = embedded(&[("remit.yaml", &remit), (AGENT, written), EXAMPLE[2]]).expect("loads");
+    at("tests/config/warnings.txt").assert_eq(&warnings(&loaded));
+}
+
+const AGENT_WITH_EVERY_WARNING: &str = "
+agent: refund-desk
+owner: dena@example.com
+phases: on
+mode: propose
+may:
+  - { tool: desk.refund_charge, ask: finanse }
+budget: { per_run: { tokens: 200000 } }
+";
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let problems = load(&folder.path().join("remit.yaml")).expect_err("no file");
+    let shown = problems.to_string();
+    assert!(shown.contains("remit.yaml") && shown.contains("cannot be read"), "{shown}");
+}
+
+#[test]
+fn the_reference_is_what_the_code_reads() {
+    at("../../docs/reference/config.schema.json").assert_eq(&format!("{:#}\n", json_schema()));
+    at("../../docs/reference/config.md").assert_eq(&reference_markdown());
+}
+
+fn check(name: &str, problems: &Problems) {
+    assert!(problems.list.iter().any(|problem| problem.severity == Severity::Error), "{name}");
+    for problem in &problems.list {
+        assert!(problem.line > 0 && problem.column > 0 && problem.length > 0, "{name}: no place: {problem:?}");
+        assert!(problem.help.is_some(), "{name}: no help: {problem:?}");
+    }
+    let shown = problems.render(false);
+    assert!(!shown.contains("4242"), "{name}: a secret is shown:\n{shown}");
+    at(&format!("tests/config/bad/{name}.txt")).assert_eq(&shown);
+}
