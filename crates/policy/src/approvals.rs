@@ -71,6 +71,3 @@ fn has_arithmetic(node: &Value) -> bool {
         _ => false,
     }
 }
-
-#[cfg(test)]
-mod tests;

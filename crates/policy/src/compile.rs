@@ -196,6 +196,3 @@ fn plain(message: &str) -> String {
         None => message.to_owned(),
     }
 }
-
-#[cfg(test)]
-mod tests;

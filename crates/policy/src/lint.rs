@@ -92,6 +92,3 @@ fn evadable(rule: &Rule, problems: &mut Vec<Problem>) {
         );
     }
 }
-
-#[cfg(test)]
-mod tests;

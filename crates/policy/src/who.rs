@@ -90,11 +90,13 @@ impl<'a> Target<'a> {
                 tool.decl.operation == Operation::Write || tool.decl.effect != Effect::Read
             }
             Self::Operation(operation) => tool.decl.operation == *operation,
-            Self::Destination(_) => true,
+            Self::Destination(_) => {
+                tool.decl.effect != Effect::Read || tool.decl.operation != Operation::Read
+            }
         }
     }
 
-    /// Could this permit let something go there? One without a list lets everything go, unless the tool only reads.
+    /// Could this permit let something go there? One without a list lets everything go.
     fn reaches(&self, rule: &Rule) -> bool {
         let Self::Destination(pattern) = self else { return true };
         let patterns = &rule.reads.patterns;
