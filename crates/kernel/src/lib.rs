@@ -1,1 +1,29 @@
-//! stub
+//! The nouns and the law: `decide(&State, &Control, &Rules, &Command, now) → Decision`, `State::apply(&Event)`.
+//!
+//! How to read this crate: `checks/mod.rs` is one array of words, and that array is the product. `decide.rs` says what
+//! a command leads to, `event.rs` what can have happened, `apply.rs` what is then remembered. The rest are nouns, a
+//! file each. There is no I/O here, no clock, no randomness, no float: the same inputs give the same answer for ever,
+//! and so anybody can recompute a past verdict from the ledger.
+
+pub mod account;
+pub mod agent;
+mod apply;
+pub mod book;
+pub mod call;
+pub mod checks;
+pub mod command;
+pub mod contract;
+pub mod decide;
+mod destination;
+pub mod event;
+mod facts;
+pub mod halt;
+pub mod id;
+pub mod reason;
+pub mod rules;
+pub mod run;
+pub mod state;
+pub mod time;
+pub mod verdict;
+
+pub use policy;

@@ -1,0 +1,40 @@
+//! The permit: the only thing that opens a door outwards. It exists only after its decision is on disk.
+
+use std::sync::Arc;
+
+use kernel::call::Call;
+use kernel::contract::Contract;
+
+use ledger::Receipt;
+
+/// Used once: it is moved into the reach, it cannot be cloned, and nobody outside this room can make one.
+#[derive(Debug)]
+pub struct Permit {
+    call: Arc<Call>,
+    contract: Arc<Contract>,
+    bytes: Arc<[u8]>,
+    receipt: Receipt,
+}
+
+impl Permit {
+    /// `bytes` are the canonical arguments that the law decided on; nothing else leaves the house.
+    pub(crate) fn new(receipt: Receipt, call: Arc<Call>, contract: Arc<Contract>, bytes: Arc<[u8]>) -> Permit {
+        Permit { call, contract, bytes, receipt }
+    }
+
+    pub fn call(&self) -> &Call {
+        &self.call
+    }
+
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+}

@@ -1,0 +1,64 @@
+//! An agent: an identity of its own, and the manifest that says what it may do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Limits;
+use crate::book::Origin;
+
+/// How an agent's calls are treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Decide and record, hinder only what must always be hindered.
+    Observe,
+    /// Writes become proposals that a person answers.
+    Propose,
+    #[default]
+    Enforce,
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Observe => "observe",
+            Mode::Propose => "propose",
+            Mode::Enforce => "enforce",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub agent: String,
+    pub owner: String,
+    pub purpose: String,
+    pub tenant: String,
+    pub groups: Vec<String>,
+    pub env: String,
+    /// Other environments it may act in.
+    pub crosses: Vec<String>,
+    pub mode: Mode,
+    pub phases: bool,
+    /// May ask for decisions and carry calls out itself, and ask on behalf of other subjects.
+    pub executor: bool,
+    pub may: Vec<May>,
+    /// What one run may spend.
+    pub per_run: Limits,
+    pub origin: Origin,
+}
+
+/// One line of a manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct May {
+    /// `refund-desk.may[2]`
+    pub id: String,
+    /// A full name, or a pattern such as `crm.*`.
+    pub tool: String,
+    pub when: Option<String>,
+    pub when_origin: Option<Origin>,
+    pub to: Vec<String>,
+    pub ask: Option<String>,
+    pub calls_per_run_max: Option<u64>,
+    pub mode: Option<Mode>,
+    pub origin: Origin,
+}

@@ -1,0 +1,77 @@
+//! The book: everything people wrote for Remit to go by, resolved. Its digest is the version of the rules.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use stdx::digest::Digest;
+use stdx::json::canonical;
+
+use crate::agent::Manifest;
+use crate::contract::Contract;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Book {
+    pub agents: BTreeMap<String, Manifest>,
+    pub house: House,
+    pub rules: Vec<RuleFile>,
+    /// By full name, `server.tool`.
+    pub tools: BTreeMap<String, Contract>,
+}
+
+/// What holds for everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct House {
+    pub tenant: String,
+    pub allow_permits: bool,
+    /// `quotas.max_actions_per_prompt`
+    pub calls_per_run_max: u64,
+    /// `audit.capture_reasoning`
+    pub capture_reasoning: bool,
+    pub run_ttl_ms: u64,
+    pub permit_ttl_ms: u64,
+    pub permit_grace_ms: u64,
+    /// Refusals of one run that are recorded one by one in a minute; the rest are counted in one event.
+    pub refusals_per_minute_max: u64,
+}
+
+impl Default for House {
+    fn default() -> House {
+        House {
+            tenant: "default".to_owned(),
+            allow_permits: false,
+            calls_per_run_max: 200,
+            capture_reasoning: true,
+            run_ttl_ms: 3_600_000,
+            permit_ttl_ms: 60_000,
+            permit_grace_ms: 30_000,
+            refusals_per_minute_max: 60,
+        }
+    }
+}
+
+/// Free rules, as they were written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleFile {
+    pub file: String,
+    pub text: String,
+}
+
+/// Where a person wrote something.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Origin {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Book {
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.text())
+    }
+
+    /// The bytes that the digest is of, and that the ledger keeps for ever.
+    pub fn text(&self) -> Vec<u8> {
+        canonical(self)
+    }
+}

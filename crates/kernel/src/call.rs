@@ -1,0 +1,79 @@
+//! A call: anything an agent asks for. One noun, one line it walks.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stdx::digest::Digest;
+
+use crate::account::Amount;
+use crate::id::{CallId, Mark, RunId};
+
+/// Who carries the call out into the world.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Carrier {
+    /// Remit does.
+    Gate,
+    /// The agent's own executor does, with a permit token.
+    Executor,
+}
+
+/// What was asked, strictly parsed; the digests stand for the payloads that the ledger keeps beside it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub id: CallId,
+    pub run: RunId,
+    pub agent: String,
+    /// Full name, `server.tool`.
+    pub tool: String,
+    pub args: Value,
+    /// Commitment to the canonical bytes of the arguments.
+    pub args_commitment: Digest,
+    /// Equality of arguments inside the run.
+    pub args_mark: Mark,
+    /// Equality of idempotency keys inside the run.
+    pub key_mark: Option<Mark>,
+    /// Commitment to the agent's stated reason: its own words, untrusted.
+    pub reasoning: Option<Digest>,
+    pub model: Option<String>,
+    pub context_tokens: Option<u64>,
+    pub carrier: Carrier,
+}
+
+/// How a permitted call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Succeeded,
+    Failed,
+    /// It may or may not have happened. Never guessed.
+    Unknown,
+    /// It certainly never left the house.
+    NotDispatched,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Unknown => "unknown",
+            Outcome::NotDispatched => "not_dispatched",
+        }
+    }
+}
+
+/// The end of a call, as it is settled.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    pub call: CallId,
+    pub run: RunId,
+    pub outcome: Outcome,
+    /// Commitment to the result's bytes.
+    pub result: Option<Digest>,
+    /// What it cost, if that is known to be less than was reserved.
+    pub used: Option<Amount>,
+    pub duration_ms: u64,
+    pub by: Carrier,
+    /// A short code of what went wrong outside: `timeout`, `http_500`.
+    pub trouble: Option<String>,
+}

@@ -1,0 +1,25 @@
+//! Contract: the tool exists, the arguments fit its schema, and every destination reads in one way.
+
+use super::{Case, Findings};
+use crate::destination::destinations;
+use crate::reason::{Code, Reason};
+
+/// Longer explanations of a schema are cut: they may hold what an author of a schema wrote.
+const DETAIL_CHARS_MAX: usize = 120;
+
+pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
+    let Some(tool) = case.tool else {
+        return Err(Box::new(Reason::new(Code::ToolUnknown).detail(&case.call.tool)));
+    };
+    if !tool.input.is_valid(&case.call.args) {
+        let error = tool.input.iter_errors(&case.call.args).next();
+        let (at, expected) = error.map_or_else(Default::default, |error| {
+            // Masked: the words name what was expected, and never repeat what was sent.
+            (error.instance_path().to_string(), error.masked_with("the value").to_string())
+        });
+        let expected: String = expected.chars().take(DETAIL_CHARS_MAX).collect();
+        return Err(Box::new(Reason::new(Code::SchemaMismatch).at(at).detail(expected)));
+    }
+    findings.destinations = destinations(&tool.contract, &case.call.args)?;
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The checks every call must pass, in order. This array is the product.
+//!
+//! People are asked last, so never for what money or a rule forbids.
+
+mod approval;
+mod budget;
+mod contract;
+mod grant;
+mod halt;
+mod limits;
+mod phase;
+mod policy;
+
+use std::sync::Arc;
+
+use ::policy::RuleRef;
+
+use crate::account::Amount;
+use crate::agent::{Manifest, Mode};
+use crate::call::Call;
+use crate::reason::Reason;
+use crate::rules::{Rules, ToolRules};
+use crate::run::Run;
+use crate::state::{Control, State};
+use crate::time::Time;
+use crate::verdict::{Ruling, Verdict};
+
+/// One check: its name, its law, and whether it hinders an agent that is only observed.
+pub struct Check {
+    pub name: &'static str,
+    law: fn(&Case<'_>, &mut Findings) -> Result<(), Box<Reason>>,
+    always_hinders: bool,
+}
+
+pub const CHECKS: [Check; 8] = [
+    Check { name: "halt", law: halt::check, always_hinders: true },
+    Check { name: "grant", law: grant::check, always_hinders: true },
+    Check { name: "contract", law: contract::check, always_hinders: true },
+    Check { name: "limits", law: limits::check, always_hinders: false },
+    Check { name: "phase", law: phase::check, always_hinders: false },
+    Check { name: "policy", law: policy::check, always_hinders: false },
+    Check { name: "budget", law: budget::check, always_hinders: true },
+    Check { name: "approval", law: approval::check, always_hinders: false },
+];
+
+/// Everything a check may look at. A question has no run.
+pub struct Case<'a> {
+    pub control: &'a Control,
+    pub state: &'a State,
+    pub rules: &'a Rules,
+    pub now: Time,
+    pub call: &'a Call,
+    pub run: Option<&'a Run>,
+    pub is_question: bool,
+    pub manifest: Option<&'a Manifest>,
+    pub tool: Option<&'a ToolRules>,
+}
+
+/// What the checks found on their way.
+#[derive(Default)]
+pub struct Findings {
+    destinations: Vec<String>,
+    rules: Vec<Arc<RuleRef>>,
+    /// The groups whose yes is needed, and the rules that would do without.
+    ask: Option<(Vec<String>, Vec<Arc<RuleRef>>)>,
+    reserve: Amount,
+}
+
+impl Case<'_> {
+    /// Until plans are built, a run with phases stays in the first of them.
+    pub(crate) fn phase(&self) -> &'static str {
+        match self.manifest {
+            Some(manifest) if manifest.phases => "explore",
+            _ => "off",
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        self.manifest.map(|manifest| manifest.mode).unwrap_or_default()
+    }
+}
+
+/// Walks the checks; the first that finds something ends it, except for what an observed agent is let through.
+pub(crate) fn judge(case: &Case<'_>) -> (Verdict, Amount) {
+    let mut findings = Findings::default();
+    let mut would = Vec::new();
+    for check in &CHECKS {
+        let Err(reason) = (check.law)(case, &mut findings) else { continue };
+        if check.always_hinders || case.mode() != Mode::Observe {
+            let verdict = Verdict { reasons: vec![*reason], rules: Vec::new(), ruling: Ruling::Deny, would };
+            return (verdict, Amount::default());
+        }
+        would.push(*reason);
+    }
+    let verdict = Verdict { reasons: Vec::new(), rules: findings.rules, ruling: Ruling::Allow, would };
+    (verdict, findings.reserve)
+}

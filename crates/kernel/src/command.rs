@@ -1,0 +1,95 @@
+//! Commands: what is asked of the law. A command changes nothing; the events that it leads to do.
+
+use std::sync::Arc;
+
+use stdx::digest::Digest;
+
+use crate::call::{Call, Settlement};
+use crate::halt::Scope;
+use crate::id::{CallId, KeyId, RunId};
+use crate::reason::Code;
+use crate::time::Time;
+
+/// Asked of the clerk of one lane.
+#[derive(Clone, Debug)]
+pub enum Command {
+    OpenRun(OpenRun),
+    CloseRun { run: RunId, agent: Option<String>, outcome: Closing, by: String },
+    Propose(Arc<Call>),
+    /// A question without a run: no reservation, no permit; recorded.
+    Question { call: Arc<Call>, by: String },
+    Settle(Settlement),
+    /// A door refused a known agent's request before it became a call.
+    Refused { agent: String, run: Option<RunId>, code: String },
+    /// Refusals that were not recorded one by one.
+    CountRefusals { run: RunId, agent: String, count: u64 },
+    /// Ends what is overdue: permits nobody reported on, runs past their time.
+    Sweep,
+    /// The process has just started: what was under way is unknown.
+    Restarted,
+}
+
+#[derive(Clone, Debug)]
+pub struct OpenRun {
+    pub run: RunId,
+    pub agent: String,
+    /// For whom, as the agent says.
+    pub person: Option<String>,
+    /// Commitment to what it is for, in the agent's words.
+    pub intent: Option<Digest>,
+}
+
+/// How a run ended, in the words of whoever closed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Closing {
+    Success,
+    Failure,
+    Abandoned,
+    Expired,
+}
+
+impl Closing {
+    pub fn name(self) -> &'static str {
+        match self {
+            Closing::Success => "success",
+            Closing::Failure => "failure",
+            Closing::Abandoned => "abandoned",
+            Closing::Expired => "expired",
+        }
+    }
+}
+
+/// Asked of the control lane: what all lanes must know before they decide again.
+#[derive(Clone, Debug)]
+pub enum ControlCommand {
+    Activate { digest: Digest, payload: Digest, agents: u64, tools: u64, by: String },
+    MintKey { key: KeyId, agent: String, hash: Digest, expires: Time, by: String },
+    RevokeKey { key: KeyId, by: String, why: String },
+    Halt { scope: Scope, why: String, by: String },
+    Resume { scope: Scope, why: String, by: String },
+}
+
+/// What the law answers, beside the events.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Verdict(crate::verdict::Verdict),
+    /// This idempotency key was seen before: the first call's answer stands.
+    Same { call: CallId, verdict: crate::verdict::Verdict, ended: Option<Ended> },
+    Opened { run: RunId, expires: Time },
+    Done,
+    Refused(crate::reason::Reason),
+}
+
+/// What is remembered of an ended call, to answer its idempotency key again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    pub outcome: crate::call::Outcome,
+    pub result: Option<Digest>,
+}
+
+impl Answer {
+    pub(crate) fn refused(code: Code) -> Answer {
+        Answer::Refused(crate::reason::Reason::new(code))
+    }
+}

@@ -1,0 +1,289 @@
+//! Events: what has happened. Numbered, only ever added to; all state is a fold of them.
+//!
+//! One encoding for ever: canonical JSON (RFC 8785). The fields of every stored struct stand in alphabetical order and
+//! hold integers, strings and lists only, so that serde's plain output *is* the canonical form; a test compares the two.
+
+use std::sync::Arc;
+
+use policy::RuleRef;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stdx::digest::Digest;
+
+use crate::account::Amount;
+use crate::call::{Carrier, Outcome};
+use crate::command::Closing;
+use crate::halt::Scope;
+use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::reason::Reason;
+use crate::time::Time;
+use crate::verdict::{Ruling, Verdict};
+
+/// The version of the encoding; a reader refuses what it does not know.
+pub const VERSION: u64 = 1;
+
+/// What has happened. A new kind is a new row; no row ever changes its meaning.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    RulesActivated(RulesActivated),
+    KeyMinted(KeyMinted),
+    KeyRevoked(KeyRevoked),
+    Halted(Halted),
+    Resumed(Halted),
+    RunOpened(RunOpened),
+    RunClosed(RunClosed),
+    CallDecided(Box<CallDecided>),
+    CallFinished(CallFinished),
+    Questioned(Box<Questioned>),
+    RequestRefused(RequestRefused),
+    RefusalsCounted(RefusalsCounted),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RulesActivated {
+    pub agents: u64,
+    pub by: String,
+    pub digest: Digest,
+    /// Commitment to the full text; its payload is never erased.
+    pub payload: Digest,
+    pub tools: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyMinted {
+    pub agent: String,
+    pub by: String,
+    pub expires: Time,
+    /// Of the secret half; the secret itself is shown once and kept nowhere.
+    pub hash: Digest,
+    pub key: KeyId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyRevoked {
+    pub by: String,
+    pub key: KeyId,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Halted {
+    pub by: String,
+    pub scope: Scope,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunOpened {
+    pub agent: String,
+    pub expires: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    pub run: RunId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunClosed {
+    pub by: String,
+    pub outcome: Closing,
+    pub run: RunId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallDecided {
+    pub agent: String,
+    /// Commitment to the canonical arguments.
+    pub args: Digest,
+    pub call: CallId,
+    pub carrier: Carrier,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Digest>,
+    /// Sequence of the control lane that the decision had seen.
+    pub control_seq: u64,
+    pub effect: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Mark>,
+    pub mark: Mark,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    pub reserved: Amount,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Arc<RuleRef>>,
+    pub rules_digest: Digest,
+    pub ruling: Ruling,
+    pub run: RunId,
+    pub tool: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub would: Vec<Reason>,
+}
+
+impl CallDecided {
+    pub fn verdict(&self) -> Verdict {
+        Verdict {
+            reasons: self.reasons.clone(),
+            rules: self.rules.clone(),
+            ruling: self.ruling,
+            would: self.would.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallFinished {
+    /// `gate`, `executor` (claimed, not seen), `restart` or `sweep`.
+    pub by: String,
+    pub call: CallId,
+    pub duration_ms: u64,
+    pub outcome: Outcome,
+    pub posted: Amount,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Digest>,
+    pub run: RunId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Questioned {
+    pub agent: String,
+    pub args: Digest,
+    pub by: String,
+    pub call: CallId,
+    pub control_seq: u64,
+    pub rules_digest: Digest,
+    pub tool: String,
+    pub verdict: Verdict,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestRefused {
+    pub agent: String,
+    pub code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefusalsCounted {
+    pub agent: String,
+    pub count: u64,
+    pub run: RunId,
+}
+
+/// Where and when an event happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stamp {
+    pub at: Time,
+    pub lane: u16,
+    pub lane_seq: u64,
+    pub tenant: String,
+}
+
+#[derive(Serialize)]
+struct Written<'a, B> {
+    at: Time,
+    body: &'a B,
+    kind: &'a str,
+    lane: u16,
+    lane_seq: u64,
+    tenant: &'a str,
+    v: u64,
+}
+
+#[derive(Deserialize)]
+struct Reading {
+    at: Time,
+    body: Value,
+    kind: String,
+    lane: u16,
+    lane_seq: u64,
+    tenant: String,
+    v: u64,
+}
+
+fn written<B: Serialize>(stamp: &Stamp, kind: &str, body: &B) -> Vec<u8> {
+    let Stamp { at, lane, lane_seq, tenant } = stamp;
+    let (at, lane, lane_seq) = (*at, *lane, *lane_seq);
+    // INVARIANT: our own types hold string keys and integers only, so writing them cannot fail.
+    serde_json::to_vec(&Written { at, body, kind, lane, lane_seq, tenant, v: VERSION }).unwrap_or_default()
+}
+
+impl Event {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::RulesActivated(_) => "rules_activated",
+            Event::KeyMinted(_) => "key_minted",
+            Event::KeyRevoked(_) => "key_revoked",
+            Event::Halted(_) => "halted",
+            Event::Resumed(_) => "resumed",
+            Event::RunOpened(_) => "run_opened",
+            Event::RunClosed(_) => "run_closed",
+            Event::CallDecided(_) => "call_decided",
+            Event::CallFinished(_) => "call_finished",
+            Event::Questioned(_) => "questioned",
+            Event::RequestRefused(_) => "request_refused",
+            Event::RefusalsCounted(_) => "refusals_counted",
+        }
+    }
+
+    /// Whether every lane must have seen this before it decides again.
+    pub fn bumps_epoch(&self) -> bool {
+        use Event::{Halted, KeyMinted, KeyRevoked, Resumed, RulesActivated};
+        matches!(self, RulesActivated(_) | KeyMinted(_) | KeyRevoked(_) | Halted(_) | Resumed(_))
+    }
+
+    /// The bytes that are stored, verbatim.
+    pub fn encode(&self, stamp: &Stamp) -> Vec<u8> {
+        let kind = self.kind();
+        match self {
+            Event::RulesActivated(body) => written(stamp, kind, body),
+            Event::KeyMinted(body) => written(stamp, kind, body),
+            Event::KeyRevoked(body) => written(stamp, kind, body),
+            Event::Halted(body) | Event::Resumed(body) => written(stamp, kind, body),
+            Event::RunOpened(body) => written(stamp, kind, body),
+            Event::RunClosed(body) => written(stamp, kind, body),
+            Event::CallDecided(body) => written(stamp, kind, body),
+            Event::CallFinished(body) => written(stamp, kind, body),
+            Event::Questioned(body) => written(stamp, kind, body),
+            Event::RequestRefused(body) => written(stamp, kind, body),
+            Event::RefusalsCounted(body) => written(stamp, kind, body),
+        }
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<(Stamp, Event), String> {
+        fn body<B: serde::de::DeserializeOwned>(value: Value) -> Result<B, String> {
+            serde_json::from_value(value).map_err(|error| error.to_string())
+        }
+        let read: Reading = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if read.v != VERSION {
+            return Err(format!("version {} of the encoding is not known here, only {VERSION}", read.v));
+        }
+        let event = match read.kind.as_str() {
+            "rules_activated" => Event::RulesActivated(body(read.body)?),
+            "key_minted" => Event::KeyMinted(body(read.body)?),
+            "key_revoked" => Event::KeyRevoked(body(read.body)?),
+            "halted" => Event::Halted(body(read.body)?),
+            "resumed" => Event::Resumed(body(read.body)?),
+            "run_opened" => Event::RunOpened(body(read.body)?),
+            "run_closed" => Event::RunClosed(body(read.body)?),
+            "call_decided" => Event::CallDecided(Box::new(body(read.body)?)),
+            "call_finished" => Event::CallFinished(body(read.body)?),
+            "questioned" => Event::Questioned(Box::new(body(read.body)?)),
+            "request_refused" => Event::RequestRefused(body(read.body)?),
+            "refusals_counted" => Event::RefusalsCounted(body(read.body)?),
+            other => return Err(format!("the event kind `{other}` is not known here")),
+        };
+        let stamp = Stamp { at: read.at, lane: read.lane, lane_seq: read.lane_seq, tenant: read.tenant };
+        Ok((stamp, event))
+    }
+}

@@ -1,0 +1,138 @@
+//! Names of things: ids that sort by time, made from a time and randomness that the caller brings.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::time::Time;
+
+/// Crockford's alphabet: no I, L, O, U, so that an id survives being read aloud.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const LENGTH: usize = 26;
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotAnId {
+    prefix: &'static str,
+}
+
+impl fmt::Display for NotAnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not an id: expected `{}_` and {LENGTH} letters and digits", self.prefix)
+    }
+}
+
+fn write_id(value: u128, out: &mut impl fmt::Write) -> fmt::Result {
+    for place in (0..LENGTH).rev() {
+        let digit = (value >> (5 * place)) & 31;
+        out.write_char(usize::try_from(digit).ok().and_then(|d| DIGITS.get(d)).map_or('?', |d| char::from(*d)))?;
+    }
+    Ok(())
+}
+
+fn read_id(text: &str) -> Option<u128> {
+    if text.len() != LENGTH {
+        return None;
+    }
+    let mut value = 0u128;
+    for byte in text.bytes() {
+        let digit = DIGITS.iter().position(|d| *d == byte)?;
+        if value >> 123 != 0 {
+            return None;
+        }
+        value = value << 5 | u128::try_from(digit).ok()?;
+    }
+    Some(value)
+}
+
+macro_rules! id {
+    ($(#[$about:meta])* $name:ident, $prefix:literal) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub u128);
+
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+
+            /// 48 bits of time, 80 of randomness.
+            pub fn new(now: Time, random: [u8; 10]) -> $name {
+                let mut bytes = [0; 16];
+                for (to, from) in bytes.iter_mut().zip(now.0.to_be_bytes().into_iter().skip(2).chain(random)) {
+                    *to = from;
+                }
+                $name(u128::from_be_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!($prefix, "_"))?;
+                write_id(self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<$name, NotAnId> {
+                text.strip_prefix(concat!($prefix, "_"))
+                    .and_then(read_id)
+                    .map($name)
+                    .ok_or(NotAnId { prefix: $prefix })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<$name, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// One thing an agent asked for.
+    CallId,
+    "call"
+);
+id!(
+    /// One prompt's worth of work.
+    RunId,
+    "run"
+);
+id!(
+    /// The public half of an agent's key: names it, proves nothing.
+    KeyId,
+    "key"
+);
+
+/// Equality inside one run and nothing more: an HMAC, cut to 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Mark(pub [u8; 16]);
+
+impl Serialize for Mark {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&stdx::encode::hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Mark, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
+        let bytes = stdx::encode::unhex(&text).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Mark).ok_or_else(|| serde::de::Error::custom("a mark is 32 hexadecimal digits"))
+    }
+}

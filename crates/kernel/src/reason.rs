@@ -1,0 +1,173 @@
+//! A reason: one check's finding. Which check, which rule, in words a person reads, and what would make it pass.
+//!
+//! It holds names, limits and JSON Pointers, never a value from the arguments: values live in erasable payloads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use policy::RuleRef;
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($variant:ident => $text:literal,)*) => {
+        /// Every way the law says no. Each code has a page in `docs/errors`.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+        pub enum Code {
+            $(#[serde(rename = $text)] $variant,)*
+        }
+
+        impl Code {
+            pub const ALL: &[Code] = &[$(Code::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Code::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // codes:start
+    Halted => "halted",
+    AgentUnknown => "agent_unknown",
+    RunUnknown => "run_unknown",
+    RunExpired => "run_expired",
+    ExecutorRequired => "executor_required",
+    ToolUnknown => "tool_unknown",
+    SchemaMismatch => "schema_mismatch",
+    DestinationInvalid => "destination_invalid",
+    LimitReached => "limit_reached",
+    PhaseForbids => "phase_forbids",
+    NoRuleAllows => "no_rule_allows",
+    RuleForbids => "rule_forbids",
+    RuleErred => "rule_erred",
+    BudgetExceeded => "budget_exceeded",
+    ApprovalUnavailable => "approval_unavailable",
+    IdempotencyConflict => "idempotency_conflict",
+    CallUnknown => "call_unknown",
+    KeyUnknown => "key_unknown",
+    // codes:end
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Groups whose yes would be needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ask: Vec<String>,
+    /// JSON Pointer into the arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    pub code: Code,
+    /// What was expected, or the name of what is meant; never what was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Rules that would allow it, were their conditions met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<Arc<RuleRef>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Arc<RuleRef>>,
+}
+
+impl Reason {
+    pub fn new(code: Code) -> Reason {
+        Reason { ask: Vec::new(), at: None, code, detail: None, limit: None, near: Vec::new(), rule: None }
+    }
+
+    pub fn at(mut self, pointer: impl Into<String>) -> Reason {
+        self.at = Some(pointer.into());
+        self
+    }
+
+    pub fn detail(mut self, detail: impl Into<String>) -> Reason {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub fn limit(mut self, limit: u64) -> Reason {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// What was found, in one sentence.
+    pub fn says(&self) -> String {
+        let detail = self.detail.as_deref().unwrap_or("it");
+        let at = self.at.as_deref().filter(|at| !at.is_empty()).unwrap_or("/");
+        let limit = self.limit.unwrap_or(0);
+        match self.code {
+            Code::Halted => format!("halted: {detail}"),
+            Code::AgentUnknown => format!("no manifest names the agent `{detail}`"),
+            Code::RunUnknown => "this run is closed, or was never opened here".to_owned(),
+            Code::RunExpired => "this run's time is over".to_owned(),
+            Code::ExecutorRequired => "only an agent with the role `executor` may do this".to_owned(),
+            Code::ToolUnknown => format!("there is no tool `{detail}`: no contract declares it"),
+            Code::SchemaMismatch => format!("the arguments do not fit the tool's schema at {at}: {detail}"),
+            Code::DestinationInvalid => format!("the destination at {at} cannot be read as {detail}"),
+            Code::LimitReached => format!("{detail} may be called {limit} times in a run, and has been"),
+            Code::PhaseForbids => format!("a run in phase `{detail}` only reads"),
+            Code::NoRuleAllows => "no rule allows this call".to_owned(),
+            Code::RuleForbids => format!("forbidden by {}", self.cited()),
+            Code::RuleErred => format!("{} could not be evaluated: {detail}", self.cited()),
+            Code::BudgetExceeded => format!("the run's budget of {limit} {detail} would be exceeded"),
+            Code::ApprovalUnavailable => format!("needs a yes from {}", self.ask.join(" and ")),
+            Code::IdempotencyConflict => "this idempotency key came before with other arguments".to_owned(),
+            Code::CallUnknown => "no such call is waiting for an outcome".to_owned(),
+            Code::KeyUnknown => format!("there is no key `{detail}`"),
+        }
+    }
+
+    /// What would make it pass, in words an agent or its developer can act on.
+    pub fn remedy(&self) -> String {
+        match self.code {
+            Code::Halted => "wait until an operator resumes it; retrying does not help".to_owned(),
+            Code::AgentUnknown => "add a manifest for it under agents/".to_owned(),
+            Code::RunUnknown | Code::RunExpired => "open a new run".to_owned(),
+            Code::ExecutorRequired => {
+                "let Remit carry the call, or give the agent `roles: [executor]` in its manifest".to_owned()
+            }
+            Code::ToolUnknown => "use a full name, `server.tool`, of a declared tool".to_owned(),
+            Code::SchemaMismatch => "send arguments that fit the schema".to_owned(),
+            Code::DestinationInvalid => "send one plain address per value, without names or lists".to_owned(),
+            Code::LimitReached => "do without it, or open a new run for a new prompt".to_owned(),
+            Code::PhaseForbids => "read only, or set `phases: off` in the manifest".to_owned(),
+            Code::NoRuleAllows => self.near_words(),
+            Code::RuleForbids => "choose an action that the rule does not forbid".to_owned(),
+            Code::RuleErred => "fix the rule; a rule that errs always denies".to_owned(),
+            Code::BudgetExceeded => "finish with what is left, or ask an operator for a larger budget".to_owned(),
+            Code::ApprovalUnavailable => {
+                let without = self.near_words();
+                format!("approvals are not built yet, so nobody can say yes; without one, {without}")
+            }
+            Code::IdempotencyConflict => "use a new key for a new call".to_owned(),
+            Code::CallUnknown => "report an outcome once, for a call that was permitted".to_owned(),
+            Code::KeyUnknown => "list the keys with `remit agent keys`".to_owned(),
+        }
+    }
+
+    fn near_words(&self) -> String {
+        let near: Vec<String> =
+            self.near.iter().map(|rule| format!("`{}` ({}:{})", rule.words, rule.file, rule.line)).collect();
+        if near.is_empty() {
+            "nothing in this agent's manifest allows this tool at all".to_owned()
+        } else {
+            format!("it would be allowed if {}", near.join(", or if "))
+        }
+    }
+
+    fn cited(&self) -> String {
+        match &self.rule {
+            Some(rule) => format!("rule `{}` ({}:{}): {}", rule.id, rule.file, rule.line, rule.words),
+            None => "a rule".to_owned(),
+        }
+    }
+}

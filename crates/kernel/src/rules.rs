@@ -1,0 +1,123 @@
+//! Rules: the book, compiled. One immutable snapshot that a decision is taken by.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use policy::{AgentDecl, FreeRules, Problem, RuleSet, Severity, ToolDecl, World};
+use stdx::digest::Digest;
+
+use crate::account::Limits;
+use crate::agent::Manifest;
+use crate::book::{Book, Origin};
+use crate::contract::{Contract, Effect, Operation};
+
+#[derive(Debug)]
+pub struct Rules {
+    pub book: Book,
+    pub digest: Digest,
+    pub policy: RuleSet,
+    tools: HashMap<String, Arc<ToolRules>>,
+}
+
+/// A contract, ready to be checked against.
+#[derive(Debug)]
+pub struct ToolRules {
+    pub contract: Arc<Contract>,
+    pub digest: Digest,
+    pub input: jsonschema::Validator,
+}
+
+impl Rules {
+    /// Parses, type-checks and indexes; every problem at once.
+    pub fn compile(book: Book) -> Result<Rules, Vec<Problem>> {
+        let world = world(&book);
+        let mays: Vec<policy::May> = book.agents.values().flat_map(mays).collect();
+        let free: Vec<FreeRules> = book
+            .rules
+            .iter()
+            .map(|rules| FreeRules { file: rules.file.clone(), text: rules.text.clone() })
+            .collect();
+        let options = policy::Options { allow_permits: book.house.allow_permits };
+        let policy = policy::compile(&world, &mays, &free, &options)?;
+        let mut tools = HashMap::new();
+        for contract in book.tools.values() {
+            let input = jsonschema::validator_for(&contract.input).map_err(|error| vec![bad_schema(contract, &error)])?;
+            let rules = ToolRules { contract: Arc::new(contract.clone()), digest: contract.digest(), input };
+            tools.insert(contract.name.clone(), Arc::new(rules));
+        }
+        let digest = book.digest();
+        Ok(Rules { book, digest, policy, tools })
+    }
+
+    pub fn agent(&self, name: &str) -> Option<&Manifest> {
+        self.book.agents.get(name)
+    }
+
+    pub fn tool(&self, name: &str) -> Option<&Arc<ToolRules>> {
+        self.tools.get(name)
+    }
+
+    /// What one run of this agent may spend: its manifest within the house's cap.
+    pub fn run_limits(&self, agent: &Manifest) -> Limits {
+        let cap = self.book.house.calls_per_run_max;
+        Limits { calls: Some(agent.per_run.calls.map_or(cap, |calls| calls.min(cap))), ..agent.per_run }
+    }
+}
+
+fn world(book: &Book) -> World {
+    let agents = book.agents.values().map(|manifest| AgentDecl {
+        name: manifest.agent.clone(),
+        tenant: manifest.tenant.clone(),
+        groups: manifest.groups.clone(),
+        env: manifest.env.clone(),
+        crosses: manifest.crosses.clone(),
+    });
+    let tools = book.tools.values().map(|contract| ToolDecl {
+        name: contract.name.clone(),
+        server: contract.server.clone(),
+        env: contract.env.clone(),
+        effect: match contract.effect {
+            Effect::Read => policy::Effect::Read,
+            Effect::Reversible => policy::Effect::Reversible,
+            Effect::Irreversible => policy::Effect::Irreversible,
+        },
+        operation: match contract.operation {
+            Operation::Read => policy::Operation::Read,
+            Operation::Write => policy::Operation::Write,
+            Operation::Execute => policy::Operation::Execute,
+            Operation::Delegate => policy::Operation::Delegate,
+        },
+        input: contract.input.clone(),
+    });
+    World { agents: agents.collect(), tools: tools.collect() }
+}
+
+fn mays(manifest: &Manifest) -> impl Iterator<Item = policy::May> {
+    manifest.may.iter().map(|may| policy::May {
+        agent: manifest.agent.clone(),
+        id: may.id.clone(),
+        tool: may.tool.clone(),
+        when: may.when.clone(),
+        when_origin: may.when_origin.as_ref().map(origin),
+        to: may.to.clone(),
+        ask: may.ask.clone(),
+        origin: origin(&may.origin),
+    })
+}
+
+fn origin(origin: &Origin) -> policy::Origin {
+    policy::Origin { file: origin.file.clone(), line: origin.line, column: origin.column }
+}
+
+fn bad_schema(contract: &Contract, error: &impl std::fmt::Display) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        code: "bad_schema",
+        file: format!("tools/{}.yaml", contract.server),
+        line: 1,
+        column: 1,
+        length: 0,
+        message: format!("the input schema of `{}` is not a JSON Schema: {error}", contract.name),
+        help: Some("write a JSON Schema 2020-12 object without remote references".to_owned()),
+    }
+}
