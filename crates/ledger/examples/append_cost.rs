@@ -1,4 +1,4 @@
-//! What an append costs: rows a second by batch size, beside SQLite writing the same bytes with nothing around it.
+//! What an append costs: rows a second by batch size, beside bare SQLite writing the same bytes.
 
 use std::error::Error;
 use std::io::Write as _;

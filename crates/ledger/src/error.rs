@@ -33,8 +33,8 @@ pub enum Error {
     )]
     Locked { holder: Option<u32> },
     #[error(
-        "the log has schema {found}, this build knows up to {known}; run the newer build that wrote it, or restore \
-         a backup taken before the upgrade"
+        "the log has schema {found}, this build knows up to {known}; run the newer build that wrote it, or \
+         restore a backup taken before the upgrade"
     )]
     SchemaTooNew { found: u32, known: u32 },
     /// `index` is the first entry in doubt, where one can be named.
@@ -80,7 +80,8 @@ impl Error {
     }
 }
 
-/// A torn file and a full disk are told apart from other failures, because a person does different things about them.
+/// A torn file and a full disk are told apart from other failures, because a person does different things
+/// about them.
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Error {
         match error.sqlite_error_code() {

@@ -20,8 +20,8 @@ mod armed {
 
     static POINT: OnceLock<Option<Point>> = OnceLock::new();
 
-    /// `REMIT_FAILPOINT=name` dies at the first hit of that name, `name:n` at the n-th. A release build has no
-    /// failpoints. The variable is read once.
+    /// `REMIT_FAILPOINT=name` dies at the first hit of that name, `name:n` at the n-th. A release build has
+    /// no failpoints. The variable is read once.
     pub fn hit(name: &str) {
         let point = POINT.get_or_init(|| {
             let text = std::env::var("REMIT_FAILPOINT").ok()?;

@@ -30,8 +30,9 @@ pub(crate) fn check_snapshot(next_index: u64, index: u64, bytes: &[u8]) -> Resul
     Ok(())
 }
 
-/// Compares a batch with the head, numbers its entries and moves the head. On an error the head is spoilt and must
-/// be thrown away. Stale control comes before a conflict, because it is the one that must never be overlooked.
+/// Compares a batch with the head, numbers its entries and moves the head. On an error the head is spoilt and
+/// must be thrown away. Stale control comes before a conflict, because it is the one that must never be
+/// overlooked.
 pub(crate) fn admit(head: &mut Head, batch: &Batch) -> Result<Vec<Receipt>, Error> {
     if let Some(seen) = batch.control_head
         && seen != head.control_epoch
@@ -41,8 +42,8 @@ pub(crate) fn admit(head: &mut Head, batch: &Batch) -> Result<Vec<Receipt>, Erro
     batch.entries.iter().map(|entry| admit_entry(head, entry)).collect()
 }
 
-/// INVARIANT: a stored body always hashes to the commitment it is stored under; asserted before the write and after
-/// the read.
+/// INVARIANT: a stored body always hashes to the commitment it is stored under; asserted before the write and
+/// after the read.
 pub(crate) fn verify_payload(commitment: &Digest, tag: &str, salt: &[u8; 32], body: &[u8]) -> bool {
     Digest::commit(tag, salt, body) == *commitment
 }

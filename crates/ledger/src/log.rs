@@ -109,8 +109,8 @@ impl Head {
 
 /// The writing side. Exactly one committer thread owns it.
 pub trait Log: Send + 'static {
-    /// One transaction and one sync to disk, all or nothing. After an error the caller knows nothing about the
-    /// batch, must read the log again, and must not simply retry.
+    /// One transaction and one sync to disk, all or nothing. After an error the caller knows nothing about
+    /// the batch, must read the log again, and must not simply retry.
     fn append(&mut self, batch: &Batch) -> Result<Vec<Receipt>, Error>;
 
     /// Destroys the body and the salt; the row and the entries that commit to it stay. Twice is once.

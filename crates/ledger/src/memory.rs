@@ -62,8 +62,9 @@ impl Memory {
         self.lock().full = full;
     }
 
-    /// Ends the life of every other handle and reader, as if their process had been killed: what they have not
-    /// appended yet will never be. This handle, and clones made of any handle from now on, are the next life.
+    /// Ends the life of every other handle and reader, as if their process had been killed: what they have
+    /// not appended yet will never be. This handle, and clones made of any handle from now on, are the next
+    /// life.
     pub fn crash(&self) {
         let mut disk = self.lock();
         disk.life += 1;

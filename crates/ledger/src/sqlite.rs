@@ -49,8 +49,8 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Creates the folder (0700) and its files (0600) where missing, takes the lock, upgrades the schema, checks
-    /// that the log is whole.
+    /// Creates the folder (0700) and its files (0600) where missing, takes the lock, upgrades the schema,
+    /// checks that the log is whole.
     pub fn open(folder: &Path, options: &Options) -> Result<Sqlite, Error> {
         files::create_folder(folder)?;
         let lock = files::lock(folder)?;
@@ -113,7 +113,8 @@ impl Log for Sqlite {
         write::snapshot(&tx, name, index, bytes)?;
         failpoint::hit("ledger.in_snapshot");
         tx.commit()?;
-        // Snapshots are rare and not waited for by any call, so a scrub that a reader held up is tried again here.
+        // Snapshots are rare and not waited for by any call, so a scrub that a reader held up is tried again
+        // here.
         if self.scrub_due {
             self.scrub()?;
         }
@@ -140,7 +141,8 @@ fn configure(conn: &Connection, options: &Options) -> Result<(), Error> {
     conn.pragma_update(None, "foreign_keys", false)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     conn.pragma_update(None, "journal_size_limit", i64::try_from(options.wal_bytes_max).unwrap_or(i64::MAX))?;
-    // Freed space is overwritten with zeros, so that an erased body is gone from the file and not merely unlinked.
+    // Freed space is overwritten with zeros, so that an erased body is gone from the file and not merely
+    // unlinked.
     conn.pragma_update(None, "secure_delete", true)?;
     Ok(())
 }

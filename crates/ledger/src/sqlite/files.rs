@@ -23,8 +23,8 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Creates the file before SQLite does, because SQLite would leave its mode to the umask; the write-ahead file takes
-/// its mode from this one.
+/// Creates the file before SQLite does, because SQLite would leave its mode to the umask; the write-ahead
+/// file takes its mode from this one.
 pub(super) fn create_database(folder: &Path) -> io::Result<PathBuf> {
     let path = database(folder);
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;

@@ -22,8 +22,8 @@ impl Reader {
         Reader::prepare(Connection::open_with_flags(path, flags)?)
     }
 
-    /// Reading a write-ahead file needs a shared index beside it. Where none can be made (a read-only medium) and
-    /// there is no write-ahead file, the database alone is the whole log.
+    /// Reading a write-ahead file needs a shared index beside it. Where none can be made (a read-only medium)
+    /// and there is no write-ahead file, the database alone is the whole log.
     pub(super) fn open_offline(path: &Path) -> Result<Reader, Error> {
         let error = match Reader::open(path) {
             Ok(reader) => return Ok(reader),

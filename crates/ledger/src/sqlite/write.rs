@@ -38,7 +38,8 @@ pub(super) fn payloads(conn: &Connection, payloads: &[Payload]) -> Result<(), Er
 /// Takes the head after the batch; it holds exactly the lanes that the batch touched.
 pub(super) fn head(conn: &Connection, head: &Head) -> Result<(), Error> {
     let mut lane_row = conn.prepare_cached(
-        "INSERT INTO lanes (lane, head) VALUES (?1, ?2) ON CONFLICT (lane) DO UPDATE SET head = excluded.head",
+        "INSERT INTO lanes (lane, head) VALUES (?1, ?2)
+         ON CONFLICT (lane) DO UPDATE SET head = excluded.head",
     )?;
     for (lane, last) in &head.lanes {
         lane_row.execute(params![lane, signed(*last)?])?;
