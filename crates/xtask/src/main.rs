@@ -1,2 +1,118 @@
-//! stub
-fn main() {}
+//! `cargo xtask`: the repository's own automation. One command is the whole of CI; the others are its parts.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for terminals: printing is its work")]
+#![allow(unreachable_pub, reason = "a binary exports nothing; `pub` says what a module offers to the others")]
+
+mod bench;
+mod ci;
+mod dist;
+mod fuzz;
+mod process;
+mod repo;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+const HELP: &str = "\
+The repository's automation.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  ci [--full]                     every check that a change must pass, in the order of their price:
+                                  format, tidy, clippy, tests, a short fuzz run. Stops at the first
+                                  failure and says what to do. Installs cargo-nextest if it is missing.
+                                  --full (or REMIT_FULL=1) adds cargo-deny: licences, bans, sources,
+                                  advisories; installing it takes minutes
+  tidy                            what compilers do not check: who may depend on whom, sizes of files and
+                                  functions, names, purity of the kernel, a page per error code, banned
+                                  dependencies, licences. Seconds; run it often
+  fuzz [--seconds N] [TARGET]     fuzz each target (or one) for N seconds, 60 if not said; the targets are
+                                  the files in fuzz/fuzz_targets. Stable toolchain and a C++ compiler
+  dist                            the release binary as it is shipped, and its size
+  bench                           the benchmarks beside their floors, in one run on this machine; numbers to
+                                  read, never an assertion
+
+Environment:
+  REMIT_FULL=1                    as ci --full
+  CI                              set: Cargo.lock must be up to date (--locked)
+
+Exit code 0 if all is well, 1 if a check failed, 2 if the command line was not understood.";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if words.iter().any(|word| matches!(*word, "--help" | "-h" | "help")) {
+        println!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let command = match parse(&words) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("error: {error:#}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Command {
+    Ci { full: bool },
+    Tidy,
+    Fuzz { seconds: u32, target: Option<String> },
+    Dist,
+    Bench,
+}
+
+fn parse(words: &[&str]) -> Result<Command> {
+    Ok(match words {
+        ["ci"] => Command::Ci { full: std::env::var("REMIT_FULL").is_ok_and(|value| value == "1") },
+        ["ci", "--full"] => Command::Ci { full: true },
+        ["tidy"] => Command::Tidy,
+        ["fuzz", rest @ ..] => parse_fuzz(rest)?,
+        ["dist"] => Command::Dist,
+        ["bench"] => Command::Bench,
+        [] => bail!("which command?"),
+        [first, rest @ ..] if ["ci", "tidy", "dist", "bench"].contains(first) => {
+            bail!("`{first}` does not take `{}`", rest.join(" "))
+        }
+        [first, ..] => bail!("there is no command `{first}`"),
+    })
+}
+
+fn parse_fuzz(words: &[&str]) -> Result<Command> {
+    let (mut seconds, mut target) = (fuzz::SECONDS_DEFAULT, None);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if *word == "--seconds" {
+            let value = words.next().context("--seconds takes a number")?;
+            seconds = value.parse().with_context(|| format!("--seconds takes a number, not `{value}`"))?;
+        } else if word.starts_with('-') || target.is_some() {
+            bail!("`fuzz` does not take `{word}` here");
+        } else {
+            target = Some((*word).to_owned());
+        }
+    }
+    if seconds == 0 {
+        bail!("--seconds 0 would fuzz for ever");
+    }
+    Ok(Command::Fuzz { seconds, target })
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Ci { full } => ci::run(full),
+        Command::Tidy => tidy::run(),
+        Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Command::Dist => dist::run(),
+        Command::Bench => bench::run(),
+    }
+}
