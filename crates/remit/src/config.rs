@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use kernel::agent::Manifest;
 use kernel::book::{Book, House, RuleFile};
+use kernel::contract::Contract;
 
 use self::folder::Folder;
 use self::house::RemitFile;
@@ -108,8 +110,8 @@ impl<'a> Loader<'a> {
         let house = file.house(&mut page);
         let settings = file.settings(&mut page);
 
-        let tools = self.tools(&mut page, &Pattern::new(file.tools.as_ref(), house::TOOLS));
-        let known = Known { tools: &tools, people: &settings.people, tenant: &house.tenant };
+        let (tools, all_read) = self.tools(&mut page, &Pattern::new(file.tools.as_ref(), house::TOOLS));
+        let known = Known { tools: &tools, all_read, people: &settings.people, tenant: &house.tenant };
         let agents = self.agents(&mut page, &Pattern::new(file.agents.as_ref(), house::AGENTS), &known);
         let policies = file.policies.as_ref().and_then(|policies| policies.files.as_ref());
         let rules = self.rules(&mut page, &Pattern::new(policies, house::POLICIES));
@@ -126,27 +128,35 @@ impl<'a> Loader<'a> {
     }
 
     fn refused(self) -> Problems {
-        Problems { list: self.problems, sources: self.sources }
+        Problems::new(self.problems, self.sources)
     }
 
-    fn tools(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> BTreeMap<String, kernel::contract::Contract> {
+    /// The contracts, and whether every file of them could be read.
+    fn tools(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> (BTreeMap<String, Contract>, bool) {
         let mut tools = BTreeMap::new();
+        let mut all_read = true;
         let mut servers: BTreeMap<String, String> = BTreeMap::new();
         for (name, text) in self.files(root, pattern) {
             let mut page = Page::new(&name, &text);
             if let Some(file) = page.parse::<contract::ToolFile>() {
                 let server = &file.server;
                 if let Some(first) = servers.insert(server.value.clone(), name.clone()) {
-                    page.error("duplicate-server", server.place, format!("`{}` is declared twice", server.value))
-                        .help(format!("{first} declares it already; one server, one file"));
+                    page.error(
+                        "duplicate-server",
+                        server.place,
+                        format!("`{}` is declared twice", server.value),
+                    )
+                    .help(format!("{first} declares it already; one server, one file"));
                 }
                 for contract in file.contracts(&mut page) {
                     tools.insert(contract.name.clone(), contract);
                 }
+            } else {
+                all_read = false;
             }
             self.problems.append(&mut page.problems);
         }
-        tools
+        (tools, all_read)
     }
 
     fn agents(
@@ -154,8 +164,8 @@ impl<'a> Loader<'a> {
         root: &mut Page<'_>,
         pattern: &Pattern,
         known: &Known<'_>,
-    ) -> BTreeMap<String, kernel::agent::Manifest> {
-        let mut agents: BTreeMap<String, kernel::agent::Manifest> = BTreeMap::new();
+    ) -> BTreeMap<String, Manifest> {
+        let mut agents: BTreeMap<String, Manifest> = BTreeMap::new();
         for (name, text) in self.files(root, pattern) {
             let mut page = Page::new(&name, &text);
             if let Some(file) = page.parse::<AgentFile>() {
@@ -202,15 +212,11 @@ impl<'a> Loader<'a> {
                 Some(text)
             }
             Err(error) => {
-                let problem = Problem::error("file", name, yaml::Place::default(), format!("cannot be read: {error}"));
+                let problem =
+                    Problem::error("file", name, yaml::Place::default(), format!("cannot be read: {error}"));
                 self.problems.push(Problem { help: Some(folder::help(&error).to_owned()), ..problem });
                 None
             }
         }
     }
-}
-
-/// `House` before anything is written in `remit.yaml`.
-fn house_default() -> House {
-    House::default()
 }

@@ -1,34 +1,20 @@
 //! `tools/*.yaml`: what Remit knows of each tool of a server. No contract, no such tool.
 
-use std::collections::BTreeMap;
+mod shape;
 
 use kernel::contract::{Contract, DestinationKind, DestinationPath};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stdx::digest::Digest;
 use stdx::nearest::nearest;
 
-use super::house::words;
-use super::yaml::{At, Later, Page, Place, Usd};
+use self::shape::{Credential, DestinationEntry, Effect, Operation, ToolEntry};
+pub(super) use self::shape::{Env, ToolFile};
+use super::yaml::{At, Page, Place};
 
 const TIMEOUT_MS: u64 = 10_000;
 const TIMEOUT_MS_MAX: u64 = 600_000;
 const RESULT_BYTES_MAX: u64 = 1 << 20;
 const NAME_LENGTH_MAX: usize = 128;
-
-words! {
-    Env { Dev = "dev", Staging = "staging", Prod = "prod" }
-    Effect {
-        /// Changes nothing.
-        Read = "read",
-        /// Can be taken back.
-        Reversible = "reversible",
-        /// Can not.
-        Irreversible = "irreversible",
-    }
-    Operation { Read = "read", Write = "write", Execute = "execute", Delegate = "delegate" }
-}
 
 impl Env {
     pub(super) fn name(self) -> &'static str {
@@ -61,184 +47,6 @@ impl Operation {
     }
 }
 
-/// `tools/*.yaml`: one tool server, one file.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ToolFile {
-    /// The first half of every tool's full name: letters, digits, `_` and `-`.
-    pub(super) server: At<String>,
-    /// How it is reached.
-    via: At<Via>,
-    /// The environment that its effects land in.
-    #[schemars(extend("default" = "prod"))]
-    env: Option<Env>,
-    /// Where the secret is that opens it. It is fetched for one call at a time, and no agent ever sees it.
-    credential: Option<Credential>,
-    /// The contract of each tool, by its name.
-    #[schemars(with = "BTreeMap<String, ToolEntry>")]
-    tools: BTreeMap<String, At<ToolEntry>>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct Via {
-    /// JSON over HTTP: the arguments are posted, the result is the answer's body.
-    http: Option<Http>,
-    #[serde(default)]
-    #[schemars(skip)]
-    mcp: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    openapi: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    stdio: Later,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct Http {
-    /// The address that the path of each tool is added to, such as `https://desk.example/api`.
-    url: At<String>,
-    #[serde(default)]
-    #[schemars(skip)]
-    headers: Later,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct Credential {
-    /// `env:NAME` or `file:PATH`, sent as a bearer token. Never the secret itself.
-    #[schemars(regex(pattern = r"^(env|file):.+$"))]
-    bearer: At<String>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct ToolEntry {
-    /// What it does to the world.
-    effect: Effect,
-    /// What kind of act it is. Default: `read` for the effect `read`, else `write`.
-    operation: Option<Operation>,
-    /// What it does, in a sentence that agents read too.
-    #[serde(default)]
-    about: String,
-    /// JSON Schema of its arguments. Rules over them are checked against it.
-    #[schemars(with = "Map<String, Value>")]
-    input: At<Value>,
-    /// Which arguments say where something goes.
-    #[serde(default)]
-    #[schemars(with = "Vec<DestinationEntry>")]
-    destinations: Vec<At<DestinationEntry>>,
-    /// How a repeated call is known for the same; without it no call is ever retried.
-    idempotency: Option<Idempotency>,
-    /// What one call costs at most.
-    cost: Option<Cost>,
-    /// What its results are marked with.
-    #[serde(default)]
-    labels: Vec<String>,
-    /// How much of it.
-    limits: Option<ToolLimits>,
-    /// The digest of `input` that a person has accepted; `remit tool show` prints it.
-    #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
-    pin: Option<At<String>>,
-    /// The HTTP path. Default: `/` and the tool's name.
-    path: Option<At<String>>,
-    /// Results above this are refused.
-    #[schemars(extend("default" = RESULT_BYTES_MAX))]
-    result_bytes_max: Option<At<u64>>,
-    #[serde(default)]
-    #[schemars(skip)]
-    cache: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    count: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    delay: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    expect: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    preview: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    redact: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    stamp: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    touches: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    undo: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    version: Later,
-}
-
-/// Exactly one of the keys.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct DestinationEntry {
-    /// An argument that holds an e-mail address, such as `args.to`.
-    email: Option<At<String>>,
-    /// An argument that holds a host name.
-    host: Option<At<String>>,
-    /// An argument that holds a URL.
-    url: Option<At<String>>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct Idempotency {
-    /// The header that carries the key of the call.
-    header: Option<At<String>>,
-    #[serde(default)]
-    #[schemars(skip)]
-    field: Later,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct Cost {
-    /// Dollars, exact to a thousand-millionth.
-    usd: At<Usd>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct ToolLimits {
-    /// How long one call may take; at most ten minutes.
-    #[schemars(extend("default" = stdx::duration::format_ms(TIMEOUT_MS)))]
-    timeout: Option<At<String>>,
-    #[serde(default)]
-    #[schemars(skip)]
-    concurrent: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    per_run: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    per_minute: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    per_hour: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    per_day: Later,
-}
-
 impl ToolFile {
     pub(super) fn contracts(&self, page: &mut Page<'_>) -> Vec<Contract> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -259,7 +67,11 @@ impl ToolFile {
     fn base(&self, page: &mut Page<'_>) -> String {
         let via = &self.via.value;
         let later = "use `http: { url }`; other ways come with a later version";
-        page.not_built(&[("mcp", &via.mcp, later), ("openapi", &via.openapi, later), ("stdio", &via.stdio, later)]);
+        page.not_built(&[
+            ("mcp", &via.mcp, later),
+            ("openapi", &via.openapi, later),
+            ("stdio", &via.stdio, later),
+        ]);
         let Some(http) = &via.http else {
             if !page.problems.iter().any(|problem| problem.code == "not-built") {
                 page.error("missing-key", self.via.place, "`via` names no way to reach the server")
@@ -267,11 +79,16 @@ impl ToolFile {
             }
             return String::new();
         };
-        page.not_built(&[("headers", &http.headers, "use `credential: { bearer: \"env:NAME\" }` for a token")]);
+        page.not_built(&[(
+            "headers",
+            &http.headers,
+            "use `credential: { bearer: \"env:NAME\" }` for a token",
+        )]);
         let url = http.url.value.as_str();
         if !is_base_url(url) {
-            page.error("url", http.url.place, "this is not the address of a tool server")
-                .help("`http://` or `https://`, a host and perhaps a path; no user, query, fragment or space");
+            page.error("url", http.url.place, "this is not the address of a tool server").help(
+                "`http://` or `https://`, a host and perhaps a path; no user, query, fragment or space",
+            );
         }
         url.trim_end_matches('/').to_owned()
     }
@@ -287,7 +104,8 @@ impl Credential {
                 .help("put it elsewhere and refer to it: `env:NAME` or `file:PATH`; then replace the secret itself");
             return String::new();
         }
-        let local = ["http://127.", "http://localhost", "http://[::1]"].iter().any(|start| base.starts_with(start));
+        let local =
+            ["http://127.", "http://localhost", "http://[::1]"].iter().any(|start| base.starts_with(start));
         if base.starts_with("http://") && !local {
             page.warning("url", self.bearer.place, "this credential would cross the network in clear text")
                 .help("use `https://` for a server on another machine");
@@ -314,7 +132,7 @@ impl ToolEntry {
             about: self.about.clone(),
             credential,
             cost_usd_nanos: self.cost.as_ref().map_or(0, |cost| page.usd_nanos(&cost.usd)),
-            destinations: self.destinations.iter().filter_map(|at| self.destination(page, at)).collect(),
+            destinations: self.destinations.iter().map(|at| self.destination(page, at)).collect(),
             effect,
             env: file.env.unwrap_or(Env::Prod).name().to_owned(),
             idempotency_header: self.idempotency_header(page),
@@ -340,10 +158,18 @@ impl ToolEntry {
         page.not_built(&[
             ("cache", &self.cache, "take it away: each call reaches the tool"),
             ("count", &self.count, "take it away, and limit calls or dollars in the manifest's `budget`"),
-            ("delay", &self.delay, "take it away; calls that cannot be taken back can be limited by `budget`"),
+            (
+                "delay",
+                &self.delay,
+                "take it away; calls that cannot be taken back can be limited by `budget`",
+            ),
             ("expect", &self.expect, "take it away; what was done is in the ledger"),
             ("preview", &self.preview, "take it away"),
-            ("redact", &self.redact, "take it away, and forbid the call with a rule if it may hold such data"),
+            (
+                "redact",
+                &self.redact,
+                "take it away, and forbid the call with a rule if it may hold such data",
+            ),
             ("stamp", &self.stamp, "take it away; run and call ids travel along as headers"),
             ("touches", &self.touches, "take it away; resources come with plans"),
             ("undo", &self.undo, "take it away; nothing is undone by itself yet"),
@@ -360,7 +186,11 @@ impl ToolEntry {
             ]);
         }
         if let Some(idempotency) = &self.idempotency {
-            page.not_built(&[("field", &idempotency.field, "use `header`, if the server reads one; else take it away")]);
+            page.not_built(&[(
+                "field",
+                &idempotency.field,
+                "use `header`, if the server reads one; else take it away",
+            )]);
         }
     }
 
@@ -371,7 +201,7 @@ impl ToolEntry {
         }
     }
 
-    fn destination(&self, page: &mut Page<'_>, at: &At<DestinationEntry>) -> Option<DestinationPath> {
+    fn destination(&self, page: &mut Page<'_>, at: &At<DestinationEntry>) -> DestinationPath {
         let entry = &at.value;
         let (kind, written) = match (&entry.email, &entry.host, &entry.url) {
             (Some(email), None, None) => (DestinationKind::Email, email),
@@ -380,17 +210,17 @@ impl ToolEntry {
             _ => {
                 page.error("destination", at.place, "a destination is exactly one of `email`, `host`, `url`")
                     .help("one entry for each, such as `[{ email: args.to }, { email: args.cc }]`");
-                return None;
+                return DestinationPath { kind: DestinationKind::Email, path: Vec::new() };
             }
         };
         let path: Vec<String> = written.value.split('.').skip(1).map(str::to_owned).collect();
         if !written.value.starts_with("args.") || path.iter().any(String::is_empty) {
             page.error("destination", written.place, format!("`{}` names no argument", written.value))
                 .help("`args.` and the name of an argument, such as `args.to`");
-            return None;
+        } else {
+            self.check_path(page, written, &path);
         }
-        self.check_path(page, written, &path);
-        Some(DestinationPath { kind, path })
+        DestinationPath { kind, path }
     }
 
     /// A misspelt path would find no destination, and so guard nothing.
@@ -406,7 +236,8 @@ impl ToolEntry {
                     || "name a property of `input`".to_owned(),
                     |near| format!("did you mean `{near}`?"),
                 );
-                page.error("destination", written.place, format!("`input` has no property `{name}`")).help(help);
+                page.error("destination", written.place, format!("`input` has no property `{name}`"))
+                    .help(help);
                 return;
             };
             schema = next;

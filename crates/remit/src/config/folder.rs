@@ -61,7 +61,8 @@ impl Folder<'_> {
         let mut names = Vec::new();
         for entry in entries {
             let name = entry?.file_name();
-            let text = name.to_str().ok_or_else(|| Error::new(ErrorKind::InvalidData, "a name is not UTF-8"))?;
+            let text =
+                name.to_str().ok_or_else(|| Error::new(ErrorKind::InvalidData, "a name is not UTF-8"))?;
             names.push(text.to_owned());
         }
         Ok(names)

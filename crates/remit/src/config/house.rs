@@ -9,7 +9,7 @@ use serde::Deserialize;
 use stdx::nearest::nearest;
 
 use super::yaml::{At, Later, Page};
-use super::{Person, Settings, house_default};
+use super::{Person, Settings};
 
 pub(super) const AGENTS: &str = "agents/*.yaml";
 pub(super) const TOOLS: &str = "tools/*.yaml";
@@ -26,7 +26,7 @@ macro_rules! words {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
         #[schemars(inline)]
-        pub(super) enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+        pub(in crate::config) enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
     )+};
 }
 pub(super) use words;
@@ -70,7 +70,10 @@ pub(super) struct RemitFile {
     /// The free rules beside the manifests.
     pub(super) policies: Option<Policies>,
     /// How calls are decided.
-    #[expect(dead_code, reason = "each key has one accepted value; that it was read is all there is to know")]
+    #[expect(
+        dead_code,
+        reason = "each key has one accepted value; that it was read is all there is to know"
+    )]
     policy_engine: Option<PolicyEngine>,
     /// What one run may do.
     quotas: Option<Quotas>,
@@ -98,6 +101,7 @@ pub(super) struct RemitFile {
 struct PolicyEngine {
     /// Nothing is trusted for where it comes from.
     #[schemars(extend("default" = "zero_trust"))]
+    #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
     mode: Option<PolicyMode>,
     /// Each call is decided by itself.
     #[schemars(extend("default" = "per_action"))]
@@ -134,7 +138,7 @@ struct Audit {
     #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
     schema_version: Option<SchemaVersion>,
     /// Whether the reason that an agent states is kept with its call.
-    #[schemars(extend("default" = house_default().capture_reasoning))]
+    #[schemars(extend("default" = House::default().capture_reasoning))]
     capture_reasoning: Option<bool>,
     /// Accepted, not built yet: how long events are kept. Until then, for ever.
     retention_days: Option<At<u64>>,
@@ -151,7 +155,7 @@ struct Quotas {
     #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
     enforcement_level: Option<EnforcementLevel>,
     /// Calls that one run may make, whoever makes them.
-    #[schemars(extend("default" = house_default().calls_per_run_max))]
+    #[schemars(extend("default" = House::default().calls_per_run_max))]
     max_actions_per_prompt: Option<At<u64>>,
     /// Accepted, not built yet: tokens that one run may spend. Until then tokens are not counted.
     max_compute_tokens: Option<At<u64>>,
@@ -221,7 +225,7 @@ pub(super) struct Policies {
     #[schemars(extend("default" = POLICIES))]
     pub(super) files: Option<At<String>>,
     /// Whether a free rule may permit. Without it free rules only forbid, and manifests alone permit.
-    #[schemars(extend("default" = house_default().allow_permits))]
+    #[schemars(extend("default" = House::default().allow_permits))]
     allow_permits: Option<bool>,
 }
 
@@ -230,14 +234,14 @@ pub(super) struct Policies {
 #[schemars(inline)]
 struct Runs {
     /// How long a run may stay open, such as `30m`; at most 30 days.
-    #[schemars(extend("default" = stdx::duration::format_ms(house_default().run_ttl_ms)))]
+    #[schemars(extend("default" = stdx::duration::format_ms(House::default().run_ttl_ms)))]
     ttl: Option<At<String>>,
 }
 
 impl RemitFile {
     pub(super) fn house(&self, page: &mut Page<'_>) -> House {
         self.unbuilt(page);
-        let mut house = house_default();
+        let mut house = House::default();
         if let Some(calls) = self.quotas.as_ref().and_then(|quotas| quotas.max_actions_per_prompt.as_ref()) {
             house.calls_per_run_max = page.at_least_one(calls);
         }
@@ -260,15 +264,22 @@ impl RemitFile {
         let (agents_listen, people_listen) =
             (address(page, agents, AGENTS_LISTEN), address(page, people, PEOPLE_LISTEN));
         if let Some(at) = agents.filter(|_| !agents_listen.ip().is_loopback()) {
-            page.warning("listen", at.place, format!("`{}` is not loopback, and there is no TLS yet", at.value))
-                .help("agents' keys would cross the network in clear text: put a proxy that speaks TLS in front");
+            page.warning(
+                "listen",
+                at.place,
+                format!("`{}` is not loopback, and there is no TLS yet", at.value),
+            )
+            .help("agents' keys would cross the network in clear text: put a proxy that speaks TLS in front");
         }
         if let Some(at) = people.filter(|_| !people_listen.ip().is_loopback()) {
             let message = format!("`{}` is not loopback, and people cannot sign in yet", at.value);
-            page.error("listen", at.place, message)
-                .help(format!("whoever reaches it could halt and approve: use `{PEOPLE_LISTEN}` and a tunnel"));
+            page.error("listen", at.place, message).help(format!(
+                "whoever reaches it could halt and approve: use `{PEOPLE_LISTEN}` and a tunnel"
+            ));
         }
-        if let Some(at) = people.or(agents).filter(|_| agents_listen == people_listen && agents_listen.port() != 0) {
+        if let Some(at) =
+            people.or(agents).filter(|_| agents_listen == people_listen && agents_listen.port() != 0)
+        {
             page.error("listen", at.place, format!("`{}` is the other listener's address too", at.value))
                 .help("agents and people never share a door: give each a port of its own");
         }
@@ -278,7 +289,10 @@ impl RemitFile {
             agents_listen,
             people_listen,
             data: PathBuf::from(sqlite),
-            disk_reserve_bytes: disk_reserve_bytes(page, store.and_then(|store| store.disk_reserve_mb.as_ref())),
+            disk_reserve_bytes: disk_reserve_bytes(
+                page,
+                store.and_then(|store| store.disk_reserve_mb.as_ref()),
+            ),
             people: self.people(page),
             hosts: self.hosts.iter().map(|at| host(page, at)).collect(),
         }
@@ -349,7 +363,8 @@ fn disk_reserve_bytes(page: &mut Page<'_>, written: Option<&At<u64>>) -> u64 {
     let mb = written.map_or(DISK_RESERVE_MB, |at| at.value);
     mb.checked_mul(1 << 20).unwrap_or_else(|| {
         let place = written.map(|at| at.place).unwrap_or_default();
-        page.error("number", place, format!("`{mb}` MiB is more than any disk")).help("64 is enough for most");
+        page.error("number", place, format!("`{mb}` MiB is more than any disk"))
+            .help("64 is enough for most");
         0
     })
 }
@@ -357,8 +372,9 @@ fn disk_reserve_bytes(page: &mut Page<'_>, written: Option<&At<u64>>) -> u64 {
 fn host(page: &mut Page<'_>, at: &At<String>) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
     if at.value.is_empty() || !at.value.bytes().all(plain) {
-        page.error("host", at.place, format!("`{}` is not a host name", at.value))
-            .help("as it stands in the `Host` header: no scheme, no path, no `*`; such as `remit.example.com`");
+        page.error("host", at.place, format!("`{}` is not a host name", at.value)).help(
+            "as it stands in the `Host` header: no scheme, no path, no `*`; such as `remit.example.com`",
+        );
     }
     at.value.to_ascii_lowercase()
 }

@@ -44,6 +44,8 @@ impl Mode {
 /// What a manifest may name.
 pub(super) struct Known<'a> {
     pub(super) tools: &'a BTreeMap<String, Contract>,
+    /// Whether `tools` holds all that was written; if not, a tool that is missing is no news.
+    pub(super) all_read: bool,
     pub(super) people: &'a [Person],
     pub(super) tenant: &'a str,
 }
@@ -191,7 +193,8 @@ impl AgentFile {
         self.check_name(page);
         self.check_owner(page, known);
         let mode = mode(page, self.mode.as_ref());
-        let may = self.may.iter().enumerate().map(|(index, entry)| self.may(page, known, index, entry)).collect();
+        let may =
+            self.may.iter().enumerate().map(|(index, entry)| self.may(page, known, index, entry)).collect();
         Manifest {
             agent: self.agent.value.clone(),
             owner: self.owner.value.clone(),
@@ -303,7 +306,7 @@ fn phases(page: &mut Page<'_>, written: Option<&At<String>>) -> bool {
 
 fn check_tool(page: &mut Page<'_>, known: &Known<'_>, tool: &At<String>) {
     let names = || known.tools.keys().map(String::as_str);
-    if names().any(|name| stdx::glob::matches(&tool.value, name)) {
+    if !known.all_read || names().any(|name| stdx::glob::matches(&tool.value, name)) {
         return;
     }
     let help = match nearest(&tool.value, names()).or_else(|| last_part(&tool.value, names())) {
@@ -331,9 +334,12 @@ fn check_destinations(page: &mut Page<'_>, known: &Known<'_>, entry: &MayEntry) 
             .help("list at least one pattern, or take the line away");
     }
     for pattern in to.value.iter().filter(|pattern| pattern.value.is_empty()) {
-        page.error("destination", pattern.place, "an empty pattern matches nothing").help("such as `*@example.com`");
+        page.error("destination", pattern.place, "an empty pattern matches nothing")
+            .help("such as `*@example.com`");
     }
-    if let Some(contract) = known.tools.get(&entry.tool.value).filter(|contract| contract.destinations.is_empty()) {
+    if let Some(contract) =
+        known.tools.get(&entry.tool.value).filter(|contract| contract.destinations.is_empty())
+    {
         let message = format!("the contract of `{}` names no destination", contract.name);
         page.error("destination", to.place, message)
             .help("add `destinations` to the tool, so that Remit knows which argument to look at");

@@ -47,7 +47,10 @@ impl Problem {
     pub(crate) fn render(&self, sources: &Sources, colour: bool) -> String {
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let source = sources.get(&self.file);
-        let report = Report { problem: self, source: source.map(|text| NamedSource::new(&self.file, text.to_owned())) };
+        let report = Report {
+            problem: self,
+            source: source.map(|text| NamedSource::new(&self.file, text.to_owned())),
+        };
         let mut out = String::new();
         let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_links(false);
         match handler.render_report(&mut out, &report) {
@@ -75,7 +78,7 @@ impl From<policy::Problem> for Problem {
     }
 }
 
-/// Every problem found, in the order of the files, with the texts to show them in.
+/// Every problem found, errors first, then in the order of the files, with the texts to show them in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Problems {
     pub(crate) list: Vec<Problem>,
@@ -83,6 +86,11 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
+    pub(super) fn new(mut list: Vec<Problem>, sources: Sources) -> Problems {
+        list.sort_by_key(|problem| problem.severity != Severity::Error);
+        Problems { list, sources }
+    }
+
     pub(crate) fn render(&self, colour: bool) -> String {
         self.list.iter().map(|problem| problem.render(&self.sources, colour)).collect::<Vec<_>>().join("\n")
     }
@@ -110,49 +118,68 @@ impl Sources {
     }
 }
 
+/// Keys whose values are secrets, or hold them.
+const SECRET_KEYS: [&str; 5] = ["authorization", "bearer", "credential", "headers", "slack"];
+
 /// Hides values that ought to have been references, and passwords in URLs; every other byte keeps its place, so that
-/// lines and columns stay true.
-fn masked(text: &str) -> String {
+/// lines and columns stay true. What follows such a key on deeper lines is hidden too.
+pub(super) fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // The indentation of a credential whose value stands on the lines below it.
-    let mut below: Option<usize> = None;
+    let mut below: Option<Below> = None;
     for line in text.split_inclusive('\n') {
-        let indent = line.len() - line.trim_start_matches(' ').len();
-        if below.is_some_and(|key| !line.trim().is_empty() && indent <= key) {
-            below = None;
-        }
         let mut line = line.to_owned();
-        let mapping = line.trim_start().starts_with("bearer") || line.contains('#') && line.trim().starts_with('#');
-        if below.is_some() && !mapping {
-            let end = line.trim_end().len();
-            blank(&mut line, indent, end);
-        }
-        for key in ["credential", "bearer"] {
-            if mask_value_of(&mut line, key) {
-                below = Some(indent);
+        let start = line.len() - line.trim_start().len();
+        if start < line.len() {
+            let goes_on = below.as_ref().is_some_and(|below| below.awaited || start > below.indent);
+            let key =
+                SECRET_KEYS.iter().any(|key| line.trim_start_matches(['-', ' ', '"', '\'']).starts_with(key));
+            if goes_on && !key {
+                let end = line.trim_end().len();
+                blank(&mut line, start, end);
+                below = below.map(|below| Below { awaited: false, ..below });
+            } else if !goes_on {
+                below = None;
             }
+            if let Some(awaited) =
+                SECRET_KEYS.iter().filter_map(|key| mask_values_of(&mut line, key)).reduce(|a, b| a || b)
+            {
+                below = Some(Below { indent: start, awaited });
+            }
+            mask_userinfo(&mut line);
         }
-        mask_userinfo(&mut line);
         out.push_str(&line);
     }
     out
 }
 
-/// Whether the value of `key` goes on below this line.
-fn mask_value_of(line: &mut String, key: &str) -> bool {
-    let Some(after) = line.find(key).map(|start| start + key.len()) else { return false };
-    let rest = line.get(after..).unwrap_or("");
-    let Some(value) = rest.trim_start_matches(['"', '\'', ' ']).strip_prefix(':') else { return false };
-    let value = value.trim_start_matches([' ', '"', '\'']);
-    let (start, end) = (line.len() - value.len(), line.trim_end().len());
+/// A secret may go on below the line of its key.
+struct Below {
+    indent: usize,
+    /// Nothing of it stood on the line of the key: wherever the next line starts, that is it.
+    awaited: bool,
+}
+
+/// Whether a value of `key` may go on below this line, and if so, whether nothing of it was here yet.
+fn mask_values_of(line: &mut String, key: &str) -> Option<bool> {
+    let starts: Vec<usize> = line.match_indices(key).map(|(at, _)| at).collect();
+    starts.into_iter().filter_map(|at| mask_value_at(line, at + key.len())).last()
+}
+
+fn mask_value_at(line: &mut String, after: usize) -> Option<bool> {
+    let value = line.get(after..)?.trim_start_matches(['"', '\'', ' ']).strip_prefix(':')?;
+    let value = value.trim_start_matches([' ', '"', '\'', '{']);
     let bare = value.trim_end();
-    if bare.is_empty() || bare.starts_with(['|', '>', '&', '!', '#']) {
-        return true;
+    let nested = bare.trim_start_matches("bearer").trim_start_matches(['"', '\'', ' ']);
+    let nested = nested.strip_prefix(':').map_or(bare, |value| value.trim_start_matches([' ', '"', '\'']));
+    if nested.starts_with("env:") || nested.starts_with("file:") {
+        return None;
     }
-    if !bare.starts_with("env:") && !bare.starts_with("file:") && !bare.starts_with('{') {
-        blank(line, start, end);
+    if nested.is_empty() || nested.starts_with(['|', '>', '#']) {
+        return Some(true);
     }
-    false
+    let (start, end) = (line.len() - value.len(), line.trim_end().len());
+    blank(line, start, end);
+    Some(false)
 }
 
 fn mask_userinfo(line: &mut String) {
@@ -183,7 +210,8 @@ impl Report<'_> {
         let line_index = self.problem.line.checked_sub(1)?;
         let before: usize = text.split_inclusive('\n').take(line_index).map(str::len).sum();
         let line = text.get(before..)?.lines().next().unwrap_or("");
-        let column = line.char_indices().nth(self.problem.column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+        let column =
+            line.char_indices().nth(self.problem.column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
         Some(before + column)
     }
 }

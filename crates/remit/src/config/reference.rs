@@ -9,20 +9,21 @@ use super::contract::ToolFile;
 use super::house::RemitFile;
 use super::manifest::AgentFile;
 
-/// A file is one of three kinds, told apart by its required keys, so that one schema serves all.
+/// A file is one of three kinds, told apart by its required keys, so that one schema serves all. Draft 7 is the one that
+/// every editor reads.
 pub(crate) fn json_schema() -> Value {
-    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut generator = SchemaSettings::draft07().into_generator();
     let files = [
         generator.subschema_for::<RemitFile>(),
         generator.subschema_for::<AgentFile>(),
         generator.subschema_for::<ToolFile>(),
     ];
     let mut schema = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "The configuration of Remit",
         "description": "remit.yaml, agents/*.yaml and tools/*.yaml",
         "anyOf": files.map(|file| file.to_value()),
-        "$defs": generator.take_definitions(true),
+        "definitions": generator.take_definitions(true),
     });
     tidy(&mut schema);
     schema
@@ -98,10 +99,13 @@ other than `timeout`.
 pub(crate) fn reference_markdown() -> String {
     let schema = json_schema();
     let mut out = HEAD.to_owned();
-    for (name, title) in [("RemitFile", "remit.yaml"), ("AgentFile", "agents/*.yaml"), ("ToolFile", "tools/*.yaml")] {
-        let Some(file) = schema.pointer(&format!("/$defs/{name}")) else { continue };
+    for (name, title) in
+        [("RemitFile", "remit.yaml"), ("AgentFile", "agents/*.yaml"), ("ToolFile", "tools/*.yaml")]
+    {
+        let Some(file) = schema.pointer(&format!("/definitions/{name}")) else { continue };
         let about = file.get("description").and_then(Value::as_str).unwrap_or("");
-        let about = about.strip_prefix(&format!("`{title}`")).unwrap_or(about).trim_start_matches(['.', ':', ' ']);
+        let about =
+            about.strip_prefix(&format!("`{title}`")).unwrap_or(about).trim_start_matches(['.', ':', ' ']);
         let _ = write!(out, "\n## `{title}`\n\n{}\n\n", sentence(about));
         out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
         rows(&mut out, "", file);
@@ -119,7 +123,9 @@ fn rows(out: &mut String, prefix: &str, schema: &Value) {
         let default = match value.get("default") {
             Some(Value::Array(list)) if list.is_empty() => String::new(),
             Some(Value::String(text)) if text.is_empty() => String::new(),
-            Some(default) => format!("`{}`", default.as_str().map_or_else(|| default.to_string(), str::to_owned)),
+            Some(default) => {
+                format!("`{}`", default.as_str().map_or_else(|| default.to_string(), str::to_owned))
+            }
             None if needed => "required".to_owned(),
             None => String::new(),
         };
@@ -156,8 +162,12 @@ fn kind(schema: &Value) -> String {
 
 /// The words that an enumeration accepts, in whichever of its forms.
 fn words(schema: &Value) -> Vec<&str> {
-    let direct = schema.get("const").into_iter().chain(schema.get("enum").and_then(Value::as_array).into_iter().flatten());
-    let nested = ["oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key).and_then(Value::as_array)).flatten();
+    let direct = schema
+        .get("const")
+        .into_iter()
+        .chain(schema.get("enum").and_then(Value::as_array).into_iter().flatten());
+    let nested =
+        ["oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key).and_then(Value::as_array)).flatten();
     direct.filter_map(Value::as_str).chain(nested.flat_map(words)).collect()
 }
 

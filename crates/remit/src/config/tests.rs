@@ -74,7 +74,9 @@ fn the_agreed_sections_load_and_each_key_is_used_or_named_in_a_warning() {
 fn nothing_written_means_safe_defaults() {
     let loaded = embedded(&[("remit.yaml", "{}")]).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(loaded.book.house, House::default());
-    assert!(loaded.settings.agents_listen.ip().is_loopback() && loaded.settings.people_listen.ip().is_loopback());
+    assert!(
+        loaded.settings.agents_listen.ip().is_loopback() && loaded.settings.people_listen.ip().is_loopback()
+    );
     assert_eq!(loaded.settings.disk_reserve_bytes, 64 << 20);
     assert!(loaded.book.tools.is_empty() && loaded.warnings.is_empty());
 }
@@ -120,8 +122,12 @@ fn phases_are_words_or_truths() {
 fn a_pin_that_holds_is_kept() {
     let loaded = embedded(&EXAMPLE).expect("loads");
     let digest = loaded.book.tools.get("desk.lookup_ticket").expect("the tool").input_digest();
-    let pinned = changed("tools/desk.yaml", "    effect: read\n", &format!("    effect: read\n    pin: {digest}\n"));
-    assert_eq!(pinned.expect("loads").book.tools.get("desk.lookup_ticket").expect("the tool").pin, Some(digest));
+    let pinned =
+        changed("tools/desk.yaml", "    effect: read\n", &format!("    effect: read\n    pin: {digest}\n"));
+    assert_eq!(
+        pinned.expect("loads").book.tools.get("desk.lookup_ticket").expect("the tool").pin,
+        Some(digest)
+    );
 }
 
 /// File, what is written there, what to write instead.
@@ -175,6 +181,12 @@ const BAD: &[Bad] = &[
     ("literal-secret", TOOL, "env: prod", "env: prod\ncredential: { bearer: sk-live-4242 }"),
     ("literal-secret-in-block", TOOL, "env: prod", "env: prod\ncredential:\n  bearer: |\n    sk-live-4242\n    sk-live-4242"),
     ("literal-secret-beside-another-mistake", TOOL, "env: prod", "credential: { bearer: \"sk-live-4242\" }\nenvy: prod"),
+    ("literal-secret-below", TOOL, "env: prod", "env: prod\ncredential: {\n  bearer:\n  sk-live-4242 }"),
+    ("literal-secret-anchored", TOOL, "env: prod", "env: prod\ncredential: { bearer: &it sk-live-4242 }"),
+    ("literal-secret-as-key", TOOL, "env: prod", "env: prod\ncredential: { sk-live-4242 }"),
+    ("literal-secret-under-wrong-key", TOOL, "env: prod", "env: prod\ncredential:\n  token: sk-live-4242"),
+    ("literal-secret-in-header", TOOL, "http: {", "http: { headers: { authorization: Bearer sk-live-4242 },"),
+    ("duplicate-tool", TOOL, "  refund_charge:", "  lookup_ticket: { effect: read, input: { type: object } }\n  refund_charge:"),
     ("literal-secret-alone", TOOL, "env: prod", "credential: sk-live-4242\nenv: prod"),
     ("url", TOOL, "http://127.0.0.1:7480", "127.0.0.1:7480"),
     ("url-password", TOOL, "http://127.0.0.1:7480", "http://desk:sk-live-4242@127.0.0.1:7480"),
@@ -244,6 +256,20 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn the_schema_accepts_what_the_loader_accepts() {
+    let schema = jsonschema::validator_for(&json_schema()).expect("a schema");
+    let agreed = ("agreed", AGREED);
+    for (name, text) in EXAMPLE.iter().chain([&agreed, &(AGENT, AGENT_WITH_EVERY_WARNING)]) {
+        if !name.ends_with(".cedar") {
+            let value: serde_json::Value = Page::new(name, text).parse().expect("YAML");
+            assert!(schema.is_valid(&value), "{name}: {:?}", schema.validate(&value));
+        }
+    }
+    let wrong = serde_json::json!({ "policy_engine": { "fallback": "allow" } });
+    assert!(!schema.is_valid(&wrong));
+}
+
+#[test]
 fn the_reference_is_what_the_code_reads() {
     at("../../docs/reference/config.schema.json").assert_eq(&format!("{:#}\n", json_schema()));
     at("../../docs/reference/config.md").assert_eq(&reference_markdown());
@@ -252,10 +278,14 @@ fn the_reference_is_what_the_code_reads() {
 fn check(name: &str, problems: &Problems) {
     assert!(problems.list.iter().any(|problem| problem.severity == Severity::Error), "{name}");
     for problem in &problems.list {
-        assert!(problem.line > 0 && problem.column > 0 && problem.length > 0, "{name}: no place: {problem:?}");
+        assert!(
+            problem.line > 0 && problem.column > 0 && problem.length > 0,
+            "{name}: no place: {problem:?}"
+        );
         assert!(problem.help.is_some(), "{name}: no help: {problem:?}");
     }
-    let shown = problems.render(false);
-    assert!(!shown.contains("4242"), "{name}: a secret is shown:\n{shown}");
+    let errors = problems.list.iter().filter(|problem| problem.severity == Severity::Error);
+    let shown = errors.map(|problem| problem.render(&problems.sources, false)).collect::<Vec<_>>().join("\n");
+    assert!(!problems.render(false).contains("4242"), "{name}: a secret is shown:\n{shown}");
     at(&format!("tests/config/bad/{name}.txt")).assert_eq(&shown);
 }

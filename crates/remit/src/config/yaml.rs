@@ -9,7 +9,7 @@ use serde_saphyr::options::MergeKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 use stdx::nearest::nearest;
 
-use super::problem::{Problem, Severity};
+use super::problem::{Problem, Severity, masked};
 use kernel::book::Origin;
 
 /// A stretch of one line of a file; line and column from 1, in characters.
@@ -129,12 +129,22 @@ impl<'a> Page<'a> {
         Origin { file: self.file.to_owned(), line: place.line, column: place.column }
     }
 
-    pub(super) fn error(&mut self, code: &'static str, place: Place, message: impl Into<String>) -> &mut Problem {
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         let place = Place { length: self.length(place), ..place };
         self.problems.push_mut(Problem::error(code, self.file, place, message.into()))
     }
 
-    pub(super) fn warning(&mut self, code: &'static str, place: Place, message: impl Into<String>) -> &mut Problem {
+    pub(super) fn warning(
+        &mut self,
+        code: &'static str,
+        place: Place,
+        message: impl Into<String>,
+    ) -> &mut Problem {
         let problem = self.error(code, place, message);
         problem.severity = Severity::Warning;
         problem
@@ -154,15 +164,17 @@ impl<'a> Page<'a> {
     pub(super) fn accepted<T>(&mut self, key: &str, written: Option<&At<T>>, until_then: &str) {
         if let Some(at) = written {
             let place = self.key(key.rsplit('.').next().unwrap_or(key), at.place);
-            self.warning("not-built", place, format!("`{key}` is accepted, but not built yet")).help(until_then);
+            self.warning("not-built", place, format!("`{key}` is accepted, but not built yet"))
+                .help(until_then);
         }
     }
 
     pub(super) fn usd_nanos(&mut self, at: &At<Usd>) -> u64 {
         usd_nanos(&at.value.0).unwrap_or_else(|| {
             let message = format!("`{}` is not an amount of dollars", at.value.0);
-            self.error("money", at.place, message)
-                .help("digits, and up to nine after the point, such as `0.30`; no sign, no currency, no exponent");
+            self.error("money", at.place, message).help(
+                "digits, and up to nine after the point, such as `0.30`; no sign, no currency, no exponent",
+            );
             0
         })
     }
@@ -196,8 +208,11 @@ impl<'a> Page<'a> {
     pub(super) fn key(&self, key: &str, value: Place) -> Place {
         let before = self.text.get(..value.offset).unwrap_or("");
         let is_key = |at: usize| {
-            let after = before.get(at + key.len()..).unwrap_or("").trim_start_matches(['"', '\'']).trim_start();
-            let free = before.get(..at).is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            let after =
+                before.get(at + key.len()..).unwrap_or("").trim_start_matches(['"', '\'']).trim_start();
+            let free = before
+                .get(..at)
+                .is_some_and(|head| !head.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
             free && after.starts_with(':')
         };
         let Some((offset, _)) = before.rmatch_indices(key).find(|(at, _)| is_key(*at)) else { return value };
@@ -220,10 +235,11 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The text at a place, unless it might be a secret.
-    fn written(&self, place: Place) -> String {
-        let end = place.offset + self.length(place);
-        self.text.get(place.offset..end).unwrap_or("").to_owned()
+    /// The text at a place, unless it may be a secret.
+    fn shown(&self, place: Place) -> Option<String> {
+        let range = place.offset..place.offset + self.length(place);
+        let text = self.text.get(range.clone())?;
+        (masked(self.text).get(range) == Some(text)).then(|| text.to_owned())
     }
 
     /// What the reader of YAML found wrong, in our words.
@@ -234,7 +250,8 @@ impl<'a> Page<'a> {
         match error {
             Error::AliasError { error, .. } => self.refuse(error),
             Error::SerdeUnknownField { field, expected, .. } => {
-                self.error("unknown-key", place, format!("unknown key `{field}`")).help(one_of(field, expected));
+                let shown = self.shown(place).map_or_else(String::new, |_| format!(" `{field}`"));
+                self.error("unknown-key", place, format!("unknown key{shown}")).help(one_of(field, expected));
             }
             Error::SerdeUnknownVariant { variant, expected, .. } => {
                 let help = why(expected).map_or_else(|| one_of(variant, expected), str::to_owned);
@@ -250,7 +267,8 @@ impl<'a> Page<'a> {
                     .help("keep one of them: which one would win is nobody's guess");
             }
             Error::MergeKeyNotAllowed { .. } => {
-                self.error("yaml", place, "merge keys (`<<`) are not read").help("write the keys out where they hold");
+                self.error("yaml", place, "merge keys (`<<`) are not read")
+                    .help("write the keys out where they hold");
             }
             Error::InvalidScalar { ty, .. } => self.wrong_type(place, ty),
             Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
@@ -274,10 +292,9 @@ impl<'a> Page<'a> {
             "string scalar" | "scalar" | "string" | "a string" => "one value, not a list or a mapping",
             other => other,
         };
-        let secret = expected.starts_with("a mapping") || expected.starts_with("one value");
-        let message = match secret {
-            true => "the wrong type of value".to_owned(),
-            false => format!("`{}` is the wrong type of value", self.written(place)),
+        let message = match self.shown(place).filter(|text| !text.is_empty()) {
+            Some(text) => format!("`{text}` is the wrong type of value"),
+            None => "the wrong type of value".to_owned(),
         };
         self.error("type", place, message).help(format!("expected {expected}"));
     }
@@ -302,8 +319,41 @@ fn why(expected: &[&str]) -> Option<&'static str> {
     })
 }
 
+/// Keys that are only read to say that they are not built yet; no list of known keys names them.
+const UNBUILT: [&str; 28] = [
+    "before",
+    "cache",
+    "concurrent",
+    "count",
+    "delay",
+    "delegate",
+    "expect",
+    "field",
+    "gates",
+    "headers",
+    "mcp",
+    "memory",
+    "models",
+    "notify",
+    "on_failure",
+    "openapi",
+    "per_day",
+    "per_hour",
+    "per_minute",
+    "per_month",
+    "postgres",
+    "preview",
+    "redact",
+    "stamp",
+    "stdio",
+    "touches",
+    "undo",
+    "version",
+];
+
 fn one_of(wrong: &str, expected: &[&str]) -> String {
-    let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let built = expected.iter().filter(|name| !UNBUILT.contains(name));
+    let all = built.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     match nearest(wrong, expected.iter().copied()) {
         Some(name) => format!("did you mean `{name}`? Known here: {all}"),
         None => format!("known here: {all}"),
@@ -317,7 +367,8 @@ fn first_line(error: &serde_saphyr::Error) -> String {
 /// Exact: digits, a point, at most nine digits more.
 pub(super) fn usd_nanos(text: &str) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits =
+        |text: &str| !text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(part) {
         return None;
     }

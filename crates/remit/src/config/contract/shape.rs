@@ -1,0 +1,202 @@
+//! The shape of `tools/*.yaml`, key by key; the comments are its reference.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{RESULT_BYTES_MAX, TIMEOUT_MS};
+use crate::config::house::words;
+use crate::config::yaml::{At, Later, Usd};
+
+words! {
+    Env { Dev = "dev", Staging = "staging", Prod = "prod" }
+    Effect {
+        /// Changes nothing.
+        Read = "read",
+        /// Can be taken back.
+        Reversible = "reversible",
+        /// Can not.
+        Irreversible = "irreversible",
+    }
+    Operation { Read = "read", Write = "write", Execute = "execute", Delegate = "delegate" }
+}
+
+/// `tools/*.yaml`: one tool server, one file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct ToolFile {
+    /// The first half of every tool's full name: letters, digits, `_` and `-`.
+    pub(in crate::config) server: At<String>,
+    /// How it is reached.
+    pub(in crate::config) via: At<Via>,
+    /// The environment that its effects land in.
+    #[schemars(extend("default" = "prod"))]
+    pub(in crate::config) env: Option<Env>,
+    /// Where the secret is that opens it. It is fetched for one call at a time, and no agent ever sees it.
+    pub(in crate::config) credential: Option<Credential>,
+    /// The contract of each tool, by its name.
+    #[schemars(with = "BTreeMap<String, ToolEntry>")]
+    pub(in crate::config) tools: BTreeMap<String, At<ToolEntry>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Via {
+    /// JSON over HTTP: the arguments are posted, the result is the answer's body.
+    pub(in crate::config) http: Option<Http>,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) mcp: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) openapi: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) stdio: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Http {
+    /// The address that the path of each tool is added to, such as `https://desk.example/api`.
+    pub(in crate::config) url: At<String>,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) headers: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Credential {
+    /// `env:NAME` or `file:PATH`, sent as a bearer token. Never the secret itself.
+    #[schemars(regex(pattern = r"^(env|file):.+$"))]
+    pub(in crate::config) bearer: At<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct ToolEntry {
+    /// What it does to the world.
+    pub(in crate::config) effect: Effect,
+    /// What kind of act it is. Default: `read` for the effect `read`, else `write`.
+    pub(in crate::config) operation: Option<Operation>,
+    /// What it does, in a sentence that agents read too.
+    #[serde(default)]
+    pub(in crate::config) about: String,
+    /// JSON Schema of its arguments. Rules over them are checked against it.
+    #[schemars(with = "Map<String, Value>")]
+    pub(in crate::config) input: At<Value>,
+    /// Which arguments say where something goes.
+    #[serde(default)]
+    #[schemars(with = "Vec<DestinationEntry>")]
+    pub(in crate::config) destinations: Vec<At<DestinationEntry>>,
+    /// How a repeated call is known for the same; without it no call is ever retried.
+    pub(in crate::config) idempotency: Option<Idempotency>,
+    /// What one call costs at most.
+    pub(in crate::config) cost: Option<Cost>,
+    /// What its results are marked with.
+    #[serde(default)]
+    pub(in crate::config) labels: Vec<String>,
+    /// How much of it.
+    pub(in crate::config) limits: Option<ToolLimits>,
+    /// The digest of `input` that a person has accepted; `remit tool show` prints it.
+    #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub(in crate::config) pin: Option<At<String>>,
+    /// The HTTP path. Default: `/` and the tool's name.
+    pub(in crate::config) path: Option<At<String>>,
+    /// Results above this are refused.
+    #[schemars(extend("default" = RESULT_BYTES_MAX))]
+    pub(in crate::config) result_bytes_max: Option<At<u64>>,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) cache: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) count: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) delay: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) expect: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) preview: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) redact: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) stamp: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) touches: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) undo: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) version: Later,
+}
+
+/// Exactly one of the keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct DestinationEntry {
+    /// An argument that holds an e-mail address, such as `args.to`.
+    pub(in crate::config) email: Option<At<String>>,
+    /// An argument that holds a host name.
+    pub(in crate::config) host: Option<At<String>>,
+    /// An argument that holds a URL.
+    pub(in crate::config) url: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Idempotency {
+    /// The header that carries the key of the call.
+    pub(in crate::config) header: Option<At<String>>,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) field: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Cost {
+    /// Dollars, exact to a thousand-millionth.
+    pub(in crate::config) usd: At<Usd>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct ToolLimits {
+    /// How long one call may take; at most ten minutes.
+    #[schemars(extend("default" = stdx::duration::format_ms(TIMEOUT_MS)))]
+    pub(in crate::config) timeout: Option<At<String>>,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) concurrent: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) per_run: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) per_minute: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) per_hour: Later,
+    #[serde(default)]
+    #[schemars(skip)]
+    pub(in crate::config) per_day: Later,
+}
