@@ -1,1 +1,29 @@
-//! stub
+//! The contract: paths, request and response types, problems, OpenAPI, and a typed client. No logic of Remit's own.
+//!
+//! How to read this crate:
+//!
+//! 1. `endpoint`  every route of both listeners in one table; the server mounts it, OpenAPI prints it
+//! 2. `problem`   what an HTTP error says (RFC 9457) and its codes
+//! 3. `run`, `call`, `authzen`   what agents send and get
+//! 4. `people`, `story`   what people read and do
+//! 5. `openapi`   the table and the types as OpenAPI 3.1
+//! 6. `client`    the typed client that the command line uses
+//!
+//! Requests refuse unknown members; answers may grow new ones. Times are RFC 3339 in UTC, money is nano-dollars.
+
+pub mod authzen;
+pub mod call;
+pub mod client;
+pub mod endpoint;
+pub mod openapi;
+pub mod people;
+pub mod problem;
+pub mod run;
+pub mod story;
+
+/// The header that carries a run token.
+pub const RUN_HEADER: &str = "remit-run";
+/// The largest request body that is read.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Items on one page of a list.
+pub const PAGE_ITEMS_MAX: usize = 200;

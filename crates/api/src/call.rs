@@ -1,0 +1,182 @@
+//! Calls: anything an agent asks for, the verdict on it, and how it ended.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Proof that an event is in the ledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Receipt {
+    pub index: u64,
+    pub lane: u16,
+    pub lane_seq: u64,
+}
+
+/// `POST /v1/calls` and `POST /v1/decisions`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallAsk {
+    /// Full name, `server.tool`.
+    pub tool: String,
+    #[serde(default = "no_args")]
+    pub args: Value,
+    /// Why the agent wants it, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The model that proposed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How much the model had before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u64>,
+    /// The same key in the same run gets the same answer, and is carried out once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+fn no_args() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+/// One rule, in words, and where a person wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleView {
+    pub id: String,
+    pub words: String,
+    pub file: String,
+    pub line: usize,
+}
+
+/// One check's finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReasonView {
+    pub code: String,
+    pub says: String,
+    /// What would make it pass.
+    pub remedy: String,
+    /// JSON Pointer into the arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleView>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VerdictView {
+    /// `allow` or `deny`
+    pub ruling: String,
+    /// Why not.
+    pub reasons: Vec<ReasonView>,
+    /// The rules that allowed it.
+    pub rules: Vec<RuleView>,
+    /// In mode `observe`: what `enforce` would have refused it for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub would: Vec<ReasonView>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Answered {
+    pub call: String,
+    pub verdict: VerdictView,
+    pub receipt: Option<Receipt>,
+    /// `succeeded`, `failed`, `unknown` or `not_dispatched`; none for a refused or merely decided call.
+    pub outcome: Option<String>,
+    /// What the tool answered.
+    pub result: Option<Value>,
+    /// What went wrong outside, as a short code: `timeout`, `status_500`.
+    pub trouble: Option<String>,
+    /// Decide only: proof of this Allow, for the executor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit_token: Option<String>,
+    /// This idempotency key was seen before: the first answer stands.
+    pub again: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Succeeded,
+    Failed,
+    Unknown,
+    NotDispatched,
+}
+
+/// `POST /v1/calls/{call}/outcome`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeReport {
+    pub outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    #[serde(default)]
+    pub duration_ms: u64,
+}
+
+/// A call as people read it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct CallView {
+    pub call: String,
+    /// None for a recorded question.
+    pub run: Option<String>,
+    pub agent: String,
+    pub person: Option<String>,
+    pub tool: String,
+    pub at: String,
+    pub verdict: VerdictView,
+    /// None if they were erased.
+    pub args: Option<Value>,
+    /// Why the agent wanted it, in its own words.
+    pub reason: Option<String>,
+    pub model: Option<String>,
+    pub context_tokens: Option<u64>,
+    pub outcome: Option<String>,
+    pub trouble: Option<String>,
+    pub result: Option<Value>,
+    pub duration_ms: Option<u64>,
+    pub cost_usd_nanos: u64,
+    /// Ledger index of the decision.
+    pub index: u64,
+    /// The version of the rules that it was decided by.
+    pub rules_digest: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CallPage {
+    /// The ledger index up to which this is true.
+    pub as_of: u64,
+    pub items: Vec<CallView>,
+    /// Give it as `before` for the next page.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CallShown {
+    pub as_of: u64,
+    pub call: CallView,
+}
+
+/// `GET /v1/calls`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallsQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// `allow` or `deny`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<String>,
+    /// `succeeded`, `failed`, `unknown` or `not_dispatched`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// A call id: those before it are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Waits up to a second until the answer covers this ledger index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}

@@ -1,0 +1,241 @@
+//! Every route of both listeners, in one table.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::{authzen, call, people, run, story};
+
+pub const RUNS: &str = "/v1/runs";
+pub const RUN: &str = "/v1/runs/{run}";
+pub const RUN_CLOSE: &str = "/v1/runs/{run}/close";
+pub const CALLS: &str = "/v1/calls";
+pub const CALL: &str = "/v1/calls/{call}";
+pub const CALL_OUTCOME: &str = "/v1/calls/{call}/outcome";
+pub const DECISIONS: &str = "/v1/decisions";
+pub const WHOAMI: &str = "/v1/whoami";
+pub const EVALUATION: &str = "/access/v1/evaluation";
+pub const EVALUATIONS: &str = "/access/v1/evaluations";
+pub const AUTHZEN_CONFIGURATION: &str = "/.well-known/authzen-configuration";
+pub const HEALTHZ: &str = "/healthz";
+pub const READYZ: &str = "/readyz";
+
+pub const EXPLAIN: &str = "/v1/explain/{id}";
+pub const EVENTS: &str = "/v1/events";
+pub const TAIL: &str = "/v1/tail";
+pub const WHO_CAN: &str = "/v1/who-can";
+pub const POLICY: &str = "/v1/policy";
+pub const POLICY_EXPLAIN: &str = "/v1/policy/explain";
+pub const AGENT_KEYS: &str = "/v1/agents/{agent}/keys";
+pub const KEYS: &str = "/v1/keys";
+pub const KEY: &str = "/v1/keys/{key}";
+pub const HALTS: &str = "/v1/halts";
+pub const STATUS: &str = "/v1/status";
+pub const METRICS: &str = "/metrics";
+pub const OPENAPI: &str = "/openapi.json";
+pub const FRONT: &str = "/";
+
+/// Which listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Face {
+    Agents,
+    People,
+    Both,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Auth {
+    None,
+    /// An agent's key.
+    Agent,
+    /// An agent's key and a run token.
+    Run,
+    /// The operator's key.
+    Operator,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    Get,
+    Post,
+    Delete,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a route answers with.
+#[derive(Clone, Copy)]
+pub enum Media {
+    Json(SchemaOf),
+    Text,
+    Events,
+}
+
+#[derive(Clone, Copy)]
+pub struct Endpoint {
+    pub face: Face,
+    pub method: Method,
+    pub path: &'static str,
+    /// Unique, and what generated clients call it.
+    pub id: &'static str,
+    pub about: &'static str,
+    pub auth: Auth,
+    pub query: Option<SchemaOf>,
+    pub request: Option<SchemaOf>,
+    pub answer: Media,
+}
+
+fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+    schemas.subschema_for::<T>()
+}
+
+fn anything(_: &mut SchemaGenerator) -> Schema {
+    Schema::default()
+}
+
+const fn get(face: Face, auth: Auth, path: &'static str, id: &'static str, about: &'static str) -> Endpoint {
+    let answer = Media::Text;
+    Endpoint { face, method: Method::Get, path, id, about, auth, query: None, request: None, answer }
+}
+
+impl Endpoint {
+    const fn post(self, request: SchemaOf) -> Endpoint {
+        Endpoint { method: Method::Post, request: Some(request), ..self }
+    }
+
+    const fn delete(self) -> Endpoint {
+        Endpoint { method: Method::Delete, ..self }
+    }
+
+    const fn query(self, query: SchemaOf) -> Endpoint {
+        Endpoint { query: Some(query), ..self }
+    }
+
+    const fn json(self, answer: SchemaOf) -> Endpoint {
+        Endpoint { answer: Media::Json(answer), ..self }
+    }
+}
+
+use Auth::{Agent, None as Nobody, Operator, Run as InRun};
+use Face::{Agents, Both, People};
+
+pub const ENDPOINTS: &[Endpoint] = &[
+    get(Agents, Agent, RUNS, "openRun", "Open a run. Its token goes with every call.")
+        .post(of::<run::OpenRun>)
+        .json(of::<run::RunOpened>),
+    get(Agents, InRun, RUN_CLOSE, "closeRun", "Close one's own run.")
+        .post(of::<run::CloseRun>)
+        .json(of::<run::Recorded>),
+    get(Agents, Agent, RUN, "ownRun", "Read one's own run.")
+        .query(of::<run::AfterQuery>)
+        .json(of::<run::RunShown>),
+    get(
+        Agents,
+        InRun,
+        CALLS,
+        "call",
+        "Propose a call and let Remit carry it out. A refusal is an answer: 200, `deny`.",
+    )
+    .post(of::<call::CallAsk>)
+    .json(of::<call::Answered>),
+    get(
+        Agents,
+        InRun,
+        DECISIONS,
+        "decide",
+        "Decide only: a verdict and, if allowed, a permit token for an executor.",
+    )
+    .post(of::<call::CallAsk>)
+    .json(of::<call::Answered>),
+    get(Agents, Agent, CALL_OUTCOME, "reportOutcome", "Report how a decided call ended.")
+        .post(of::<call::OutcomeReport>)
+        .json(of::<run::Recorded>),
+    get(Agents, Agent, CALL, "ownCall", "Read one's own call.")
+        .query(of::<run::AfterQuery>)
+        .json(of::<call::CallShown>),
+    get(Agents, Agent, WHOAMI, "whoAmI", "Whose key this is.").json(of::<people::WhoAmI>),
+    get(
+        Agents,
+        Agent,
+        EVALUATION,
+        "evaluate",
+        "AuthZEN: one access evaluation. A recorded question; nothing is reserved.",
+    )
+    .post(of::<authzen::Evaluation>)
+    .json(of::<authzen::Decision>),
+    get(Agents, Agent, EVALUATIONS, "evaluateMany", "AuthZEN: several access evaluations.")
+        .post(of::<authzen::Evaluations>)
+        .json(of::<authzen::Decisions>),
+    get(Agents, Nobody, AUTHZEN_CONFIGURATION, "authzenConfiguration", "AuthZEN: where things are.")
+        .json(of::<authzen::Configuration>),
+    get(Both, Nobody, HEALTHZ, "health", "The process is up.").json(of::<people::Health>),
+    get(Both, Nobody, READYZ, "ready", "Calls can be decided and recorded.").json(of::<people::Health>),
+    get(People, Operator, RUNS, "runs", "List runs, newest first.")
+        .query(of::<run::RunsQuery>)
+        .json(of::<run::RunPage>),
+    get(People, Operator, RUN, "run", "Read a run and its calls.")
+        .query(of::<run::AfterQuery>)
+        .json(of::<run::RunShown>),
+    get(People, Operator, RUN_CLOSE, "closeAnyRun", "Close a run.")
+        .post(of::<run::CloseRun>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, CALLS, "calls", "List calls, newest first.")
+        .query(of::<call::CallsQuery>)
+        .json(of::<call::CallPage>),
+    get(People, Operator, CALL, "callShown", "Read a call.")
+        .query(of::<run::AfterQuery>)
+        .json(of::<call::CallShown>),
+    get(
+        People,
+        Operator,
+        EXPLAIN,
+        "explain",
+        "Who asked, for whom, which rule, what it saw, what it cost, what happened.",
+    )
+    .query(of::<run::AfterQuery>)
+    .json(of::<story::Story>),
+    get(People, Operator, EVENTS, "events", "The ledger's events, in order.")
+        .query(of::<people::EventsQuery>)
+        .json(of::<people::EventPage>),
+    Endpoint {
+        answer: Media::Events,
+        ..get(People, Operator, TAIL, "tail", "The ledger's events as they come.")
+            .query(of::<people::TailQuery>)
+    },
+    get(People, Operator, WHO_CAN, "whoCan", "Which agents can do a thing, by which rule, and only if what.")
+        .query(of::<people::WhoCanQuery>)
+        .json(of::<people::WhoCanList>),
+    get(People, Operator, POLICY, "policy", "The rules in force as Cedar text, and what is odd about them.")
+        .json(of::<people::Policy>),
+    get(People, Operator, POLICY_EXPLAIN, "policyExplain", "What the rules alone would say to a call.")
+        .post(of::<people::PolicyAsk>)
+        .json(of::<people::PolicyAnswer>),
+    get(People, Operator, AGENT_KEYS, "mintKey", "Mint a key for an agent. Its secret is shown once.")
+        .post(of::<people::MintKey>)
+        .json(of::<people::KeyMinted>),
+    get(People, Operator, KEYS, "keys", "List the keys that are valid.").json(of::<people::KeyList>),
+    get(People, Operator, KEY, "revokeKey", "Revoke a key.")
+        .delete()
+        .query(of::<people::WhyQuery>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, HALTS, "halts", "List what is halted.").json(of::<people::HaltList>),
+    get(People, Operator, HALTS, "halt", "Halt: from its answer on, nothing in this scope is permitted.")
+        .post(of::<people::Halt>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, HALTS, "resume", "Resume what was halted.")
+        .delete()
+        .query(of::<people::ResumeQuery>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, STATUS, "status", "What is going on, in numbers.").json(of::<people::Status>),
+    get(People, Operator, METRICS, "metrics", "Metrics in Prometheus text form."),
+    get(People, Nobody, OPENAPI, "openapi", "This document.").json(anything),
+    get(People, Nobody, FRONT, "front", "What is here, and how to ask."),
+];

@@ -1,0 +1,223 @@
+//! What people ask and do: status, keys, halts, rules, events.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::call::{ReasonView, RuleView};
+
+/// `GET /v1/whoami`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WhoAmI {
+    pub agent: String,
+    pub key: String,
+    pub executor: bool,
+}
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    pub version: String,
+    pub ready: bool,
+    /// Why it is not ready.
+    pub trouble: Option<String>,
+    pub rules_digest: String,
+    pub agents: u64,
+    pub tools: u64,
+    pub rules: u64,
+    pub head_index: u64,
+    pub open_runs: u64,
+    pub in_flight: u64,
+    /// Permitted calls whose outcome is not known.
+    pub unknown: u64,
+    pub allowed: u64,
+    pub denied: u64,
+}
+
+/// `POST /v1/agents/{agent}/keys`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MintKey {
+    /// How long it lives; 90 days if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct KeyMinted {
+    pub key: String,
+    /// Shown once; Remit keeps only its hash.
+    pub secret: String,
+    pub expires: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct KeyView {
+    pub key: String,
+    pub agent: String,
+    pub expires: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct KeyList {
+    pub items: Vec<KeyView>,
+}
+
+/// `?why=` of a revocation or a resumption.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhyQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// `DELETE /v1/halts?scope=&why=`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeQuery {
+    pub scope: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// `POST /v1/halts`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Halt {
+    /// `all`, `writes`, `agent:NAME`, `server:NAME`, `tool:NAME`, `run:ID`
+    pub scope: String,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HaltView {
+    pub scope: String,
+    pub why: String,
+    pub by: String,
+    pub since: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HaltList {
+    pub items: Vec<HaltView>,
+}
+
+/// `GET /v1/policy`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Policy {
+    pub digest: String,
+    pub rules: u64,
+    pub cedar: String,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Warning {
+    pub says: String,
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+/// `POST /v1/policy/explain`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyAsk {
+    pub agent: String,
+    pub tool: String,
+    #[serde(default)]
+    pub args: Value,
+}
+
+/// What the rules alone say: no run, no budget, no halt.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyAnswer {
+    /// `allow`, `ask` or `deny`
+    pub decision: String,
+    pub rules: Vec<RuleView>,
+    /// Rules that would allow it, were their conditions met.
+    pub near: Vec<RuleView>,
+    pub errors: Vec<RuleError>,
+    /// Groups whose yes would make it pass.
+    pub ask: Vec<String>,
+    pub rules_digest: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RuleError {
+    pub rule: RuleView,
+    pub error: String,
+}
+
+/// `GET /v1/who-can`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhoCanQuery {
+    /// A tool, a pattern, an effect or operation (`irreversible`, `write`), or `to:<pattern>`.
+    pub target: String,
+    /// Arguments as JSON: conditions that read only them are evaluated exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WhoCan {
+    pub agent: String,
+    pub tool: String,
+    pub rule: RuleView,
+    pub only_if: Vec<String>,
+    pub needs_approval: Option<String>,
+    pub by_free_permit: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WhoCanList {
+    pub rules_digest: String,
+    pub items: Vec<WhoCan>,
+}
+
+/// `GET /v1/events`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    #[serde(default)]
+    pub from: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// `GET /v1/tail`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TailQuery {
+    /// The first index wanted; what comes next, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct EventView {
+    pub index: u64,
+    pub event: Value,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct EventPage {
+    pub items: Vec<EventView>,
+    /// Give it as `from` for the next page.
+    pub next: Option<u64>,
+}
+
+/// `/readyz` and `/healthz`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    pub ok: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// A refusal of something other than a call: an answer, not an error.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Refused {
+    pub refused: ReasonView,
+}

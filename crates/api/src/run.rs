@@ -1,0 +1,110 @@
+//! Runs: one prompt's worth of work, opened and closed by an agent.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{CallView, Receipt};
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRun {
+    /// For whom, as the agent says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// What it is for, in the agent's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RunOpened {
+    pub run: String,
+    /// Goes into the header `Remit-Run`; valid only with this agent's key.
+    pub token: String,
+    pub expires: String,
+    pub receipt: Receipt,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Closing {
+    Success,
+    Failure,
+    Abandoned,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloseRun {
+    pub outcome: Closing,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Recorded {
+    pub receipt: Receipt,
+}
+
+/// A run as people read it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct RunView {
+    pub run: String,
+    pub agent: String,
+    pub person: Option<String>,
+    pub intent: Option<String>,
+    pub opened: String,
+    pub expires: Option<String>,
+    pub closed: Option<String>,
+    /// How it ended: `success`, `failure`, `abandoned`, `expired`.
+    pub outcome: Option<String>,
+    pub calls: u64,
+    pub allowed: u64,
+    pub denied: u64,
+    /// Permitted calls whose outcome is not known.
+    pub unknown: u64,
+    pub cost_usd_nanos: u64,
+    /// Ledger index of the event that opened it.
+    pub index: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RunPage {
+    /// The ledger index up to which this is true.
+    pub as_of: u64,
+    pub items: Vec<RunView>,
+    /// Give it as `before` for the next page.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RunShown {
+    pub as_of: u64,
+    pub run: RunView,
+    pub calls: Vec<CallView>,
+}
+
+/// `GET /v1/runs`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunsQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
+    /// A run id: those before it are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Waits up to a second until the answer covers this ledger index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
+
+/// `?after=`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AfterQuery {
+    /// Waits up to a second until the answer covers this ledger index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
