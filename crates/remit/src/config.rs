@@ -134,9 +134,11 @@ impl<'a> Loader<'a> {
     /// The contracts, and whether every file of them could be read.
     fn tools(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> (BTreeMap<String, Contract>, bool) {
         let mut tools = BTreeMap::new();
-        let mut all_read = true;
         let mut servers: BTreeMap<String, String> = BTreeMap::new();
-        for (name, text) in self.files(root, pattern) {
+        let before = root.problems.len() + self.problems.len();
+        let files = self.files(root, pattern);
+        let mut all_read = root.problems.len() + self.problems.len() == before;
+        for (name, text) in files {
             let mut page = Page::new(&name, &text);
             if let Some(file) = page.parse::<contract::ToolFile>() {
                 let server = &file.server;

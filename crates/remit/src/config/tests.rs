@@ -212,6 +212,28 @@ fn every_mistake_says_where_and_what_would_be_right() {
 }
 
 #[test]
+fn the_rules_of_the_example_compile() {
+    let Loaded { book, sources, .. } = embedded(&EXAMPLE).expect("loads");
+    if let Err(problems) = kernel::rules::Rules::compile(book) {
+        let list = problems.into_iter().map(Problem::from).collect();
+        panic!("{}", Problems::new(list, sources));
+    }
+}
+
+#[test]
+fn a_problem_of_a_rule_prints_like_any_other() {
+    let cases = [
+        ("rule-when", AGENT, "args.amount_cents <= 5000", "args.amount_cent <= 5000"),
+        ("rule-free", "policies/house.cedar", "context.args.currency", "context.args.curency"),
+    ];
+    for (name, file, old, new) in cases {
+        let Loaded { book, sources, .. } = changed(file, old, new).expect("loads");
+        let problems = kernel::rules::Rules::compile(book).expect_err(name);
+        check(name, &Problems::new(problems.into_iter().map(Problem::from).collect(), sources));
+    }
+}
+
+#[test]
 fn two_files_may_not_declare_the_same_thing() {
     let [root, agent, tool, rules] = EXAMPLE;
     let again = embedded(&[root, agent, ("agents/second.yaml", agent.1), tool, rules]);

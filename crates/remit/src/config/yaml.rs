@@ -258,7 +258,7 @@ impl<'a> Page<'a> {
                 self.error("value", place, format!("`{variant}` is not accepted here")).help(help);
             }
             Error::SerdeMissingField { field, .. } => {
-                self.error("missing-key", place, format!("the key `{field}` is missing"))
+                self.error("missing-key", place, format!("the key `{field}` is missing beside this one"))
                     .help(format!("add `{field}:`; docs/reference/config.md says what it means"));
             }
             Error::DuplicateMappingKey { key, .. } => {
