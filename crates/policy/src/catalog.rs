@@ -81,23 +81,7 @@ impl Catalog {
 
     /// What the validator checks rules against.
     pub(crate) fn schema(&self) -> String {
-        let mut text = String::from(HEAD);
-        let servers: BTreeSet<String> =
-            self.tools.iter().map(|tool| format!("{}.*", tool.decl.server)).collect();
-        for server in servers {
-            text.push_str(&format!("  action {};\n", quoted(&server)));
-        }
-        for tool in &self.tools {
-            let groups: Vec<String> = groups_of(&tool.decl).iter().map(|group| quoted(group)).collect();
-            text.push_str(&format!(
-                "  action {} in [{}] appliesTo {{ principal: [Agent], resource: [Tool], context: {{ args: {}, {FACTS} }} }};\n",
-                quoted(&tool.decl.name),
-                groups.join(", "),
-                shape::record_text(&tool.args),
-            ));
-        }
-        text.push_str("}\n");
-        text
+        schema(&self.tools.iter().collect::<Vec<_>>())
     }
 
     /// The entities that a decision about this agent and tool can look at.
@@ -117,6 +101,26 @@ impl Catalog {
         entities.push(Entity::new_no_attrs(tool.action.clone(), groups));
         cedar_policy::Entities::from_entities(entities, None).ok()
     }
+}
+
+/// The schema of a world with only these tools.
+pub(crate) fn schema(tools: &[&Tool]) -> String {
+    let mut text = String::from(HEAD);
+    let servers: BTreeSet<String> = tools.iter().map(|tool| format!("{}.*", tool.decl.server)).collect();
+    for server in servers {
+        text.push_str(&format!("  action {};\n", quoted(&server)));
+    }
+    for tool in tools {
+        let groups: Vec<String> = groups_of(&tool.decl).iter().map(|group| quoted(group)).collect();
+        text.push_str(&format!(
+                "  action {} in [{}] appliesTo {{ principal: [Agent], resource: [Tool], context: {{ args: {}, {FACTS} }} }};\n",
+                quoted(&tool.decl.name),
+                groups.join(", "),
+                shape::record_text(&tool.args),
+            ));
+    }
+    text.push_str("}\n");
+    text
 }
 
 fn agent(decl: &AgentDecl) -> Option<Agent> {

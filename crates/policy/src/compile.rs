@@ -6,7 +6,7 @@ use cedar_policy::{
     Policy, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
 };
 
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
 use crate::problem::{Place, Problem, span};
 use crate::rule::{Rule, RuleRef, Source};
 use crate::{FreeRules, May, Options, RuleSet, Severity, World, approvals, free, lint, manifest};
@@ -43,7 +43,7 @@ pub fn compile(
         check_use(rule, &mut problems);
     }
     if let Some(schema) = schema {
-        validate(schema, &rules, &mut problems);
+        validate(schema, &catalog, &rules, &mut problems);
     }
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(problems);
@@ -122,26 +122,28 @@ fn check_use(rule: &Rule, problems: &mut Vec<Problem>) {
     }
 }
 
-fn validate(schema: Schema, rules: &[Rule], problems: &mut Vec<Problem>) {
-    let set = match PolicySet::from_policies(rules.iter().map(|rule| rule.policy.clone())) {
-        Ok(set) => set,
-        Err(error) => {
-            problems.push(Problem::error("syntax", &Place::default(), error.to_string()));
-            return;
-        }
-    };
-    let result = Validator::new(schema).validate(&set, ValidationMode::Strict);
-    let mut found: Vec<(usize, Problem)> = Vec::new();
-    for error in result.validation_errors() {
-        if let Some((index, rule)) = by_id(rules, error.policy_id()) {
-            found.push((index, complaint(rule, error)));
+/// Cedar checks every rule against every action of a schema. A rule about one tool is checked against a schema of
+/// that tool alone, so that the cost is rules plus tools, and not their product.
+fn validate(schema: Schema, catalog: &Catalog, rules: &[Rule], problems: &mut Vec<Problem>) {
+    let mut alone: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for rule in rules {
+        match rule.only_tool() {
+            Some(tool) => alone.entry(tool).or_default().push(rule),
+            None => others.push(rule),
         }
     }
-    for warning in result.validation_warnings() {
-        if let Some((index, rule)) = by_id(rules, warning.policy_id())
-            && let Some(problem) = remark(rule, warning)
-        {
-            found.push((index, problem));
+    let mut found = Vec::new();
+    check(&Validator::new(schema), rules, &others, &mut found);
+    for (tool, about_it) in alone {
+        let tool = catalog.tool_by_name.get(tool).and_then(|index| catalog.tools.get(*index));
+        let schema = tool.map(|tool| Schema::from_cedarschema_str(&catalog::schema(&[tool])).ok());
+        match schema {
+            Some(Some((schema, _))) => check(&Validator::new(schema), rules, &about_it, &mut found),
+            // INVARIANT: a rule that could not be validated never passes.
+            _ => found.extend(about_it.iter().map(|rule| {
+                (0, Problem::error("schema", &rule.place(), "its tool has no schema to check it against"))
+            })),
         }
     }
     found.sort_by(|(a, left), (b, right)| {
@@ -149,9 +151,33 @@ fn validate(schema: Schema, rules: &[Rule], problems: &mut Vec<Problem>) {
     });
     found.dedup();
     problems.extend(found.into_iter().map(|(_, problem)| problem));
+}
+
+fn check(validator: &Validator, rules: &[Rule], some: &[&Rule], found: &mut Vec<(usize, Problem)>) {
+    let set = match PolicySet::from_policies(some.iter().map(|rule| rule.policy.clone())) {
+        Ok(set) => set,
+        Err(error) => {
+            found.push((0, Problem::error("syntax", &Place::default(), error.to_string())));
+            return;
+        }
+    };
+    let result = validator.validate(&set, ValidationMode::Strict);
+    let before = found.len();
+    for error in result.validation_errors() {
+        if let Some((index, rule)) = by_id(rules, error.policy_id()) {
+            found.push((index, complaint(rule, error)));
+        }
+    }
     // INVARIANT: a failed validation never passes, even if its complaint named no rule of ours.
-    if !result.validation_passed() && !problems.iter().any(|problem| problem.severity == Severity::Error) {
-        problems.push(Problem::error("validation", &Place::default(), result.to_string()));
+    if !result.validation_passed() && found.len() == before {
+        found.push((0, Problem::error("validation", &Place::default(), result.to_string())));
+    }
+    for warning in result.validation_warnings() {
+        if let Some((index, rule)) = by_id(rules, warning.policy_id())
+            && let Some(problem) = remark(rule, warning)
+        {
+            found.push((index, problem));
+        }
     }
 }
 

@@ -181,6 +181,14 @@ impl Rule {
         Ok(Self { about: Arc::new(about), source, scope: Scope::of(&policy), policy, bare, reads, clauses })
     }
 
+    /// The one tool that a manifest entry names, if its conditions name no other part of the world.
+    pub(crate) fn only_tool(&self) -> Option<&str> {
+        let [Part::Is(action)] = self.scope.action.as_slice() else { return None };
+        let plain = !self.reads.entities
+            && self.clauses.iter().all(|clause| !clause.body.to_string().contains("__entity"));
+        (plain && matches!(self.source, Source::Manifest { .. })).then(|| action.id().unescaped())
+    }
+
     pub(crate) fn is_unconditional(&self) -> bool {
         self.clauses.is_empty()
     }
