@@ -1,4 +1,4 @@
-//! Configuration: a folder of named texts becomes one book and the settings of this machine, or every problem in it.
+//! Configuration: a folder of named texts becomes one book and this machine's settings, or every problem in it.
 
 mod contract;
 mod folder;
@@ -66,7 +66,7 @@ pub(crate) fn load(config_file: &Path) -> Result<Loaded, Problems> {
     Ok(loaded)
 }
 
-/// The same over texts that the binary carries; the first is `remit.yaml`, and the data folder is the caller's.
+/// The same over texts that the binary carries. The first is `remit.yaml`; the data folder is the caller's.
 pub(crate) fn load_embedded(files: &[(&str, &str)], data: &Path) -> Result<Loaded, Problems> {
     let root = files.first().map_or("remit.yaml", |(name, _)| *name);
     let mut loaded = Loader::new(Folder::Memory(files)).load(root)?;

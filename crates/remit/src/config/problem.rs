@@ -121,8 +121,8 @@ impl Sources {
 /// Keys whose values are secrets, or hold them.
 const SECRET_KEYS: [&str; 5] = ["authorization", "bearer", "credential", "headers", "slack"];
 
-/// Hides values that ought to have been references, and passwords in URLs; every other byte keeps its place, so that
-/// lines and columns stay true. What follows such a key on deeper lines is hidden too.
+/// Hides values that ought to have been references, and passwords in URLs; every other byte keeps its place,
+/// so that lines and columns stay true. What follows such a key on deeper lines is hidden too.
 pub(super) fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut below: Option<Below> = None;

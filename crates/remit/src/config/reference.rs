@@ -1,4 +1,4 @@
-//! The reference of the configuration: one JSON Schema, and the same as a page for people. Both come from the shapes.
+//! The reference of the configuration: one JSON Schema, and the same as a page for people, both from the shapes.
 
 use std::fmt::Write;
 
@@ -9,8 +9,8 @@ use super::contract::ToolFile;
 use super::house::RemitFile;
 use super::manifest::AgentFile;
 
-/// A file is one of three kinds, told apart by its required keys, so that one schema serves all. Draft 7 is the one that
-/// every editor reads.
+/// A file is one of three kinds, told apart by its required keys, so that one schema serves all.
+/// Draft 7 is the one that every editor reads.
 pub(crate) fn json_schema() -> Value {
     let mut generator = SchemaSettings::draft07().into_generator();
     let files = [
@@ -29,8 +29,8 @@ pub(crate) fn json_schema() -> Value {
     schema
 }
 
-/// An absent key and `null` are not the same thing to a reader: a key is written or it is left out. And the machine's
-/// number formats say nothing to an editor.
+/// An absent key and `null` are not the same thing to a reader: a key is written or it is left out.
+/// And the machine's number formats say nothing to an editor.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(tidy),
