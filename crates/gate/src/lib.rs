@@ -1,8 +1,31 @@
 //! The gate: the clerk who writes, the line all calls walk, permits, secrets, timers and views.
 //!
-//! Read `line.rs` first: six steps, and a call passes nowhere else. This room knows no protocol of a tool or a model.
+//! Read `line.rs` first: six steps, and a call passes nowhere else. `desk.rs` is a lane's law on a table of its own,
+//! without threads; `clerk.rs` gives it a thread, `committer.rs` one disk, `control.rs` the barrier that halts, keys
+//! and rules pass through. This room knows no protocol of a tool or of a model: `port.rs` is all it sees of the world.
 
+mod caller;
+mod clerk;
+pub mod clock;
+mod committer;
+mod control;
+mod counts;
+pub mod desk;
+mod drive;
 pub mod error;
+mod gate;
+mod keys;
+mod line;
 pub mod permit;
 pub mod port;
+mod runs;
+mod seal;
+mod start;
 pub mod vault;
+pub mod views;
+
+pub use caller::{Answered, CallAsk, Caller, KeyInfo, MintedKey, OpenAsk, Report, RunOpened};
+pub use counts::Counts;
+pub use gate::Gate;
+pub use ledger::Receipt;
+pub use start::Options;

@@ -154,6 +154,30 @@ fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Ti
     Decision::one(Answer::Verdict(verdict), Event::CallDecided(Box::new(decided)))
 }
 
+/// What the rules alone say of a call that nobody made, outside any run.
+pub fn explain_policy(rules: &Rules, agent: &str, tool: &str, args: &serde_json::Value, now: Time) -> policy::Answer {
+    let destinations = rules
+        .tool(tool)
+        .and_then(|tool| crate::destination::destinations(&tool.contract, args).ok())
+        .unwrap_or_default();
+    rules.policy.decide(&policy::Facts {
+        agent,
+        tool,
+        args,
+        phase: "off",
+        run_age_seconds: 0,
+        run_calls: 0,
+        spent_percent: 0,
+        labels: &[],
+        subject: "",
+        depth: 0,
+        approvals: &[],
+        destinations: &destinations,
+        hour: now.hour(),
+        weekday: now.weekday(),
+    })
+}
+
 /// An idempotency key means one call for ever: the same answer, or a conflict if the arguments differ.
 fn seen_before(case: &Case<'_>) -> Option<Answer> {
     let run = case.run.filter(|run| run.agent == case.call.agent)?;

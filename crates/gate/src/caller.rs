@@ -1,0 +1,78 @@
+//! What a door hands in and gets back: who asks, what for, and the answer.
+
+use kernel::call::Outcome;
+use kernel::id::{CallId, KeyId, RunId};
+use kernel::time::Time;
+use kernel::verdict::Verdict;
+use ledger::Receipt;
+use serde_json::Value;
+
+/// Who asks; only `Gate::identify` makes one.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub agent: String,
+    pub key: KeyId,
+    pub executor: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct OpenAsk {
+    pub person: Option<String>,
+    pub intent: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RunOpened {
+    pub run: RunId,
+    pub token: String,
+    pub expires: Time,
+    pub receipt: Receipt,
+}
+
+#[derive(Clone, Debug)]
+pub struct CallAsk {
+    pub run: RunId,
+    pub tool: String,
+    pub args: Value,
+    pub reason: Option<String>,
+    pub model: Option<String>,
+    pub context_tokens: Option<u64>,
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub call: CallId,
+    pub verdict: Verdict,
+    /// None: one refusal of a flood, counted and not recorded by itself; or the answer of an earlier call.
+    pub receipt: Option<Receipt>,
+    pub outcome: Option<Outcome>,
+    pub result: Option<Value>,
+    pub trouble: Option<String>,
+    pub permit_token: Option<String>,
+    /// The idempotency key was seen before: this is the first call's answer.
+    pub again: bool,
+}
+
+/// What an executor says became of a call that it was permitted to carry out.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub outcome: Outcome,
+    pub result: Option<Value>,
+    pub duration_ms: u64,
+}
+
+/// Shown once, kept nowhere.
+#[derive(Clone)]
+pub struct MintedKey {
+    pub key: KeyId,
+    pub secret: String,
+    pub expires: Time,
+}
+
+#[derive(Clone, Debug)]
+pub struct KeyInfo {
+    pub key: KeyId,
+    pub agent: String,
+    pub expires: Time,
+}

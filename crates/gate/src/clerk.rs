@@ -1,0 +1,93 @@
+//! The clerk: a thread that owns one lane's desk, decides what comes in, and hands it to the committer in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use kernel::command::Command;
+use kernel::time::Time;
+use ledger::{Payload, Read};
+
+use crate::clock::Clock;
+use crate::committer::{Item, Waiter, Write};
+use crate::desk::{Desk, Law};
+use crate::error::Error;
+
+pub(crate) struct Ask {
+    pub(crate) command: Command,
+    pub(crate) payloads: Vec<Payload>,
+    pub(crate) waiter: Waiter,
+}
+
+pub(crate) enum Message {
+    Ask(Box<Ask>),
+    /// Drains: everything decided so far is durable before `drained` is answered. Then the lane waits for the new law.
+    Barrier { drained: SyncSender<()>, resume: Receiver<Arc<Law>> },
+    /// The log failed: forget what was decided and fold again from what is durable.
+    Refold { done: SyncSender<Result<(), Error>> },
+}
+
+pub(crate) struct Clerk {
+    pub(crate) desk: Desk,
+    pub(crate) law: Arc<Law>,
+    pub(crate) inbox: Receiver<Message>,
+    pub(crate) depth: Arc<AtomicUsize>,
+    pub(crate) committer: SyncSender<Item>,
+    pub(crate) closed: Arc<AtomicBool>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) log: Box<dyn Read>,
+}
+
+impl Clerk {
+    pub(crate) fn run(mut self) {
+        while let Ok(message) = self.inbox.recv() {
+            match message {
+                Message::Ask(ask) => {
+                    self.depth.fetch_sub(1, Ordering::Relaxed);
+                    self.take(*ask);
+                }
+                Message::Barrier { drained, resume } => {
+                    self.flush();
+                    let _ = drained.send(());
+                    // The control thread may have failed to commit: then the old law stands.
+                    if let Ok(law) = resume.recv() {
+                        self.law = law;
+                    }
+                }
+                Message::Refold { done } => {
+                    self.flush();
+                    let folded = Desk::fold(self.desk.lane, self.log.as_mut()).map(|desk| self.desk = desk);
+                    let _ = done.send(folded);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, ask: Ask) {
+        let Ask { command, mut payloads, waiter } = ask;
+        if self.closed.load(Ordering::Acquire) {
+            let _ = waiter.send(Err(Error::LogUnwritable));
+            return;
+        }
+        ledger::failpoint::hit("gate.before_append");
+        let now: Time = self.clock.now();
+        let (answer, entries) = self.desk.take(&self.law, &command, now);
+        if entries.is_empty() {
+            payloads.clear();
+        }
+        let law = self.law.clone();
+        let write = Write { entries, payloads, answer, law, waiter: Some(waiter) };
+        if let Err(returned) = self.committer.send(Item::Write(write))
+            && let Item::Write(Write { waiter: Some(waiter), .. }) = returned.0
+        {
+            let _ = waiter.send(Err(Error::Stopping));
+        }
+    }
+
+    fn flush(&self) {
+        let (done, wait) = std::sync::mpsc::sync_channel(1);
+        if self.committer.send(Item::Flush(done)).is_ok() {
+            let _ = wait.recv();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The committer: one thread, one disk. What has queued up while the last batch was being written is the next batch.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use kernel::command::Answer;
+use ledger::{Batch, Entry, Log, Payload, Receipt};
+use tokio::sync::{oneshot, watch};
+
+use crate::counts::{Tally, bump};
+use crate::desk::Law;
+use crate::error::Error;
+
+/// Entries written in one transaction; the log's own limit is above it.
+const BATCH_ENTRIES_MAX: usize = 2048;
+
+/// What is decided, durable and may be released.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) answer: Answer,
+    pub(crate) receipts: Vec<Receipt>,
+    /// The snapshot it was decided by.
+    pub(crate) law: Arc<Law>,
+}
+
+pub(crate) type Waiter = oneshot::Sender<Result<Written, Error>>;
+
+pub(crate) struct Write {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) payloads: Vec<Payload>,
+    pub(crate) answer: Answer,
+    pub(crate) law: Arc<Law>,
+    pub(crate) waiter: Option<Waiter>,
+}
+
+pub(crate) enum Item {
+    Write(Write),
+    /// Answered when everything before it is durable, or refused.
+    Flush(SyncSender<()>),
+}
+
+pub(crate) struct Committer {
+    pub(crate) log: Box<dyn Log>,
+    pub(crate) queue: Receiver<Item>,
+    /// Set when a commit failed: everything is refused until the lanes have folded again.
+    pub(crate) closed: Arc<AtomicBool>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) head: watch::Sender<u64>,
+}
+
+/// A write whose entries went into the batch, and how many they were.
+enum Waiting {
+    Write { count: usize, answer: Answer, law: Arc<Law>, waiter: Option<Waiter> },
+    Flush(SyncSender<()>),
+}
+
+impl Committer {
+    pub(crate) fn run(mut self) {
+        while let Ok(first) = self.queue.recv() {
+            let mut batch = Batch::default();
+            let mut waiting = Vec::new();
+            gather(first, &mut batch, &mut waiting);
+            while batch.entries.len() < BATCH_ENTRIES_MAX
+                && batch.payloads.len() < BATCH_ENTRIES_MAX
+                && let Ok(item) = self.queue.try_recv()
+            {
+                gather(item, &mut batch, &mut waiting);
+            }
+            match self.commit(&batch) {
+                Ok(receipts) => self.release(waiting, receipts),
+                Err(error) => self.refuse(waiting, &error),
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::LogUnwritable);
+        }
+        // Answers without an event still wait their turn: what they repeat must be durable before they are given.
+        if batch.entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        bump(&self.tally.commits);
+        Ok(self.log.append(batch)?)
+    }
+
+    fn release(&self, waiting: Vec<Waiting>, receipts: Vec<Receipt>) {
+        ledger::failpoint::hit("gate.after_commit");
+        if let Some(last) = receipts.last() {
+            self.head.send_replace(last.index + 1);
+        }
+        let mut receipts = receipts.into_iter();
+        for item in waiting {
+            match item {
+                Waiting::Write { count, answer, law, waiter } => {
+                    let receipts: Vec<Receipt> = receipts.by_ref().take(count).collect();
+                    if let Some(waiter) = waiter {
+                        // Nobody waits any more: the line's own deadline has taken care of it.
+                        let _ = waiter.send(Ok(Written { answer, receipts, law }));
+                    }
+                }
+                Waiting::Flush(done) => {
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
+    fn refuse(&self, waiting: Vec<Waiting>, error: &Error) {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            bump(&self.tally.commit_failures);
+            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            tracing::error!(%error, cause, "a commit failed: nothing is permitted until the lanes have folded again");
+        }
+        for item in waiting {
+            match item {
+                Waiting::Write { waiter: Some(waiter), .. } => {
+                    let _ = waiter.send(Err(Error::LogUnwritable));
+                }
+                Waiting::Write { waiter: None, .. } => {}
+                Waiting::Flush(done) => {
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+}
+
+fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>) {
+    match item {
+        Item::Write(Write { mut entries, mut payloads, answer, law, waiter }) => {
+            batch.control_head = Some(law.epoch);
+            let count = entries.len();
+            batch.entries.append(&mut entries);
+            batch.payloads.append(&mut payloads);
+            waiting.push(Waiting::Write { count, answer, law, waiter });
+        }
+        Item::Flush(done) => waiting.push(Waiting::Flush(done)),
+    }
+}

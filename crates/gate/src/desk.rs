@@ -1,0 +1,86 @@
+//! A lane's desk: its state, and the law applied to one command after another. No thread, no disk, no clock.
+//!
+//! State moves on as soon as a command is decided, ahead of the disk; so nothing that comes of it may be released
+//! before its entries are durable, and after a failed commit the desk is thrown away and folded again from the log.
+
+use std::sync::Arc;
+
+use kernel::command::{Answer, Command};
+use kernel::decide::decide;
+use kernel::event::{Event, Stamp};
+use kernel::rules::Rules;
+use kernel::state::{Control, State};
+use kernel::time::Time;
+use ledger::{Entry, Read};
+
+use crate::error::Error;
+
+/// One immutable snapshot of what all lanes go by.
+#[derive(Clone, Debug)]
+pub struct Law {
+    pub rules: Arc<Rules>,
+    pub control: Arc<Control>,
+    /// The control epoch this snapshot has seen; the log refuses a batch that was decided under an older one.
+    pub epoch: u64,
+}
+
+#[derive(Debug)]
+pub struct Desk {
+    pub lane: u16,
+    pub state: State,
+}
+
+/// Events read from the log at once.
+const READ_MAX: usize = 4096;
+
+impl Desk {
+    /// Folds the lane from the log.
+    pub fn fold(lane: u16, log: &mut dyn Read) -> Result<Desk, Error> {
+        let mut state = State::default();
+        each_event(log, lane, |stamp, event| state.apply(stamp, event))?;
+        Ok(Desk { lane, state })
+    }
+
+    /// Decides one command and moves the state on.
+    pub fn take(&mut self, law: &Law, command: &Command, now: Time) -> (Answer, Vec<Entry>) {
+        let decision = decide(&self.state, &law.control, &law.rules, command, now);
+        let at = now.max(self.state.last);
+        let tenant = &law.rules.book.house.tenant;
+        let mut entries = Vec::with_capacity(decision.events.len());
+        for event in &decision.events {
+            let stamp = Stamp { at, lane: self.lane, lane_seq: self.state.seq + 1, tenant: tenant.clone() };
+            entries.push(entry(&stamp, event));
+            self.state.apply(&stamp, event);
+        }
+        (decision.answer, entries)
+    }
+}
+
+pub(crate) fn entry(stamp: &Stamp, event: &Event) -> Entry {
+    Entry {
+        lane: stamp.lane,
+        lane_seq: stamp.lane_seq,
+        time_ms: stamp.at.0,
+        bytes: event.encode(stamp),
+        bumps_epoch: event.bumps_epoch(),
+    }
+}
+
+/// Every event of one lane, in order.
+pub(crate) fn each_event(
+    log: &mut dyn Read,
+    lane: u16,
+    mut apply: impl FnMut(&Stamp, &Event),
+) -> Result<(), Error> {
+    let mut from = 0;
+    loop {
+        let stored = log.read(from, READ_MAX)?;
+        let Some(last) = stored.last() else { return Ok(()) };
+        from = last.index + 1;
+        for row in stored.iter().filter(|row| row.lane == lane) {
+            let (stamp, event) =
+                Event::decode(&row.bytes).map_err(|why| Error::Unreadable { index: row.index, why })?;
+            apply(&stamp, &event);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The gate's handle: cheap to clone, safe to share; everything a door may ask of it starts here.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use kernel::command::{Command, ControlCommand};
+use kernel::contract::Contract;
+use kernel::id::RunId;
+use kernel::rules::Rules;
+use ledger::{Payload, Read};
+use stdx::digest::Digest;
+use tokio::sync::{oneshot, watch};
+
+use crate::clerk::{Ask, Message};
+use crate::clock::Clock;
+use crate::committer::Written;
+use crate::control::ControlMessage;
+use crate::counts::{Counts, Tally};
+use crate::desk::Law;
+use crate::error::Error;
+use crate::port::Reach;
+use crate::seal::Seal;
+use crate::views::Views;
+
+/// A clerk's queue: calls are refused at this depth, so that outcomes still find room.
+const CALLS_WAITING_MAX: usize = 4096;
+/// Longest wait for a decision to become durable.
+pub(crate) const DECIDE_WAIT: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub struct Gate(pub(crate) Arc<Inner>);
+
+pub(crate) struct LaneHandle {
+    pub(crate) sender: SyncSender<Message>,
+    pub(crate) depth: Arc<AtomicUsize>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) lanes: Vec<LaneHandle>,
+    pub(crate) control: SyncSender<ControlMessage>,
+    pub(crate) law: Arc<ArcSwap<Law>>,
+    pub(crate) closed: Arc<AtomicBool>,
+    pub(crate) disk_low: AtomicBool,
+    pub(crate) seal: Seal,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) reaches: Vec<Arc<dyn Reach>>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) head: watch::Receiver<u64>,
+    pub(crate) views: Views,
+    pub(crate) payloads: Mutex<Box<dyn Read>>,
+    pub(crate) stop: watch::Sender<bool>,
+    /// Calls on the line; a stop waits for them.
+    pub(crate) walking: AtomicU64,
+    pub(crate) folder: PathBuf,
+    pub(crate) disk_reserve_bytes: u64,
+    /// Refusals not recorded one by one, until they are counted in one event.
+    pub(crate) flood: Mutex<HashMap<RunId, (String, u64)>>,
+}
+
+impl Gate {
+    pub fn rules(&self) -> Arc<Rules> {
+        self.0.law.load().rules.clone()
+    }
+
+    pub(crate) fn law(&self) -> Arc<Law> {
+        self.0.law.load_full()
+    }
+
+    /// Whether calls are decided at the moment, and if not, why.
+    pub fn ready(&self) -> Result<(), Error> {
+        if *self.0.stop.borrow() {
+            return Err(Error::Stopping);
+        }
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::LogUnwritable);
+        }
+        if self.0.disk_low.load(Ordering::Relaxed) {
+            return Err(Error::DiskLow);
+        }
+        Ok(())
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.0.tally.read(*self.0.head.borrow())
+    }
+
+    pub fn halts(&self) -> Vec<(kernel::halt::Scope, kernel::halt::Halt)> {
+        self.law().control.halts.iter().map(|(scope, halt)| (scope.clone(), halt.clone())).collect()
+    }
+
+    /// The public key that permit tokens are checked with, as a JSON Web Key Set.
+    pub fn permit_keys(&self) -> serde_json::Value {
+        serde_json::json!({ "keys": [self.0.seal.permit_jwk()] })
+    }
+
+    /// What the rules alone say, for a person who asks; nothing is recorded.
+    pub fn explain_policy(&self, agent: &str, tool: &str, args: &serde_json::Value) -> kernel::policy::Answer {
+        let (law, now) = (self.law(), self.0.clock.now());
+        kernel::decide::explain_policy(&law.rules, agent, tool, args, now)
+    }
+
+    /// Refuses new work, waits for what is under way, and lets the log rest.
+    pub async fn stop(&self, wait: Duration) {
+        self.0.stop.send_replace(true);
+        let deadline = tokio::time::Instant::now() + wait;
+        while self.0.walking.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Runs are dealt to lanes by hash, so that one run is always decided in one order.
+    pub(crate) fn lane_of(&self, run: RunId) -> usize {
+        let mixed = (run.0 ^ (run.0 >> 64)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        usize::try_from((mixed >> 32) & 0xFFFF_FFFF).unwrap_or(0) % self.0.lanes.len().max(1)
+    }
+
+    /// Step 2 of the line, for anything new: refused at once when the house is full, closed or short of disk.
+    pub(crate) async fn propose(
+        &self,
+        run: RunId,
+        command: Command,
+        payloads: Vec<Payload>,
+    ) -> Result<oneshot::Receiver<Result<Written, Error>>, Error> {
+        self.ready()?;
+        let lane = self.0.lanes.get(self.lane_of(run)).ok_or(Error::Stopping)?;
+        if lane.depth.load(Ordering::Relaxed) >= CALLS_WAITING_MAX {
+            return Err(Error::Overloaded);
+        }
+        self.send(self.lane_of(run), command, payloads).await
+    }
+
+    /// For what must be recorded whatever the load: outcomes, closings, counts.
+    pub(crate) async fn ask_lane(
+        &self,
+        lane: usize,
+        command: Command,
+        payloads: Vec<Payload>,
+    ) -> Result<Written, Error> {
+        self.send(lane, command, payloads).await?.await.map_err(|_| Error::Stopping)?
+    }
+
+    async fn send(
+        &self,
+        lane: usize,
+        command: Command,
+        payloads: Vec<Payload>,
+    ) -> Result<oneshot::Receiver<Result<Written, Error>>, Error> {
+        let handle = self.0.lanes.get(lane).ok_or(Error::Stopping)?;
+        let (waiter, wait) = oneshot::channel();
+        let mut message = Message::Ask(Box::new(Ask { command, payloads, waiter }));
+        handle.depth.fetch_add(1, Ordering::Relaxed);
+        loop {
+            match handle.sender.try_send(message) {
+                Ok(()) => return Ok(wait),
+                Err(TrySendError::Disconnected(_)) => return Err(Error::Stopping),
+                Err(TrySendError::Full(returned)) => {
+                    message = returned;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn ask_control(
+        &self,
+        command: ControlCommand,
+        payloads: Vec<Payload>,
+        rules: Option<Arc<Rules>>,
+    ) -> Result<Written, Error> {
+        let (waiter, wait) = oneshot::channel();
+        let message = ControlMessage::Ask { command, payloads, rules, waiter };
+        self.0.control.try_send(message).map_err(|_| Error::Overloaded)?;
+        wait.await.map_err(|_| Error::Stopping)?
+    }
+
+    pub(crate) fn reach_for(&self, contract: &Contract) -> Option<Arc<dyn Reach>> {
+        self.0.reaches.iter().find(|reach| contract.via.get(reach.kind()).is_some()).cloned()
+    }
+
+    /// A payload read back as JSON, if it was not erased.
+    pub(crate) fn payload_json(&self, commitment: &Digest) -> Option<serde_json::Value> {
+        let mut log = self.0.payloads.lock().ok()?;
+        let bytes = log.payload(commitment).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Sleeps until the log has grown past `index`, or for `wait`; returns where it ends.
+    pub async fn wait_past(&self, index: u64, wait: Duration) -> u64 {
+        let mut head = self.0.head.clone();
+        let _ = tokio::time::timeout(wait, head.wait_for(|head| *head > index)).await;
+        *self.0.head.borrow()
+    }
+}

@@ -1,0 +1,76 @@
+//! Keys and halts: who an agent is until identity providers are built, and the switch that stops.
+
+use kernel::command::ControlCommand;
+use kernel::halt::Scope;
+use kernel::id::{KeyId, RunId};
+use kernel::reason::{Code, Reason};
+
+use crate::caller::{Caller, KeyInfo, MintedKey};
+use crate::error::Error;
+use crate::gate::Gate;
+use crate::runs::{Receipted, receipted};
+use crate::seal;
+
+impl Gate {
+    /// Whose key this is. The same answer for unknown, expired and revoked: nobody learns which.
+    pub fn identify(&self, bearer: &str) -> Result<Caller, Error> {
+        let (id, hash) = seal::read_key(bearer).ok_or(Error::KeyRefused)?;
+        let law = self.0.law.load();
+        let key = law.control.keys.get(&id).filter(|key| key.hash == hash).ok_or(Error::KeyRefused)?;
+        if self.0.clock.now() >= key.expires {
+            return Err(Error::KeyRefused);
+        }
+        let executor = law.rules.agent(&key.agent).is_some_and(|manifest| manifest.executor);
+        Ok(Caller { agent: key.agent.clone(), key: id, executor })
+    }
+
+    /// The run that a token names; valid only with its own agent's key. Whether the run is open is the law's question.
+    pub fn run_of(&self, caller: &Caller, token: &str) -> Result<RunId, Error> {
+        let claims = self.0.seal.read_run_token(token).ok_or(Error::RunTokenRefused)?;
+        if claims.agent != caller.agent {
+            return Err(Error::RunTokenRefused);
+        }
+        Ok(claims.run)
+    }
+
+    pub async fn key_mint(&self, agent: &str, ttl_ms: u64, by: &str) -> Result<Result<MintedKey, Reason>, Error> {
+        if self.rules().agent(agent).is_none() {
+            return Ok(Err(Reason::new(Code::AgentUnknown).detail(agent)));
+        }
+        let now = self.0.clock.now();
+        let (key, secret): (KeyId, [u8; 32]) = (KeyId::new(now, seal::random()), seal::random());
+        let expires = now.plus_ms(ttl_ms);
+        let hash = stdx::digest::Digest::of(&secret);
+        let command = ControlCommand::MintKey { key, agent: agent.to_owned(), hash, expires, by: by.to_owned() };
+        self.ask_control(command, Vec::new(), None).await?;
+        Ok(Ok(MintedKey { key, secret: seal::write_key(key, &secret), expires }))
+    }
+
+    pub async fn key_revoke(&self, key: KeyId, why: &str, by: &str) -> Receipted {
+        let command = ControlCommand::RevokeKey { key, by: by.to_owned(), why: why.to_owned() };
+        receipted(self.ask_control(command, Vec::new(), None).await?)
+    }
+
+    pub fn keys(&self) -> Vec<KeyInfo> {
+        let law = self.law();
+        let mut keys: Vec<KeyInfo> = law
+            .control
+            .keys
+            .iter()
+            .map(|(id, key)| KeyInfo { key: *id, agent: key.agent.clone(), expires: key.expires })
+            .collect();
+        keys.sort_by_key(|info| info.key);
+        keys
+    }
+
+    /// From the moment this returns, no call in the scope is permitted, on any lane.
+    pub async fn halt(&self, scope: Scope, why: &str, by: &str) -> Receipted {
+        let command = ControlCommand::Halt { scope, why: why.to_owned(), by: by.to_owned() };
+        receipted(self.ask_control(command, Vec::new(), None).await?)
+    }
+
+    pub async fn resume(&self, scope: Scope, why: &str, by: &str) -> Receipted {
+        let command = ControlCommand::Resume { scope, why: why.to_owned(), by: by.to_owned() };
+        receipted(self.ask_control(command, Vec::new(), None).await?)
+    }
+}

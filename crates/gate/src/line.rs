@@ -1,0 +1,188 @@
+//! The line: six steps that every call walks, read from top to bottom. A call passes nowhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use kernel::call::{Call, Carrier, Outcome, Settlement};
+use kernel::command::{Answer, Command};
+use ledger::Payload;
+use stdx::digest::Digest;
+use stdx::json::canonical;
+
+use crate::caller::{Answered, CallAsk, Caller};
+use crate::committer::Written;
+use crate::counts::bump;
+use crate::error::Error;
+use crate::gate::{DECIDE_WAIT, Gate};
+use crate::permit::Permit;
+use crate::port::Reached;
+use crate::{seal, vault};
+
+/// A call on its way to be decided, with the bytes that everything after is bound to.
+struct Draft {
+    call: Arc<Call>,
+    bytes: Arc<[u8]>,
+    payloads: Vec<Payload>,
+}
+
+impl Gate {
+    /// Decides a call, carries it out if it may be, and records how it went. A caller that hangs up cancels nothing.
+    pub async fn call(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
+        ledger::failpoint::hit("gate.after_parse");
+        // 1 admit: the house takes no more than it can finish
+        self.ready()?;
+        let draft = self.draft(caller, ask, Carrier::Gate);
+        let gate = self.clone();
+        self.0.walking.fetch_add(1, Ordering::AcqRel);
+        let walk = tokio::spawn(async move {
+            let answered = gate.walk(draft).await;
+            gate.0.walking.fetch_sub(1, Ordering::AcqRel);
+            answered
+        });
+        walk.await.map_err(|_| Error::Stopping)?
+    }
+
+    async fn walk(&self, draft: Draft) -> Result<Answered, Error> {
+        let Draft { call, bytes, payloads } = draft;
+
+        // 2 propose: decided, appended, durable; without a receipt there is no permit
+        let written = self.decided(&call, payloads).await?;
+        let verdict = match written.answer {
+            Answer::Verdict(verdict) => verdict,
+            answer => return self.answered_before(answer),
+        };
+        let mut answered = Answered::new(&call, verdict, written.receipts.first().copied());
+
+        // 3 permit: an Allow that is on disk becomes the one thing that opens a door outwards
+        let (Some(receipt), true) = (answered.receipt, answered.verdict.allows()) else {
+            self.refused_call(&call, &answered);
+            return Ok(answered);
+        };
+        let Some(tool) = written.law.rules.tool(&call.tool) else { return Ok(answered) };
+        let permit = Permit::new(receipt, call.clone(), tool.contract.clone(), bytes);
+        bump(&self.0.tally.allowed);
+        ledger::failpoint::hit("gate.before_dispatch");
+
+        // 4 reach: the permit is moved; the secret is opened for it alone
+        let started = Instant::now();
+        let reached = self.reached(permit).await;
+        ledger::failpoint::hit("gate.before_settle");
+
+        // 5 settle: how it went is recorded before it is told
+        let result = Payload::new("result", seal::random(), reached.body.clone(), false);
+        let settlement = Settlement {
+            call: call.id,
+            run: call.run,
+            outcome: reached.outcome,
+            result: Some(result.commitment),
+            used: reached.used,
+            duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            by: Carrier::Gate,
+            trouble: reached.trouble.clone(),
+        };
+        self.settled(settlement, vec![result]).await?;
+        ledger::failpoint::hit("gate.before_answer");
+
+        // 6 answer
+        answered.outcome = Some(reached.outcome);
+        answered.result = serde_json::from_slice(&reached.body).ok();
+        answered.trouble = reached.trouble;
+        Ok(answered)
+    }
+
+    /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
+    pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
+        let Draft { call, bytes, payloads } = self.draft(caller, ask, Carrier::Executor);
+        let written = self.decided(&call, payloads).await?;
+        let verdict = match written.answer {
+            Answer::Verdict(verdict) => verdict,
+            answer => return self.answered_before(answer),
+        };
+        let mut answered = Answered::new(&call, verdict, written.receipts.first().copied());
+        if !answered.verdict.allows() || answered.receipt.is_none() {
+            self.refused_call(&call, &answered);
+            return Ok(answered);
+        }
+        bump(&self.0.tally.allowed);
+        let claims = seal::PermitClaims {
+            agent: &call.agent,
+            call: call.id,
+            tool: &call.tool,
+            args: Digest::of(&bytes),
+            rules: written.law.rules.digest,
+            now: self.0.clock.now(),
+            ttl_ms: written.law.rules.book.house.permit_ttl_ms,
+        };
+        answered.permit_token = Some(self.0.seal.permit_token(&claims));
+        Ok(answered)
+    }
+
+    fn draft(&self, caller: &Caller, ask: CallAsk, carrier: Carrier) -> Draft {
+        let CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key } = ask;
+        let bytes = canonical(&args);
+        let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
+        // The same key with another tool is another call, so the tool is part of what must be equal.
+        let args_mark = mark("args", &[tool.as_bytes(), b"\0", &bytes].concat());
+        let key_mark = idempotency_key.map(|key| mark("key", key.as_bytes()));
+        let mut payloads = vec![Payload::new("args", seal::random(), bytes.clone(), false)];
+        let args_commitment = payloads.first().map_or(Digest::of(&bytes), |payload| payload.commitment);
+        let wanted = self.law().rules.book.house.capture_reasoning;
+        let reasoning = reason.filter(|_| wanted).map(|reason| {
+            let payload = Payload::new("reasoning", seal::random(), canonical(&reason), false);
+            let commitment = payload.commitment;
+            payloads.push(payload);
+            commitment
+        });
+        let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
+        let agent = caller.agent.clone();
+        let call = Call {
+            id, run, agent, tool, args, args_commitment, args_mark, key_mark, reasoning, model, context_tokens, carrier,
+        };
+        Draft { call: Arc::new(call), bytes: bytes.into(), payloads }
+    }
+
+    /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
+    async fn decided(&self, call: &Arc<Call>, payloads: Vec<Payload>) -> Result<Written, Error> {
+        let mut wait = self.propose(call.run, Command::Propose(call.clone()), payloads).await?;
+        if let Ok(written) = tokio::time::timeout(DECIDE_WAIT, &mut wait).await {
+            return written.map_err(|_| Error::Stopping)?;
+        }
+        let (gate, call) = (self.clone(), call.clone());
+        tokio::spawn(async move {
+            if let Ok(Ok(written)) = wait.await
+                && written.answer.ruling() == Some(kernel::verdict::Ruling::Allow)
+            {
+                let late = Settlement {
+                    call: call.id,
+                    run: call.run,
+                    outcome: Outcome::NotDispatched,
+                    result: None,
+                    used: None,
+                    duration_ms: 0,
+                    by: call.carrier,
+                    trouble: Some("decided_too_late".to_owned()),
+                };
+                let _ = gate.settled(late, Vec::new()).await;
+            }
+        });
+        Err(Error::LogUnwritable)
+    }
+
+    async fn reached(&self, permit: Permit) -> Reached {
+        let not_dispatched = |trouble: &str| Reached {
+            outcome: Outcome::NotDispatched,
+            body: b"null".to_vec(),
+            trouble: Some(trouble.to_owned()),
+            used: None,
+        };
+        let Some(reach) = self.reach_for(permit.contract()) else { return not_dispatched("no_reach") };
+        match vault::open(&permit) {
+            Ok(secret) => reach.reach(permit, secret, self.0.stop.subscribe()).await,
+            Err(error) => {
+                tracing::error!(%error, "a call was not dispatched");
+                not_dispatched(error.code())
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Runs, questions, outcomes and refusals: what doors ask beside the line.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use kernel::call::{Call, Carrier, Outcome, Settlement};
+use kernel::command::{Answer, Closing, Command, Ended, OpenRun};
+use kernel::id::{CallId, RunId};
+use kernel::reason::Reason;
+use ledger::{Payload, Receipt};
+use serde_json::Value;
+use stdx::json::canonical;
+
+use crate::caller::{Answered, Caller, OpenAsk, Report, RunOpened};
+use crate::counts::bump;
+use crate::error::Error;
+use crate::gate::{DECIDE_WAIT, Gate};
+use crate::seal::{self, RunClaims};
+
+/// How long an outcome waits between tries to be recorded while the log is closed.
+const SETTLE_RETRY: Duration = Duration::from_millis(250);
+
+/// A refusal inside an answer, or the receipt of what was done.
+pub(crate) type Receipted = Result<Result<Receipt, Reason>, Error>;
+
+impl Answered {
+    pub(crate) fn new(call: &Call, verdict: kernel::verdict::Verdict, receipt: Option<Receipt>) -> Answered {
+        Answered {
+            call: call.id,
+            verdict,
+            receipt,
+            outcome: None,
+            result: None,
+            trouble: None,
+            permit_token: None,
+            again: false,
+        }
+    }
+}
+
+impl Gate {
+    pub async fn run_open(&self, caller: &Caller, ask: OpenAsk) -> Result<Result<RunOpened, Reason>, Error> {
+        let run = RunId::new(self.0.clock.now(), seal::random());
+        let intent = ask.intent.map(|text| Payload::new("intent", seal::random(), canonical(&text), false));
+        let open = OpenRun {
+            run,
+            agent: caller.agent.clone(),
+            person: ask.person,
+            intent: intent.as_ref().map(|payload| payload.commitment),
+        };
+        let wait = self.propose(run, Command::OpenRun(open), intent.into_iter().collect()).await?;
+        let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
+        let written = written.map_err(|_| Error::Stopping)??;
+        match (written.answer, written.receipts.first()) {
+            (Answer::Opened { run, expires }, Some(receipt)) => {
+                let claims = RunClaims { agent: caller.agent.clone(), exp: expires, run };
+                Ok(Ok(RunOpened { run, token: self.0.seal.run_token(&claims), expires, receipt: *receipt }))
+            }
+            (Answer::Refused(reason), _) => Ok(Err(reason)),
+            _ => Err(Error::LogUnwritable),
+        }
+    }
+
+    /// `agent` is set when an agent asks: it may close its own runs only.
+    pub async fn run_close(&self, run: RunId, agent: Option<&str>, outcome: Closing, by: &str) -> Receipted {
+        let agent = agent.map(str::to_owned);
+        let command = Command::CloseRun { run, agent, outcome, by: by.to_owned() };
+        receipted(self.ask_lane(self.lane_of(run), command, Vec::new()).await?)
+    }
+
+    /// An executor's word on what became of its call. Claimed, not seen.
+    pub async fn report(&self, caller: &Caller, call: CallId, report: Report) -> Receipted {
+        let found = self.call_view(call, None).await;
+        let own = found.ok().map(|(_, view)| view).filter(|view| view.agent == caller.agent);
+        let Some(run) = own.and_then(|view| view.run) else {
+            return Ok(Err(Reason::new(kernel::reason::Code::CallUnknown)));
+        };
+        let result = report.result.map(|value| Payload::new("result", seal::random(), canonical(&value), false));
+        let settlement = Settlement {
+            call,
+            run,
+            outcome: report.outcome,
+            result: result.as_ref().map(|payload| payload.commitment),
+            used: None,
+            duration_ms: report.duration_ms,
+            by: Carrier::Executor,
+            trouble: None,
+        };
+        receipted(self.settled(settlement, result.into_iter().collect()).await?)
+    }
+
+    /// What would be answered, were it asked now: no reservation, no permit, recorded all the same.
+    pub async fn question(&self, caller: &Caller, subject: &str, tool: &str, args: Value) -> Result<Answered, Error> {
+        let id = CallId::new(self.0.clock.now(), seal::random());
+        let run = RunId(id.0);
+        let bytes = canonical(&args);
+        let payload = Payload::new("args", seal::random(), bytes.clone(), false);
+        let call = Arc::new(Call {
+            id,
+            run,
+            agent: subject.to_owned(),
+            tool: tool.to_owned(),
+            args,
+            args_commitment: payload.commitment,
+            args_mark: self.0.seal.mark(run, "args", &bytes),
+            key_mark: None,
+            reasoning: None,
+            model: None,
+            context_tokens: None,
+            carrier: Carrier::Executor,
+        });
+        let command = Command::Question { call: call.clone(), by: caller.agent.clone() };
+        let wait = self.propose(run, command, vec![payload]).await?;
+        let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
+        let written = written.map_err(|_| Error::Stopping)??;
+        match written.answer {
+            Answer::Verdict(verdict) => Ok(Answered::new(&call, verdict, written.receipts.first().copied())),
+            _ => Err(Error::LogUnwritable),
+        }
+    }
+
+    /// Records that a door refused a known agent's request before it became a call.
+    pub async fn refused(&self, caller: &Caller, run: Option<RunId>, code: &str) {
+        bump(&self.0.tally.refused_requests);
+        let lane = run.map_or(0, |run| self.lane_of(run));
+        let command = Command::Refused { agent: caller.agent.clone(), run, code: code.to_owned() };
+        if self.ready().is_ok() {
+            // It is refused either way; a log that cannot be written says so by itself.
+            let _ = self.ask_lane(lane, command, Vec::new()).await;
+        }
+    }
+
+    /// An answer that was given before: to the same idempotency key.
+    pub(crate) fn answered_before(&self, answer: Answer) -> Result<Answered, Error> {
+        let Answer::Same { call, verdict, ended } = answer else { return Err(Error::LogUnwritable) };
+        let (outcome, result) = match ended {
+            Some(Ended { outcome, result }) => (Some(outcome), result.and_then(|digest| self.payload_json(&digest))),
+            None => (None, None),
+        };
+        Ok(Answered { call, verdict, receipt: None, outcome, result, trouble: None, permit_token: None, again: true })
+    }
+
+    /// A refusal that a flood swallowed is counted, so that the ledger tells how many there were.
+    pub(crate) fn refused_call(&self, call: &Call, answered: &Answered) {
+        bump(&self.0.tally.denied);
+        if answered.receipt.is_none()
+            && let Ok(mut flood) = self.0.flood.lock()
+        {
+            flood.entry(call.run).or_insert_with(|| (call.agent.clone(), 0)).1 += 1;
+        }
+    }
+
+    /// Records an outcome, however long the log takes to come back: an effect in the world is never forgotten here.
+    pub(crate) async fn settled(
+        &self,
+        settlement: Settlement,
+        payloads: Vec<Payload>,
+    ) -> Result<crate::committer::Written, Error> {
+        let tally = &self.0.tally;
+        bump(match settlement.outcome {
+            Outcome::Succeeded => &tally.succeeded,
+            Outcome::Failed => &tally.failed,
+            Outcome::Unknown => &tally.unknown,
+            Outcome::NotDispatched => &tally.not_dispatched,
+        });
+        let lane = self.lane_of(settlement.run);
+        loop {
+            match self.ask_lane(lane, Command::Settle(settlement.clone()), payloads.clone()).await {
+                Err(Error::LogUnwritable) if !*self.0.stop.borrow() => tokio::time::sleep(SETTLE_RETRY).await,
+                written => return written,
+            }
+        }
+    }
+
+    /// Writes the flood counts down.
+    pub(crate) async fn count_floods(&self) {
+        let floods = self.0.flood.lock().map(|mut flood| std::mem::take(&mut *flood)).unwrap_or_default();
+        for (run, (agent, count)) in floods {
+            let command = Command::CountRefusals { run, agent, count };
+            let _ = self.ask_lane(self.lane_of(run), command, Vec::new()).await;
+        }
+    }
+
+    pub(crate) fn lane_count(&self) -> usize {
+        self.0.lanes.len()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+}
+
+pub(crate) fn receipted(written: crate::committer::Written) -> Receipted {
+    match (written.answer, written.receipts.first()) {
+        (Answer::Refused(reason), _) => Ok(Err(reason)),
+        (_, Some(receipt)) => Ok(Ok(*receipt)),
+        _ => Err(Error::LogUnwritable),
+    }
+}

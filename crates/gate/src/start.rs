@@ -1,0 +1,152 @@
+//! Start: the log is folded into lanes, what was under way is marked unknown, the threads begin.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::mpsc::sync_channel;
+
+use arc_swap::ArcSwap;
+use kernel::command::{Command, ControlCommand};
+use kernel::rules::Rules;
+use ledger::{CONTROL_LANE, Log, Payload};
+use tokio::sync::watch;
+
+use crate::clerk::Clerk;
+use crate::clock::Clock;
+use crate::committer::Committer;
+use crate::control::{self, ControlClerk};
+use crate::counts::Tally;
+use crate::desk::{Desk, Law};
+use crate::error::Error;
+use crate::gate::{Gate, Inner, LaneHandle};
+use crate::port::Reach;
+use crate::seal::{self, Seal};
+use crate::views::Views;
+use crate::{clerk, drive};
+
+/// Messages that may wait for one clerk; calls are refused before it is full (see `gate`).
+pub(crate) const LANE_QUEUE_MAX: usize = 8192;
+/// Decided and not yet durable.
+const COMMIT_QUEUE_MAX: usize = 8192;
+const CONTROL_QUEUE_MAX: usize = 64;
+
+pub struct Options {
+    /// Holds the log, the keys and the views.
+    pub folder: PathBuf,
+    /// Lanes for calls; the control lane is beside them.
+    pub lanes: u16,
+    /// Calls are refused when less than this is free.
+    pub disk_reserve_bytes: u64,
+    pub clock: Arc<dyn Clock>,
+    pub reaches: Vec<Arc<dyn Reach>>,
+}
+
+impl Gate {
+    /// Opens the gate over a log. Must be called inside a tokio runtime; may take a while on a long log.
+    pub fn open(options: Options, log: Box<dyn Log>, rules: Arc<Rules>) -> Result<Gate, Error> {
+        let seal = Seal::open(&options.folder)?;
+        let mut reader = log.reader()?;
+        let head = reader.head()?.next_index;
+        let (control, epoch) = control::fold(reader.as_mut())?;
+        let law = Arc::new(ArcSwap::from_pointee(Law { rules, control: Arc::new(control.clone()), epoch }));
+        let closed = Arc::new(AtomicBool::new(false));
+        let tally = Arc::new(Tally::default());
+        let (head_sender, head_receiver) = watch::channel(head);
+        let views = Views::open(&options.folder, log.reader()?, head_receiver.clone())?;
+        let (committer, queue) = sync_channel(COMMIT_QUEUE_MAX);
+        let mut lanes = Vec::new();
+        let mut clerks = Vec::new();
+        for lane in CONTROL_LANE + 1..=CONTROL_LANE + options.lanes.max(1) {
+            let (sender, inbox) = sync_channel(LANE_QUEUE_MAX);
+            let depth = Arc::new(AtomicUsize::new(0));
+            lanes.push(LaneHandle { sender, depth: depth.clone() });
+            clerks.push(Clerk {
+                desk: Desk::fold(lane, reader.as_mut())?,
+                law: law.load_full(),
+                inbox,
+                depth,
+                committer: committer.clone(),
+                closed: closed.clone(),
+                clock: options.clock.clone(),
+                log: log.reader()?,
+            });
+        }
+        let (control_sender, control_inbox) = sync_channel(CONTROL_QUEUE_MAX);
+        let control_clerk = ControlClerk {
+            control,
+            law: law.clone(),
+            inbox: control_inbox,
+            lanes: lanes.iter().map(|lane| lane.sender.clone()).collect(),
+            committer,
+            closed: closed.clone(),
+            clock: options.clock.clone(),
+            log: log.reader()?,
+        };
+        let payloads = std::sync::Mutex::new(log.reader()?);
+        let committer = Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head: head_sender };
+        start_threads(committer, control_clerk, clerks)?;
+        let (stop, _) = watch::channel(false);
+        Ok(Gate(Arc::new(Inner {
+            lanes,
+            control: control_sender,
+            law,
+            closed,
+            disk_low: AtomicBool::new(false),
+            seal,
+            clock: options.clock,
+            reaches: options.reaches,
+            tally,
+            head: head_receiver,
+            views,
+            payloads,
+            stop,
+            walking: AtomicU64::new(0),
+            folder: options.folder,
+            disk_reserve_bytes: options.disk_reserve_bytes,
+            flood: Default::default(),
+        })))
+    }
+
+    /// Writes what the start itself has to say, and begins the timers.
+    pub async fn begin(&self) -> Result<(), Error> {
+        let rules = self.rules();
+        let active = self.law().control.rules.map(|(digest, _)| digest);
+        if active != Some(rules.digest) {
+            self.activate(rules, "start").await?;
+        }
+        for lane in 0..self.0.lanes.len() {
+            self.ask_lane(lane, Command::Restarted, Vec::new()).await?;
+        }
+        drive::start(self.clone());
+        Ok(())
+    }
+
+    /// Makes a new set of rules the law. After this returns, no verdict cites the old one.
+    pub async fn activate(&self, rules: Arc<Rules>, by: &str) -> Result<crate::Receipt, Error> {
+        ledger::failpoint::hit("gate.in_reload");
+        let payload = Payload::new("rules", seal::random(), rules.book.text(), true);
+        let command = ControlCommand::Activate {
+            digest: rules.digest,
+            payload: payload.commitment,
+            agents: u64::try_from(rules.book.agents.len()).unwrap_or(u64::MAX),
+            tools: u64::try_from(rules.book.tools.len()).unwrap_or(u64::MAX),
+            by: by.to_owned(),
+        };
+        let written = self.ask_control(command, vec![payload], Some(rules)).await?;
+        written.receipts.first().copied().ok_or(Error::LogUnwritable)
+    }
+}
+
+fn start_threads(committer: Committer, control: ControlClerk, clerks: Vec<Clerk>) -> Result<(), Error> {
+    let failed = |source| Error::File { path: "a thread".to_owned(), source };
+    let start = |name: &str, body: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name.to_owned()).spawn(body).map(|_| ()).map_err(failed)
+    };
+    start("remit-commit", Box::new(|| committer.run()))?;
+    start("remit-control", Box::new(|| control.run()))?;
+    for clerk in clerks {
+        let lane = clerk.desk.lane;
+        start(&format!("remit-lane-{lane}"), Box::new(|| clerk::Clerk::run(clerk)))?;
+    }
+    Ok(())
+}
