@@ -38,7 +38,7 @@ pub fn run(seconds: u32, wanted: Option<&str>) -> Result<()> {
     }
     let built = build(&folder, wanted)?;
     for name in chosen {
-        println!("--- {name}, {seconds} s ---");
+        println!("{name}: {seconds} s of inputs");
         fuzz(&folder, &built, name, seconds)?;
     }
     Ok(())
@@ -99,6 +99,13 @@ fn fuzz(folder: &Path, built: &Path, name: &str, seconds: u32) -> Result<()> {
     if seeds.is_dir() {
         command.arg(seeds);
     }
-    process::run(command)
-        .with_context(|| format!("fuzz target `{name}` failed; its input is in {}", repo::shown(&artifacts)))
+    let output = command.output().with_context(|| format!("starting fuzz target `{name}`"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        println!("{said}");
+        bail!("fuzz target `{name}` failed; its input is in {}", repo::shown(&artifacts));
+    }
+    let inputs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    println!("{name}: {} inputs, nothing found", inputs.unwrap_or("an unknown number of").trim());
+    Ok(())
 }
