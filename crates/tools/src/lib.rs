@@ -1,1 +1,15 @@
-//! stub
+//! The tools: the hands that reach the world's tools, one file a kind of reach. Today: JSON over HTTP.
+//!
+//! - `http.rs`     the reach itself: one permitted call, one exchange, one outcome that is never guessed
+//! - `catalog.rs`  what a contract's `via` may say, read strictly
+//! - `resolve.rs`  names to addresses, each address checked before anything connects to it
+//! - `redact.rs`   what a tool echoes of its own secret does not come back in
+
+pub mod catalog;
+mod error;
+pub mod http;
+mod redact;
+mod resolve;
+
+pub use self::http::{Http, Options};
+pub use error::Error;

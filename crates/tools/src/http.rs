@@ -1,0 +1,221 @@
+//! JSON over HTTP: one permitted call is one POST, and what comes back is one outcome that is never guessed.
+//!
+//! The tool server is not trusted: its answer is capped in size and time, read strictly, and followed nowhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use ::http::{HeaderName, HeaderValue, Request};
+use bytes::Bytes;
+use gate::permit::Permit;
+use gate::port::{Cancel, Reach, Reached, Reaching};
+use gate::vault::Secret;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kernel::contract::Contract;
+use kernel::id::{CallId, RunId};
+
+use crate::catalog;
+use crate::error::Error;
+use crate::resolve::{PrivateAddress, Resolver};
+use judge::Ended;
+
+mod judge;
+
+const RUN: HeaderName = HeaderName::from_static("remit-run");
+const CALL: HeaderName = HeaderName::from_static("remit-call");
+/// An answer's head, and one read, are held to this.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+const HEADERS_MAX: usize = 64;
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long one connection may take to come about; the contract's timeout holds all the same.
+    pub connect_timeout_ms: u64,
+    /// Idle connections kept for each tool server.
+    pub idle_per_server_max: usize,
+    pub idle_secs_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { connect_timeout_ms: 5_000, idle_per_server_max: 32, idle_secs_max: 30 }
+    }
+}
+
+/// The reach for tools that answer JSON over HTTP.
+pub struct Http {
+    wires: Arc<Wires>,
+}
+
+impl Http {
+    pub fn new(options: Options) -> Result<Http, Error> {
+        Http::with_resolver(options, Resolver::system())
+    }
+
+    fn with_resolver(options: Options, resolver: Resolver) -> Result<Http, Error> {
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(Duration::from_millis(options.connect_timeout_ms)));
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = |idle_max| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(Duration::from_secs(options.idle_secs_max))
+                .pool_max_idle_per_host(idle_max)
+                .http1_max_buf_size(BUFFER_BYTES_MAX)
+                .http1_max_headers(HEADERS_MAX)
+                .build(connector.clone())
+        };
+        Ok(Http { wires: Arc::new(Wires { reads: client(options.idle_per_server_max), writes: client(0) }) })
+    }
+}
+
+impl Reach for Http {
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
+    fn reach(&self, permit: Permit, secret: Option<Secret>, cancel: Cancel) -> Reaching {
+        let wires = Arc::clone(&self.wires);
+        Box::pin(async move {
+            let order = Order {
+                contract: permit.contract(),
+                bytes: Arc::clone(permit.bytes()),
+                run: permit.call().run,
+                call: permit.call().id,
+                secret: secret.as_ref().map(Secret::reveal),
+            };
+            wires.carry_out(order, cancel).await
+        })
+    }
+}
+
+type Wire = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+
+struct Wires {
+    reads: Wire,
+    /// Keeps no idle connection. One that is half closed would swallow a write, and leave its outcome unknown.
+    writes: Wire,
+}
+
+/// What a permit says, for the inside of this room. Only `Http::reach` makes one, from a permit.
+struct Order<'p> {
+    contract: &'p Contract,
+    bytes: Arc<[u8]>,
+    run: RunId,
+    call: CallId,
+    secret: Option<&'p [u8]>,
+}
+
+impl Wires {
+    async fn carry_out(&self, order: Order<'_>, mut cancel: Cancel) -> Reached {
+        let mut request = match request(&order) {
+            Ok(request) => request,
+            Err(trouble) => return judge::not_dispatched(trouble),
+        };
+        let contract = order.contract;
+        let wire = if contract.effect.writes() { &self.writes } else { &self.reads };
+        // Set by the client when it has a connection, before it writes the first byte of the request.
+        let connection = capture_connection(&mut request);
+        let bytes_max = usize::try_from(contract.result_bytes_max).unwrap_or(usize::MAX);
+        let ended = tokio::select! {
+            biased;
+            () = cancelled(&mut cancel) => Ended::Broken("cancelled"),
+            () = tokio::time::sleep(Duration::from_millis(contract.timeout_ms)) => Ended::Broken("timeout"),
+            ended = exchange(wire, request, bytes_max) => ended,
+        };
+        let ended = match ended {
+            Ended::Broken(trouble) if connection.connection_metadata().is_none() => Ended::Unsent(trouble),
+            ended => ended,
+        };
+        judge::judge(contract.effect, ended, order.secret)
+    }
+}
+
+/// The whole request, or the trouble that forbids it. Nothing of an agent's own headers can be in it.
+fn request(order: &Order<'_>) -> Result<Request<Full<Bytes>>, &'static str> {
+    const UNUSABLE: &str = "contract_unusable";
+    let via = catalog::parse_via(&order.contract.via).map_err(|_| UNUSABLE)?;
+    let id = |id: String| HeaderValue::try_from(id).map_err(|_| UNUSABLE);
+    let mut request = Request::new(Full::new(Bytes::from_owner(Arc::clone(&order.bytes))));
+    *request.method_mut() = ::http::Method::POST;
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(RUN, id(order.run.to_string())?);
+    headers.insert(CALL, id(order.call.to_string())?);
+    if let Some(name) = order.contract.idempotency_header.as_deref() {
+        let name = catalog::parse_idempotency_header(name).map_err(|_| UNUSABLE)?;
+        headers.insert(name, id(order.call.to_string())?);
+    }
+    if let Some(secret) = order.secret {
+        if !via.carries_secrets() {
+            return Err("insecure");
+        }
+        let mut value =
+            HeaderValue::from_bytes(&[b"Bearer ", secret].concat()).map_err(|_| "credential_unusable")?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    *request.uri_mut() = via.target;
+    Ok(request)
+}
+
+async fn exchange(wire: &Wire, request: Request<Full<Bytes>>, bytes_max: usize) -> Ended {
+    let response = match wire.request(request).await {
+        Ok(response) => response,
+        Err(error) if is_private(&error) => return Ended::Unsent("private_address"),
+        Err(error) if error.is_connect() => return Ended::Unsent("unreachable"),
+        Err(_) => return Ended::Broken("reset"),
+    };
+    let status = response.status();
+    // A redirect is not followed, so its body is of no use to anyone.
+    let body =
+        if status.is_redirection() { Ok(Vec::new()) } else { hear(response.into_body(), bytes_max).await };
+    Ended::Answered { status, body }
+}
+
+async fn hear(body: Incoming, bytes_max: usize) -> Result<Vec<u8>, &'static str> {
+    // An answer that is announced too large is not waited for.
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|announced| announced > bytes_max) {
+        return Err("too_large");
+    }
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(whole) => Ok(whole.to_bytes().into()),
+        Err(error) if error.is::<LengthLimitError>() => Err("too_large"),
+        Err(_) => Err("reset"),
+    }
+}
+
+fn is_private(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let resolver = error.downcast_ref::<crate::resolve::Error>();
+        if matches!(resolver, Some(crate::resolve::Error::Private(PrivateAddress))) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Returns when the call must stop. A sender that is gone can no longer stop anything.
+async fn cancelled(cancel: &mut Cancel) {
+    if cancel.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
