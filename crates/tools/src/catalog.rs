@@ -1,4 +1,4 @@
-//! What a contract's `via` may say: `{"http": {"url": "https://host:port/base", "path": "/tool"}}`, read strictly.
+//! What a contract's `via` may say, strictly: `{"http": {"url": "https://host/base", "path": "/tool"}}`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -59,7 +59,7 @@ impl HttpVia {
     }
 }
 
-/// Reads the `via` of an HTTP tool; the configuration uses it too, so that mistakes are found before the first call.
+/// Reads the `via` of an HTTP tool. For the configuration too: mistakes are found before the first call.
 pub fn parse_via(via: &Value) -> Result<HttpVia, Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

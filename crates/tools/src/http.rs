@@ -1,6 +1,6 @@
 //! JSON over HTTP: one permitted call is one POST, and what comes back is one outcome that is never guessed.
 //!
-//! The tool server is not trusted: its answer is capped in size and time, read strictly, and followed nowhere.
+//! The tool server is not trusted: its answer is capped in size and time, read strictly, followed nowhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +105,7 @@ type Wire = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
 
 struct Wires {
     reads: Wire,
-    /// Keeps no idle connection. One that is half closed would swallow a write, and leave its outcome unknown.
+    /// Keeps no idle connection: one that is half closed would swallow a write and leave it unknown.
     writes: Wire,
 }
 

@@ -1,4 +1,4 @@
-//! From how an exchange ended to what may be claimed about the world. A write that may have happened is `Unknown`.
+//! From how an exchange ended to what may be claimed: a write that may have happened is `Unknown`.
 
 use gate::port::Reached;
 use http::StatusCode;

@@ -10,8 +10,10 @@ fn row(effect: Effect, status: u16, body: Result<&str, &'static str>) -> (&'stat
 
 #[test]
 fn every_status_has_one_outcome_for_reads_and_one_for_writes() {
-    // status, body, read, write, trouble, body that comes back
-    let table: [(u16, Result<&str, &'static str>, &str, &str, &str, &str); 18] = [
+    // Status, body, read, write, trouble, body that comes back.
+    type Row =
+        (u16, Result<&'static str, &'static str>, &'static str, &'static str, &'static str, &'static str);
+    let table: [Row; 18] = [
         (200, Ok(r#"{"b":1,"a":2}"#), "succeeded", "succeeded", "", r#"{"a":2,"b":1}"#),
         (201, Ok("null"), "succeeded", "succeeded", "", "null"),
         (204, Ok(""), "succeeded", "succeeded", "", "null"),

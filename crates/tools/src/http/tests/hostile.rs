@@ -1,4 +1,4 @@
-//! A tool server that misbehaves on request: what it does is named by the path. It writes raw HTTP, so nothing stops it.
+//! A tool server that misbehaves on request: the path names the trick, and it writes raw HTTP.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +90,7 @@ async fn misbehave(socket: &mut TcpStream, request: &str) -> Option<()> {
                 raw(socket, "x-more: and more\r\n").await?;
             }
         }
-        "/slow" => tokio::time::sleep(std::time::Duration::from_secs(60)).await.into(),
+        "/slow" => std::future::pending().await,
         "/drip" => {
             raw(socket, "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n").await?;
             loop {
