@@ -12,7 +12,7 @@ use super::shape::{CallView, Place, RunView};
 use crate::error::Error;
 use crate::gate::Gate;
 
-pub const PAGE_MAX: usize = 500;
+const PAGE_MAX: usize = 500;
 /// How long an answer waits for the index it was asked to know.
 const CATCH_UP: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,201 @@
+//! The command line: every command, its options, and help worth reading.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Keeps every agent within its remit: decides each action before it happens, and keeps the proof.
+#[derive(Debug, Parser)]
+#[command(name = "remit", version, max_term_width = 100, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) whose: Whose,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+New here? `remit demo` plays one story end to end, then stays up so that you can look around.
+Data goes to stdout, talk to stderr; exit code 0 is yes, 1 is no or a failure, 2 a wrong command line.";
+
+/// Which Remit, and as whom.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Whose {
+    /// The configuration to read
+    #[arg(long, global = true, default_value = "remit.yaml", env = "REMIT_CONFIG", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The data folder of the Remit to ask: it holds its address and the operator key
+    #[arg(long, global = true, env = "REMIT_DATA", value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// The people's address of the Remit to ask, such as http://127.0.0.1:7471
+    #[arg(long, global = true, env = "REMIT_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start Remit with a configuration
+    #[command(after_help = "Reloads when a file of the configuration changes, and on SIGHUP. A bad change is refused \
+and the old rules stay. Ctrl-C stops cleanly: calls under way are finished and recorded.")]
+    Serve,
+    /// Play one story end to end through the real doors, with a tool server of its own
+    Demo(Demo),
+    /// Validate a whole configuration without starting
+    Check,
+    /// Say what is wrong with this installation, and how to mend it
+    Doctor,
+    /// Read, check, ask and test the rules
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Which agents can do a thing, by which rule, and only if what
+    #[command(after_help = "Examples:\n  remit who-can desk.refund_charge\n  remit who-can irreversible\n  \
+remit who-can 'to:*@customers.example'\n  remit who-can desk.refund_charge --args '{\"charge_id\":\"c\",\"amount_cents\":9000,\"currency\":\"eur\"}'")]
+    WhoCan {
+        /// A tool, a pattern (`crm.*`), an effect or operation (`irreversible`, `write`), or `to:PATTERN`
+        target: String,
+        /// Arguments as JSON; conditions on them are then evaluated
+        #[arg(long, value_name = "JSON")]
+        args: Option<String>,
+    },
+    /// Mint, list and revoke agents' keys
+    #[command(subcommand)]
+    Agent(Agent),
+    /// List runs, newest first
+    Runs {
+        #[arg(long)]
+        agent: Option<String>,
+        /// Only runs that are still open
+        #[arg(long)]
+        open: bool,
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Runs before this one
+        #[arg(long, value_name = "RUN")]
+        before: Option<String>,
+    },
+    /// Show or close one run
+    #[command(subcommand)]
+    Run(Run),
+    /// List calls, newest first; `--outcome unknown` lists what nobody knows the end of
+    Calls {
+        #[arg(long)]
+        run: Option<String>,
+        #[arg(long)]
+        agent: Option<String>,
+        #[arg(long)]
+        tool: Option<String>,
+        /// allow or deny
+        #[arg(long)]
+        ruling: Option<String>,
+        /// succeeded, failed, unknown, not_dispatched, or open
+        #[arg(long)]
+        outcome: Option<String>,
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Calls before this one
+        #[arg(long, value_name = "CALL")]
+        before: Option<String>,
+    },
+    /// Print what has happened in the ledger
+    Tail {
+        /// Go on as it happens
+        #[arg(short, long)]
+        follow: bool,
+        /// Start at this index; the last ten events if left out
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+    },
+    /// Who asked, for whom, which rule, what it saw, what it cost, what happened
+    Explain {
+        /// A call or a run
+        id: String,
+    },
+    /// Stop: from the moment this returns, nothing in the scope is permitted
+    Halt {
+        /// all, writes, agent:NAME, server:NAME, tool:NAME or run:ID
+        scope: String,
+        #[arg(long)]
+        why: String,
+    },
+    /// Lift a halt
+    Resume {
+        scope: String,
+        #[arg(long)]
+        why: String,
+    },
+    /// Whether it runs, by which rules, and what is under way
+    Status,
+    /// Print the JSON Schema of the configuration, or its reference as Markdown
+    Schema {
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Print this command line as Markdown
+    #[command(hide = true)]
+    HelpMarkdown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End by itself after the story
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Print the rules as Cedar: manifests compiled, free rules beside them
+    Show,
+    /// Parse, type-check and lint the rules
+    Check,
+    /// What the rules say of one call, outside any run
+    Explain {
+        agent: String,
+        tool: String,
+        /// Arguments as JSON
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        args: String,
+    },
+    /// Run table tests of the rules
+    #[command(after_help = "A test file is YAML:\n\n  tests:\n    - name: small refunds pass\n      agent: refund-desk\n      \
+tool: desk.refund_charge\n      args: { charge_id: c, amount_cents: 100, currency: eur }\n      expect: allow        # allow, ask or deny\n      rule: refund-desk.may[2]   # optional")]
+    Test {
+        /// Test files; policies/*.test.yaml beside the configuration if left out
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// Mint a key for an agent; it is shown once
+    Key {
+        agent: String,
+        /// How long it lives: 30s, 10m, 24h, 90d
+        #[arg(long, default_value = "90d")]
+        ttl: String,
+    },
+    /// List keys
+    Keys,
+    /// Revoke a key at once
+    Revoke {
+        key: String,
+        #[arg(long)]
+        why: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Run {
+    /// A run with its calls
+    Show { run: String },
+    /// Close a run
+    Close {
+        run: String,
+        /// success, failure or abandoned
+        #[arg(long, default_value = "abandoned")]
+        outcome: String,
+    },
+}

@@ -1,0 +1,64 @@
+//! `remit agent …`, `remit halt`, `remit resume`: what an operator does.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use api::client::encode;
+use api::people::{Halt, KeyList, KeyMinted, MintKey};
+use serde_json::Value;
+
+use super::remote::{client, query};
+use crate::cli::{Agent, Whose};
+use crate::out;
+
+pub(super) async fn agent(whose: &Whose, command: Agent) -> Result<ExitCode> {
+    let client = client(whose)?;
+    match command {
+        Agent::Key { agent, ttl } => {
+            let ms = stdx::duration::parse_ms(&ttl)
+                .ok_or_else(|| anyhow!("`{ttl}` is not a duration; write 30s, 10m, 24h or 90d"))?;
+            let ask = MintKey { ttl_seconds: Some(ms / 1_000) };
+            let minted: KeyMinted = client.post(&format!("/v1/agents/{}/keys", encode(&agent)), &ask).await?;
+            if whose.json {
+                out::json(&minted)?;
+            } else {
+                out::talk(format!("{} for {agent}, until {}. Shown once; Remit keeps only its hash.", minted.key, minted.expires));
+                out::line(&minted.secret);
+            }
+        }
+        Agent::Keys => {
+            let keys: KeyList = client.get("/v1/keys").await?;
+            if whose.json {
+                out::json(&keys)?;
+            } else {
+                let rows = keys.items.into_iter().map(|key| vec![key.key, key.agent, key.expires]);
+                out::table(&["key", "agent", "expires"], rows.collect());
+            }
+        }
+        Agent::Revoke { key, why } => {
+            let path = format!("/v1/keys/{}{}", encode(&key), query(&[("why", Some(why))]));
+            done(whose, client.delete::<Value>(&path).await?, "revoked")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn halt(whose: &Whose, scope: &str, why: &str) -> Result<ExitCode> {
+    let ask = Halt { scope: scope.to_owned(), why: why.to_owned() };
+    done(whose, client(whose)?.post::<_, Value>("/v1/halts", &ask).await?, "halted")
+}
+
+pub(super) async fn resume(whose: &Whose, scope: &str, why: &str) -> Result<ExitCode> {
+    let path = format!("/v1/halts{}", query(&[("scope", Some(scope.to_owned())), ("why", Some(why.to_owned()))]));
+    done(whose, client(whose)?.delete::<Value>(&path).await?, "resumed")
+}
+
+fn done(whose: &Whose, answer: Value, what: &str) -> Result<ExitCode> {
+    if whose.json {
+        out::json(&answer)?;
+    } else {
+        let index = answer.pointer("/receipt/index").and_then(Value::as_u64);
+        out::line(index.map_or_else(|| what.to_owned(), |index| format!("{what}, event {index}")));
+    }
+    Ok(ExitCode::SUCCESS)
+}

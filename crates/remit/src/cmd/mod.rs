@@ -1,0 +1,73 @@
+//! Commands, a file each; this one only routes.
+
+mod agent;
+mod check;
+mod doctor;
+mod markdown;
+mod policy;
+mod remote;
+mod runs;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command, Whose};
+use crate::{config, demo, out};
+
+pub(crate) use serve::log_to_stderr;
+
+pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { whose, command } = cli;
+    match command {
+        Command::Check => check::check(&whose),
+        Command::Policy(command) => policy::policy(&whose, command),
+        Command::WhoCan { target, args } => policy::who_can(&whose, target, args.as_deref()),
+        Command::Schema { markdown } => {
+            if markdown {
+                out::line(config::reference_markdown().trim_end());
+            } else {
+                out::json(&config::json_schema())?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::HelpMarkdown => {
+            out::line(markdown::reference().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        command => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let code = runtime.block_on(online(&whose, command));
+            // Readers of the log may sit in blocking threads; nothing of theirs is worth waiting for.
+            runtime.shutdown_background();
+            code
+        }
+    }
+}
+
+async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve => serve::serve(whose).await,
+        Command::Demo(options) => demo::demo(whose, &options).await,
+        Command::Doctor => doctor::doctor(whose).await,
+        Command::Agent(command) => agent::agent(whose, command).await,
+        Command::Runs { agent, open, limit, before } => runs::runs(whose, agent, open, limit, before).await,
+        Command::Run(command) => runs::run(whose, command).await,
+        Command::Calls { run, agent, tool, ruling, outcome, limit, before } => {
+            let limit = Some(limit);
+            let query = api::call::CallsQuery { run, agent, tool, ruling, outcome, before, limit, after: None };
+            runs::calls(whose, &query).await
+        }
+        Command::Tail { follow, from } => runs::tail(whose, follow, from).await,
+        Command::Explain { id } => runs::explain(whose, &id).await,
+        Command::Halt { scope, why } => agent::halt(whose, &scope, &why).await,
+        Command::Resume { scope, why } => agent::resume(whose, &scope, &why).await,
+        Command::Status => runs::status(whose).await,
+        Command::Check
+        | Command::Policy(_)
+        | Command::WhoCan { .. }
+        | Command::Schema { .. }
+        | Command::HelpMarkdown => Ok(ExitCode::FAILURE),
+    }
+}

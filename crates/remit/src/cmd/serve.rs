@@ -1,0 +1,116 @@
+//! `remit serve`: start, watch the configuration, stop cleanly.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use notify::{RecursiveMode, Watcher};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::cli::Whose;
+use crate::compose::{self, Running};
+use crate::{config, out};
+
+/// Editors write a file in several steps; the last one counts.
+const SETTLE: Duration = Duration::from_millis(200);
+
+pub(crate) fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("REMIT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).try_init();
+}
+
+pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
+    log_to_stderr();
+    let compiled = config::load(&whose.config).and_then(compose::compile);
+    let (rules, mut settings, warnings) = match compiled {
+        Ok(compiled) => compiled,
+        Err(problems) => {
+            out::talk(problems.render(out::coloured()));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if let Some(data) = &whose.data {
+        settings.data = data.clone();
+    }
+    for warning in &warnings {
+        out::talk(warning);
+    }
+    let digest = rules.digest;
+    let running = compose::start(rules, &settings).await?;
+    out::talk(format!("Remit is up: rules {}, ledger in {}", digest.short(), settings.data.display()));
+    out::talk(format!("  agents  http://{}", running.agents));
+    out::talk(format!("  people  http://{}   (remit status --data {})", running.people, settings.data.display()));
+    let stopped = until_stopped(&running, &whose.config).await;
+    out::talk("stopping: calls under way are finished and recorded");
+    running.stop().await;
+    stopped.map(|()| ExitCode::SUCCESS)
+}
+
+async fn until_stopped(running: &Running, config_file: &Path) -> Result<()> {
+    let (mut hangup, mut terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
+    let (changed, mut changes) = mpsc::channel(1);
+    let _watcher = watch(config_file, changed);
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            _ = hangup.recv() => reload(running, config_file, true).await,
+            Some(()) = changes.recv() => {
+                tokio::time::sleep(SETTLE).await;
+                let _ = changes.try_recv();
+                reload(running, config_file, false).await;
+            }
+        }
+    }
+}
+
+/// Checks the whole new set first; a bad one is refused and the old one stays.
+async fn reload(running: &Running, config_file: &Path, asked: bool) {
+    let (rules, _, warnings) = match config::load(config_file).and_then(compose::compile) {
+        Ok(compiled) => compiled,
+        Err(problems) => {
+            out::talk(problems.render(out::coloured()));
+            out::talk("reload refused: the rules before it stay");
+            return;
+        }
+    };
+    if rules.digest == running.gate.rules().digest {
+        if asked {
+            out::talk("reload: nothing changed");
+        }
+        return;
+    }
+    for warning in &warnings {
+        out::talk(warning);
+    }
+    let digest = rules.digest;
+    match running.gate.activate(rules, "reload").await {
+        Ok(receipt) => out::talk(format!("reloaded: rules {} from event {} on", digest.short(), receipt.index)),
+        Err(error) => out::talk(format!("reload failed, the rules before it stay: {error}")),
+    }
+}
+
+/// Watches the configuration's folder. Without a watcher, SIGHUP still reloads.
+fn watch(config_file: &Path, changed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    let folder = match config_file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let watched = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "cedar");
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let concerns = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(watched));
+        if concerns {
+            // Full means that a reload is due already.
+            let _ = changed.try_send(());
+        }
+    })
+    .ok()?;
+    let mut watched_any = watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok();
+    for part in ["agents", "tools", "policies"] {
+        watched_any |= watcher.watch(&folder.join(part), RecursiveMode::NonRecursive).is_ok();
+    }
+    watched_any.then_some(watcher)
+}

@@ -1,0 +1,121 @@
+//! Composition: the only file that sees every crate. It hands reaches to the gate and doors to the server.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use gate::Gate;
+use kernel::rules::Rules;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::{Loaded, Problem, Problems, Settings};
+
+/// How long a stop waits for calls under way.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+/// The operator's key, in the data folder, for its owner only.
+pub(crate) const OPERATOR_KEY: &str = "operator.key";
+/// Where people's commands find this Remit.
+pub(crate) const ADDRESS: &str = "address";
+
+pub(crate) struct Running {
+    pub(crate) gate: Gate,
+    pub(crate) agents: SocketAddr,
+    pub(crate) people: SocketAddr,
+    stop: watch::Sender<bool>,
+    doors: Vec<JoinHandle<()>>,
+}
+
+/// Compiles the rules of a loaded configuration; problems print like those of the configuration.
+pub(crate) fn compile(loaded: Loaded) -> Result<(Arc<Rules>, Settings, Vec<String>), Problems> {
+    let Loaded { book, settings, warnings, sources } = loaded;
+    match Rules::compile(book) {
+        Ok(rules) => {
+            let of_rules = rules.policy.warnings().iter().cloned().map(Problem::from);
+            let shown = warnings.into_iter().chain(of_rules);
+            let shown = shown.map(|problem| problem.render(&sources, crate::out::coloured())).collect();
+            Ok((Arc::new(rules), settings, shown))
+        }
+        Err(problems) => Err(Problems { list: problems.into_iter().map(Problem::from).collect(), sources }),
+    }
+}
+
+pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Running> {
+    let agents = bind(settings.agents_listen, "agents").await?;
+    let people = bind(settings.people_listen, "people").await?;
+    let log = ledger::sqlite::Sqlite::open(&settings.data, &ledger::sqlite::Options::default())
+        .with_context(|| format!("the data folder `{}` cannot be opened", settings.data.display()))?;
+    let operator = operator_key(&settings.data)?;
+    let http = tools::Http::new(tools::Options::default()).context("the tools' HTTP client cannot start")?;
+    let options = gate::Options {
+        folder: settings.data.clone(),
+        lanes: 1,
+        disk_reserve_bytes: settings.disk_reserve_bytes,
+        clock: Arc::new(gate::clock::Wall),
+        reaches: vec![Arc::new(http)],
+    };
+    let gate = tokio::task::spawn_blocking(move || Gate::open(options, Box::new(log), rules))
+        .await?
+        .context("the ledger cannot be read back")?;
+    gate.begin().await.context("the ledger cannot be written")?;
+
+    let (stop, stopping) = watch::channel(false);
+    let mut options = server::Options::new(&operator, stopping.clone());
+    options.hosts = settings.hosts.clone();
+    let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
+    write_private(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
+    let doors = vec![
+        tokio::spawn(server::serve(agents, server::agents_router(gate.clone(), options.clone()), stopping.clone())),
+        tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
+    ];
+    Ok(Running { gate, agents: agents_at, people: people_at, stop, doors })
+}
+
+impl Running {
+    /// Closes the doors, lets what is under way end, and leaves.
+    pub(crate) async fn stop(self) {
+        self.gate.stop(STOP_WAIT).await;
+        self.stop.send_replace(true);
+        for door in self.doors {
+            let _ = tokio::time::timeout(STOP_WAIT, door).await;
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, whose: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("the {whose}' address {address} cannot be listened on; is another Remit running? (`listen.{whose}`)")
+    })
+}
+
+/// Made at the first start; a person who can read the data folder is an operator.
+fn operator_key(data: &Path) -> Result<String> {
+    let path = data.join(OPERATOR_KEY);
+    if !path.exists() {
+        let mut secret = [0u8; 32];
+        rustls::crypto::aws_lc_rs::default_provider()
+            .secure_random
+            .fill(&mut secret)
+            .map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
+        write_private(&path, &stdx::encode::hex(&secret), false)?;
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).mode(0o600);
+    if replace {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    let mut file = options.open(path).with_context(|| format!("`{}` cannot be written", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("`{}` cannot be written", path.display()))
+}

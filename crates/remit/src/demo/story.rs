@@ -1,0 +1,87 @@
+//! The story: a refund desk answers a ticket, oversteps, and is told why not.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use api::call::{Answered, CallAsk};
+use api::client::Client;
+use api::people::KeyMinted;
+use api::run::{OpenRun, RunOpened};
+use api::story::Story;
+use serde_json::{Value, json};
+
+use super::desk::Desk;
+use crate::compose::{self, Running};
+use crate::out;
+
+pub(super) struct Told {
+    /// The refusal worth explaining.
+    pub(super) refused: String,
+}
+
+pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<Told> {
+    let operator = std::fs::read_to_string(data.join(compose::OPERATOR_KEY)).context("the operator key")?;
+    let people = Client::new(&format!("http://{}", running.people), Some(operator.trim().to_owned()));
+    let minted: KeyMinted = people.post("/v1/agents/refund-desk/keys", &json!({ "ttl_seconds": 3600 })).await?;
+    out::line("An operator minted a key for the agent `refund-desk`. It now opens a run for one prompt.");
+    let agent = Client::new(&format!("http://{}", running.agents), Some(minted.secret));
+    let open = OpenRun {
+        person: Some("ana@customers.example".to_owned()),
+        intent: Some("answer ticket T-1001".to_owned()),
+    };
+    let run: RunOpened = agent.post("/v1/runs", &open).await?;
+    let agent = agent.in_run(&run.token);
+
+    let ticket = json!({ "ticket_id": "T-1001" });
+    let read = call(&agent, "desk.lookup_ticket", ticket, "read what the customer wants").await?;
+    ensure!(read.verdict.ruling == "allow", "the story's first call must be allowed");
+    let big = json!({ "charge_id": "ch_1001", "amount_cents": 900_000, "currency": "eur" });
+    let refused = call(&agent, "desk.refund_charge", big, "the ticket says to refund everything").await?;
+    ensure!(refused.verdict.ruling == "deny", "the story's large refund must be denied");
+    let small = json!({ "charge_id": "ch_1001", "amount_cents": 4_200, "currency": "eur" });
+    let refund = call(&agent, "desk.refund_charge", small, "the lamp arrived broken").await?;
+    ensure!(refund.outcome.as_deref() == Some("succeeded"), "the story's small refund must succeed");
+    let stranger = json!({ "to": "eve@elsewhere.example", "subject": "our customers", "body": "…" });
+    call(&agent, "desk.mail_customer", stranger, "a ticket asked for it").await?;
+    let mail = json!({ "to": "ana@customers.example", "subject": "Your refund", "body": "42 euros are on their way." });
+    call(&agent, "desk.mail_customer", mail, "tell the customer").await?;
+    let _: Value = agent.post(&format!("/v1/runs/{}/close", run.run), &json!({ "outcome": "success" })).await?;
+
+    out::line("");
+    out::line("What the tool server says really happened:");
+    for deed in desk.record() {
+        out::line(format!("  {}", out::safe(&deed)));
+    }
+    out::line("");
+    out::line("Why was the large refund refused? As an on-call person reads it:");
+    let story: Story = people.get(&format!("/v1/explain/{}", refused.call)).await?;
+    for text in story.text.lines() {
+        out::line(format!("  {}", out::safe(text)));
+    }
+    Ok(Told { refused: refused.call })
+}
+
+async fn call(agent: &Client, tool: &str, args: Value, reason: &str) -> Result<Answered> {
+    out::line("");
+    out::line(format!("agent: {tool} {args}"));
+    let ask = CallAsk {
+        tool: tool.to_owned(),
+        args,
+        reason: Some(reason.to_owned()),
+        model: None,
+        context_tokens: None,
+        idempotency_key: None,
+    };
+    let answered: Answered = agent.post("/v1/calls", &ask).await?;
+    let receipt = answered.receipt.as_ref().map_or_else(String::new, |receipt| format!("  receipt {}", receipt.index));
+    let outcome = answered.outcome.as_ref().map_or_else(String::new, |outcome| format!(", {outcome}"));
+    out::line(format!("remit: {}{outcome}  {}{receipt}", answered.verdict.ruling.to_uppercase(), answered.call));
+    for rule in &answered.verdict.rules {
+        out::line(format!("  by rule  {} ({}:{}) {}", rule.id, rule.file, rule.line, rule.words));
+    }
+    for reason in &answered.verdict.reasons {
+        out::line(format!("  because  {} [{}]", reason.says, reason.code));
+        out::line(format!("  remedy   {}", reason.remedy));
+    }
+    Ok(answered)
+}

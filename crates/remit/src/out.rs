@@ -1,0 +1,71 @@
+//! What a person sees: data on stdout, talk on stderr, tables on a terminal, JSON for pipes.
+
+use std::io::{IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// One line of data. A reader that went away is no failure.
+pub(crate) fn line(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// One line of talk.
+pub(crate) fn talk(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+pub(crate) fn error(error: &anyhow::Error) {
+    talk(format!("error: {}", safe(&error.to_string())));
+    let mut before = error.to_string();
+    for cause in error.chain().skip(1) {
+        // Some libraries repeat their source's words in their own.
+        let words = cause.to_string();
+        if !before.contains(&words) {
+            talk(format!("  because: {}", safe(&words)));
+        }
+        before = words;
+    }
+}
+
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+pub(crate) fn coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// What agents and tools wrote may hold escapes that move a cursor or turn text around: shown, not obeyed.
+pub(crate) fn safe(text: &str) -> String {
+    let hostile = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().map(|c| if hostile(c) { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() }).collect()
+}
+
+/// A table that fits a terminal, and stays one row a line in a pipe.
+pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(head.iter().map(|cell| cell.to_uppercase()));
+    if std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    for row in rows {
+        table.add_row(row.iter().map(|cell| safe(cell).replace('\n', " ")));
+    }
+    for text in table.lines() {
+        line(text.trim_end());
+    }
+}
+
+/// Nano-dollars as dollars.
+pub(crate) fn usd(nanos: u64) -> String {
+    if nanos == 0 {
+        return "-".to_owned();
+    }
+    let cents = nanos.div_ceil(10_000_000);
+    format!("${}.{:02}", cents / 100, cents % 100)
+}
