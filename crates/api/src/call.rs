@@ -119,9 +119,12 @@ pub struct CallView {
     /// None for a recorded question.
     pub run: Option<String>,
     pub agent: String,
-    pub person: Option<String>,
     pub tool: String,
-    pub at: String,
+    /// `read`, `reversible` or `irreversible`
+    pub effect: Option<String>,
+    /// Who carries it out: `gate` or `executor`.
+    pub carrier: Option<String>,
+    pub decided: String,
     pub verdict: VerdictView,
     /// None if they were erased.
     pub args: Option<Value>,
@@ -132,17 +135,26 @@ pub struct CallView {
     pub outcome: Option<String>,
     pub trouble: Option<String>,
     pub result: Option<Value>,
+    pub finished: Option<String>,
+    /// Whose word the outcome is: `gate` saw it, `executor` claims it, `restart` and `sweep` do not know.
+    pub settled_by: Option<String>,
     pub duration_ms: Option<u64>,
-    pub cost_usd_nanos: u64,
+    /// What was set aside for it before.
+    pub reserved_usd_nanos: u64,
+    /// What it cost in the end; none while that is open.
+    pub cost_usd_nanos: Option<u64>,
     /// Ledger index of the decision.
     pub index: u64,
+    pub lane: u16,
+    /// Ledger index of its end.
+    pub finished_index: Option<u64>,
     /// The version of the rules that it was decided by.
     pub rules_digest: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CallPage {
-    /// The ledger index up to which this is true.
+    /// Everything below this ledger index is in the answer.
     pub as_of: u64,
     pub items: Vec<CallView>,
     /// Give it as `before` for the next page.

@@ -15,6 +15,8 @@ pub const WHOAMI: &str = "/v1/whoami";
 pub const EVALUATION: &str = "/access/v1/evaluation";
 pub const EVALUATIONS: &str = "/access/v1/evaluations";
 pub const AUTHZEN_CONFIGURATION: &str = "/.well-known/authzen-configuration";
+/// The public key of permit tokens.
+pub const PERMIT_KEYS: &str = "/v1/permit-keys";
 pub const HEALTHZ: &str = "/healthz";
 pub const READYZ: &str = "/readyz";
 
@@ -176,6 +178,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .json(of::<authzen::Decisions>),
     get(Agents, Nobody, AUTHZEN_CONFIGURATION, "authzenConfiguration", "AuthZEN: where things are.")
         .json(of::<authzen::Configuration>),
+    get(
+        Agents,
+        Nobody,
+        PERMIT_KEYS,
+        "permitKeys",
+        "The keys that permit tokens are checked with, as a JSON Web Key Set.",
+    )
+    .json(anything),
     get(Both, Nobody, HEALTHZ, "health", "The process is up.").json(of::<people::Health>),
     get(Both, Nobody, READYZ, "ready", "Calls can be decided and recorded.").json(of::<people::Health>),
     get(People, Operator, RUNS, "runs", "List runs, newest first.")
@@ -221,6 +231,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get(People, Operator, AGENT_KEYS, "mintKey", "Mint a key for an agent. Its secret is shown once.")
         .post(of::<people::MintKey>)
         .json(of::<people::KeyMinted>),
+    get(People, Operator, AGENT_KEYS, "agentKeys", "List the valid keys of an agent.")
+        .json(of::<people::KeyList>),
     get(People, Operator, KEYS, "keys", "List the keys that are valid.").json(of::<people::KeyList>),
     get(People, Operator, KEY, "revokeKey", "Revoke a key.")
         .delete()

@@ -1,10 +1,12 @@
 //! What people ask and do: status, keys, halts, rules, events.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::call::{ReasonView, RuleView};
+use crate::call::RuleView;
 
 /// `GET /v1/whoami`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -25,13 +27,16 @@ pub struct Status {
     pub agents: u64,
     pub tools: u64,
     pub rules: u64,
+    /// The index that the next event will have.
     pub head_index: u64,
-    pub open_runs: u64,
+    /// Calls that are being carried out.
     pub in_flight: u64,
-    /// Permitted calls whose outcome is not known.
-    pub unknown: u64,
+    /// Since this process started:
     pub allowed: u64,
     pub denied: u64,
+    /// How calls ended, by outcome.
+    pub settled: BTreeMap<String, u64>,
+    pub halts: u64,
 }
 
 /// `POST /v1/agents/{agent}/keys`
@@ -173,6 +178,8 @@ pub struct WhoCan {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WhoCanList {
     pub rules_digest: String,
+    /// How many there are; `items` holds the first of them.
+    pub total: u64,
     pub items: Vec<WhoCan>,
 }
 
@@ -214,10 +221,4 @@ pub struct Health {
     pub ok: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-}
-
-/// A refusal of something other than a call: an answer, not an error.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Refused {
-    pub refused: ReasonView,
 }

@@ -52,13 +52,15 @@ pub struct RunView {
     pub person: Option<String>,
     pub intent: Option<String>,
     pub opened: String,
-    pub expires: Option<String>,
+    pub expires: String,
     pub closed: Option<String>,
     /// How it ended: `success`, `failure`, `abandoned`, `expired`.
     pub outcome: Option<String>,
-    pub calls: u64,
+    pub closed_by: Option<String>,
     pub allowed: u64,
     pub denied: u64,
+    /// Refusals of a flood, counted and not recorded one by one.
+    pub uncounted: u64,
     /// Permitted calls whose outcome is not known.
     pub unknown: u64,
     pub cost_usd_nanos: u64,
@@ -68,7 +70,7 @@ pub struct RunView {
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunPage {
-    /// The ledger index up to which this is true.
+    /// Everything below this ledger index is in the answer.
     pub as_of: u64,
     pub items: Vec<RunView>,
     /// Give it as `before` for the next page.

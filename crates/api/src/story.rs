@@ -14,6 +14,7 @@ pub struct Story {
     pub as_of: u64,
     /// The same, as plain text for a terminal.
     pub text: String,
+    /// None for a recorded question.
     pub run: Option<RunView>,
     /// One call, or those of the run, oldest first.
     pub calls: Vec<CallView>,

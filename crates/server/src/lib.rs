@@ -1,1 +1,33 @@
-//! stub
+//! The contract kept: two listeners over HTTP, who is asking, and what they are told. No law lives here.
+//!
+//! How to read this crate, in the order a request travels:
+//!
+//! 1. `serve`    connections: header limits, how many, how they end
+//! 2. `guard`    what every route demands: Host, Origin, no secret in the URL, a free seat
+//! 3. `authn`    whose key, whose run; `ask` reads bodies and queries strictly
+//! 4. `agents`, `authzen`              port 7470
+//! 5. `people`, `control`, `rules`, `story`, `metrics`   port 7471
+//! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
+//!
+//! Endpoints are a few lines each: read, ask the gate, answer. A refused call is an answer, not an error.
+
+mod agents;
+mod ask;
+mod authn;
+mod authzen;
+mod control;
+mod guard;
+mod health;
+mod house;
+mod metrics;
+mod people;
+mod refusal;
+mod rules;
+mod serve;
+mod story;
+mod words;
+
+pub use agents::agents_router;
+pub use house::Options;
+pub use people::people_router;
+pub use serve::serve;

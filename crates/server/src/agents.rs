@@ -1,0 +1,148 @@
+//! Port 7470: what agents ask. Runs, calls, decisions, outcomes.
+
+use api::call::{Answered, CallAsk, CallShown, OutcomeReport};
+use api::endpoint as at;
+use api::people::WhoAmI;
+use api::problem::Code;
+use api::run::{AfterQuery, CloseRun, OpenRun, Recorded, RunOpened, RunShown};
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use gate::Gate;
+use kernel::id::{CallId, RunId};
+use serde_json::Value;
+
+use crate::ask::{Asked, InRun, Query, id, recorded};
+use crate::authn::Agent;
+use crate::house::{House, Options, Shared};
+use crate::refusal::{Answer, Refusal};
+use crate::{authzen, guard, health, words};
+
+/// The routes of the agents' listener.
+pub fn agents_router(gate: Gate, options: Options) -> Router {
+    let house = House::new(gate, options);
+    Router::new()
+        .route(at::RUNS, post(open_run))
+        .route(at::RUN, get(own_run))
+        .route(at::RUN_CLOSE, post(close_run))
+        .route(at::CALLS, post(call))
+        .route(at::CALL, get(own_call))
+        .route(at::CALL_OUTCOME, post(report))
+        .route(at::DECISIONS, post(decide))
+        .route(at::WHOAMI, get(who_am_i))
+        .route(at::PERMIT_KEYS, get(permit_keys))
+        .route(at::EVALUATION, post(authzen::evaluate))
+        .route(at::EVALUATIONS, post(authzen::evaluate_many))
+        .route(at::AUTHZEN_CONFIGURATION, get(authzen::configuration))
+        .route(at::HEALTHZ, get(health::health))
+        .route(at::READYZ, get(health::ready))
+        .fallback(guard::unknown_route)
+        .method_not_allowed_fallback(guard::unknown_method)
+        .layer(middleware::from_fn_with_state(house.clone(), guard::guard))
+        .with_state(house)
+}
+
+async fn call(State(house): State<Shared>, asked: InRun<CallAsk>) -> Answer<Answered> {
+    let answered = house.gate.call(&asked.caller, call_ask(asked.run, asked.body)).await?;
+    Ok(Json(words::answered(answered)))
+}
+
+async fn decide(State(house): State<Shared>, asked: InRun<CallAsk>) -> Answer<Answered> {
+    let answered = house.gate.decide_only(&asked.caller, call_ask(asked.run, asked.body)).await?;
+    Ok(Json(words::answered(answered)))
+}
+
+fn call_ask(run: RunId, ask: CallAsk) -> gate::CallAsk {
+    gate::CallAsk {
+        run,
+        tool: ask.tool,
+        args: ask.args,
+        reason: ask.reason,
+        model: ask.model,
+        context_tokens: ask.context_tokens,
+        idempotency_key: ask.idempotency_key,
+    }
+}
+
+async fn report(
+    State(house): State<Shared>,
+    Path(call): Path<String>,
+    asked: Asked<OutcomeReport>,
+) -> Answer<Recorded> {
+    let Asked { caller, body } = asked;
+    let report = gate::Report {
+        outcome: words::outcome(body.outcome),
+        result: body.result,
+        duration_ms: body.duration_ms,
+    };
+    let receipt = house.gate.report(&caller, id::<CallId>(&call)?, report).await?;
+    let receipt = receipt.map_err(|reason| Refusal::law(&reason))?;
+    Ok(Json(Recorded { receipt: words::receipt(receipt) }))
+}
+
+async fn open_run(State(house): State<Shared>, asked: Asked<OpenRun>) -> Answer<RunOpened> {
+    let ask = gate::OpenAsk { person: asked.body.person, intent: asked.body.intent };
+    let opened = house.gate.run_open(&asked.caller, ask).await?.map_err(|reason| Refusal::law(&reason))?;
+    Ok(Json(RunOpened {
+        run: opened.run.to_string(),
+        token: opened.token,
+        expires: opened.expires.to_string(),
+        receipt: words::receipt(opened.receipt),
+    }))
+}
+
+async fn close_run(
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    asked: InRun<CloseRun>,
+) -> Answer<Recorded> {
+    if id::<RunId>(&run)? != asked.run {
+        let refusal = Refusal::new(Code::RunTokenRefused, "this token is of another run");
+        return Err(recorded(&house, &asked.caller, Some(asked.run), refusal).await);
+    }
+    let (agent, outcome) = (asked.caller.agent.as_str(), words::closing(asked.body.outcome));
+    let receipt = house.gate.run_close(asked.run, Some(agent), outcome, agent).await?;
+    let receipt = receipt.map_err(|reason| Refusal::law(&reason))?;
+    Ok(Json(Recorded { receipt: words::receipt(receipt) }))
+}
+
+/// Another agent's run is answered like one that never was.
+async fn own_run(
+    State(house): State<Shared>,
+    Agent(caller): Agent,
+    Path(run): Path<String>,
+    Query(query): Query<AfterQuery>,
+) -> Answer<RunShown> {
+    let (as_of, view, calls) = house.gate.run(id::<RunId>(&run)?, past(query.after)).await?;
+    if view.agent != caller.agent {
+        return Err(Refusal::not_found(&format!("the run `{}`", view.id)));
+    }
+    let calls = calls.into_iter().map(words::call_view).collect();
+    Ok(Json(RunShown { as_of, run: words::run_view(view), calls }))
+}
+
+async fn own_call(
+    State(house): State<Shared>,
+    Agent(caller): Agent,
+    Path(call): Path<String>,
+    Query(query): Query<AfterQuery>,
+) -> Answer<CallShown> {
+    let (as_of, view) = house.gate.call_view(id::<CallId>(&call)?, past(query.after)).await?;
+    if view.agent != caller.agent {
+        return Err(Refusal::not_found(&format!("the call `{}`", view.id)));
+    }
+    Ok(Json(CallShown { as_of, call: words::call_view(view) }))
+}
+
+async fn who_am_i(Agent(caller): Agent) -> Json<WhoAmI> {
+    Json(WhoAmI { key: caller.key.to_string(), agent: caller.agent, executor: caller.executor })
+}
+
+async fn permit_keys(State(house): State<Shared>) -> Json<Value> {
+    Json(house.gate.permit_keys())
+}
+
+/// People name the last index that they saw; the views count what they know from below.
+pub(crate) fn past(after: Option<u64>) -> Option<u64> {
+    after.map(|index| index.saturating_add(1))
+}

@@ -1,0 +1,100 @@
+//! What every endpoint is handed: the gate, the options, and the seats.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use gate::Gate;
+use stdx::digest::Digest;
+use tokio::sync::watch;
+
+/// Requests under way on one listener; more are told to come back.
+pub const REQUESTS_MAX: usize = 4096;
+/// Streams of events under way on one listener.
+pub const TAILS_MAX: usize = 64;
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Host names served beside the loopback ones, with or without a port.
+    pub hosts: Vec<String>,
+    /// Web origins that may ask beside the listener's own, as `https://name:port`.
+    pub origins: Vec<String>,
+    /// SHA-256 of the operator key's text.
+    pub operator: Digest,
+    /// How agents reach this listener, if that is not by the Host they name.
+    pub public_url: Option<String>,
+    pub requests_max: usize,
+    /// Turns true when Remit stops: streams end.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Options {
+    /// Loopback only, with the defaults.
+    pub fn new(operator_key: &str, stop: watch::Receiver<bool>) -> Options {
+        Options {
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            operator: Digest::of(operator_key.as_bytes()),
+            public_url: None,
+            requests_max: REQUESTS_MAX,
+            stop,
+        }
+    }
+}
+
+pub(crate) type Shared = Arc<House>;
+
+pub(crate) struct House {
+    pub(crate) gate: Gate,
+    pub(crate) options: Options,
+    requests: AtomicUsize,
+    tails: AtomicUsize,
+}
+
+impl House {
+    pub(crate) fn new(gate: Gate, options: Options) -> Shared {
+        Arc::new(House { gate, options, requests: AtomicUsize::new(0), tails: AtomicUsize::new(0) })
+    }
+
+    /// A seat for one request, if one is free.
+    pub(crate) fn seat(self: &Arc<House>) -> Option<Seat> {
+        Seat::take(self, |house| &house.requests, self.options.requests_max)
+    }
+
+    /// A seat for one stream of events, if one is free.
+    pub(crate) fn tail_seat(self: &Arc<House>) -> Option<Seat> {
+        Seat::take(self, |house| &house.tails, TAILS_MAX)
+    }
+
+    pub(crate) fn requests_now(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn tails_now(&self) -> usize {
+        self.tails.load(Ordering::Relaxed)
+    }
+}
+
+// ---- Seat ----------------------------------------------------------------------------------------------------
+
+type Counter = fn(&House) -> &AtomicUsize;
+
+/// Given back when it is dropped.
+pub(crate) struct Seat {
+    house: Shared,
+    counter: Counter,
+}
+
+impl Seat {
+    fn take(house: &Shared, counter: Counter, most: usize) -> Option<Seat> {
+        let seat = Seat { house: house.clone(), counter };
+        // INVARIANT: each seat adds one here and takes one away in `drop`, also when it is refused below.
+        let before = counter(house).fetch_add(1, Ordering::Relaxed);
+        (before < most).then_some(seat)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        (self.counter)(&self.house).fetch_sub(1, Ordering::Relaxed);
+    }
+}

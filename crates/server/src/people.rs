@@ -1,0 +1,221 @@
+//! Port 7471: what people read. Runs, calls, events, numbers; what they do is in `control`.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use api::PAGE_ITEMS_MAX;
+use api::call::{CallPage, CallShown, CallsQuery};
+use api::endpoint as at;
+use api::people::{EventPage, EventView, EventsQuery, Status, TailQuery};
+use api::problem::Code;
+use api::run::{AfterQuery, RunPage, RunShown, RunsQuery};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router, middleware};
+use bytes::Bytes;
+use gate::Gate;
+use gate::views::{CallQuery, RunQuery};
+use http::{HeaderMap, HeaderValue, header};
+use kernel::id::{CallId, RunId};
+use serde_json::Value;
+
+use crate::agents::past;
+use crate::ask::{Query, id};
+use crate::authn::Operator;
+use crate::house::{House, Options, Seat, Shared};
+use crate::refusal::{Answer, Refusal};
+use crate::{control, guard, health, metrics, rules, story, words};
+
+/// Events in one answer, and in one piece of a stream.
+const EVENTS_MAX: usize = 500;
+const EVENTS_USUAL: usize = 100;
+/// A stream with nothing to say says so this often.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+const FRONT: &str = "\
+Remit keeps every agent within its remit. This port is for people.
+
+  /v1/runs  /v1/calls        what agents did
+  /v1/explain/{call or run}  who asked, for whom, which rule, what it saw, what it cost, what happened
+  /v1/who-can?target=…       which agents can do a thing, and only if what
+  /v1/policy  /v1/halts  /v1/keys  /v1/status  /v1/events  /v1/tail  /metrics
+  /openapi.json              all of it, described
+
+Send `Authorization: Bearer <operator key>`: the text of `operator.key` in the data folder.
+The command line does it for you: `remit runs`, `remit explain <call>`, `remit tail -f`.
+";
+
+/// The routes of the people's listener.
+pub fn people_router(gate: Gate, options: Options) -> Router {
+    let house = House::new(gate, options);
+    Router::new()
+        .route(at::FRONT, get(|| async { FRONT }))
+        .route(at::RUNS, get(runs))
+        .route(at::RUN, get(run))
+        .route(at::RUN_CLOSE, post(control::close_run))
+        .route(at::CALLS, get(calls))
+        .route(at::CALL, get(call))
+        .route(at::EXPLAIN, get(story::explain))
+        .route(at::EVENTS, get(events))
+        .route(at::TAIL, get(tail))
+        .route(at::WHO_CAN, get(rules::who_can))
+        .route(at::POLICY, get(rules::policy))
+        .route(at::POLICY_EXPLAIN, post(rules::explain))
+        .route(at::AGENT_KEYS, post(control::mint_key).get(control::agent_keys))
+        .route(at::KEYS, get(control::keys))
+        .route(at::KEY, delete(control::revoke_key))
+        .route(at::HALTS, get(control::halts).post(control::halt).delete(control::resume))
+        .route(at::STATUS, get(status))
+        .route(at::METRICS, get(metrics::metrics))
+        .route(at::OPENAPI, get(openapi))
+        .route(at::HEALTHZ, get(health::health))
+        .route(at::READYZ, get(health::ready))
+        .fallback(guard::unknown_route)
+        .method_not_allowed_fallback(guard::unknown_method)
+        .layer(middleware::from_fn_with_state(house.clone(), guard::guard))
+        .with_state(house)
+}
+
+async fn runs(_: Operator, State(house): State<Shared>, Query(query): Query<RunsQuery>) -> Answer<RunPage> {
+    let query = RunQuery {
+        agent: query.agent,
+        open: query.open,
+        before: query.before,
+        limit: page(query.limit),
+        after_index: past(query.after),
+    };
+    let page = house.gate.runs(query).await?;
+    let items = page.items.into_iter().map(words::run_view).collect();
+    Ok(Json(RunPage { as_of: page.as_of, items, next: page.next }))
+}
+
+async fn run(
+    _: Operator,
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    Query(query): Query<AfterQuery>,
+) -> Answer<RunShown> {
+    let (as_of, view, calls) = house.gate.run(id::<RunId>(&run)?, past(query.after)).await?;
+    let calls = calls.into_iter().map(words::call_view).collect();
+    Ok(Json(RunShown { as_of, run: words::run_view(view), calls }))
+}
+
+async fn calls(
+    _: Operator,
+    State(house): State<Shared>,
+    Query(query): Query<CallsQuery>,
+) -> Answer<CallPage> {
+    let query = CallQuery {
+        run: query.run,
+        agent: query.agent,
+        tool: query.tool,
+        ruling: query.ruling,
+        outcome: query.outcome,
+        before: query.before,
+        limit: page(query.limit),
+        after_index: past(query.after),
+    };
+    let page = house.gate.calls(query).await?;
+    let items = page.items.into_iter().map(words::call_view).collect();
+    Ok(Json(CallPage { as_of: page.as_of, items, next: page.next }))
+}
+
+async fn call(
+    _: Operator,
+    State(house): State<Shared>,
+    Path(call): Path<String>,
+    Query(query): Query<AfterQuery>,
+) -> Answer<CallShown> {
+    let (as_of, view) = house.gate.call_view(id::<CallId>(&call)?, past(query.after)).await?;
+    Ok(Json(CallShown { as_of, call: words::call_view(view) }))
+}
+
+async fn events(
+    _: Operator,
+    State(house): State<Shared>,
+    Query(query): Query<EventsQuery>,
+) -> Answer<EventPage> {
+    let limit = query.limit.unwrap_or(EVENTS_USUAL).clamp(1, EVENTS_MAX);
+    let events = house.gate.events(query.from, limit).await?;
+    let next = events.last().filter(|_| events.len() == limit).map(|event| event.index.saturating_add(1));
+    let items = events.into_iter().map(|it| EventView { index: it.index, event: it.event }).collect();
+    Ok(Json(EventPage { items, next }))
+}
+
+async fn status(_: Operator, State(house): State<Shared>) -> Json<Status> {
+    let (counts, rules) = (house.gate.counts(), house.gate.rules());
+    let ready = house.gate.ready();
+    let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ready: ready.is_ok(),
+        trouble: ready.err().map(|error| error.to_string()),
+        rules_digest: rules.digest.to_string(),
+        agents: count(rules.book.agents.len()),
+        tools: count(rules.book.tools.len()),
+        rules: count(rules.policy.rule_count()),
+        head_index: counts.head_index,
+        in_flight: counts.in_flight,
+        allowed: counts.allowed,
+        denied: counts.denied,
+        settled: counts.settled.into_iter().map(|(name, number)| (name.to_owned(), number)).collect(),
+        halts: count(house.gate.halts().len()),
+    })
+}
+
+async fn openapi() -> Json<Value> {
+    Json(api::openapi::document())
+}
+
+fn page(limit: Option<usize>) -> usize {
+    limit.unwrap_or(PAGE_ITEMS_MAX / 4).clamp(1, PAGE_ITEMS_MAX)
+}
+
+// ---- Tail ----------------------------------------------------------------------------------------------------
+
+struct Tail {
+    house: Shared,
+    next: u64,
+    _seat: Seat,
+}
+
+/// Events as they come, from an index, or from where a client's stream broke off.
+async fn tail(
+    _: Operator,
+    State(house): State<Shared>,
+    Query(query): Query<TailQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let Some(seat) = house.tail_seat() else {
+        return Err(Refusal::new(Code::Overloaded, "too many streams of events are open"));
+    };
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
+    let next = past(seen).or(query.from).unwrap_or_else(|| house.gate.counts().head_index);
+    let pieces = futures_util::stream::unfold(Tail { house, next, _seat: seat }, piece);
+    let mut answer = Body::from_stream(pieces).into_response();
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    Ok(answer)
+}
+
+async fn piece(mut tail: Tail) -> Option<(Result<Bytes, Infallible>, Tail)> {
+    let mut stop = tail.house.options.stop.clone();
+    let head = tokio::select! {
+        head = tail.house.gate.wait_past(tail.next, HEARTBEAT) => head,
+        _ = stop.wait_for(|stop| *stop) => return None,
+    };
+    if head <= tail.next {
+        return Some((Ok(Bytes::from_static(b": nothing new\n\n")), tail));
+    }
+    let mut text = Vec::new();
+    for event in tail.house.gate.events(tail.next, EVENTS_MAX).await.ok()? {
+        tail.next = event.index.saturating_add(1);
+        let view = EventView { index: event.index, event: event.event };
+        text.extend_from_slice(format!("id: {}\ndata: ", view.index).as_bytes());
+        // JSON escapes line breaks, so an event cannot end its own line.
+        text.extend_from_slice(&serde_json::to_vec(&view).ok()?);
+        text.extend_from_slice(b"\n\n");
+    }
+    Some((Ok(Bytes::from(text)), tail))
+}

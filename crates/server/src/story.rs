@@ -1,0 +1,176 @@
+//! The story of a call or a run, for a person who must answer for it.
+
+use api::call::{CallView, ReasonView, RuleView};
+use api::run::{AfterQuery, RunView};
+use api::story::{Step, Story};
+use axum::Json;
+use axum::extract::{Path, State};
+use kernel::id::{CallId, RunId};
+
+use crate::agents::past;
+use crate::ask::{Query, id};
+use crate::authn::Operator;
+use crate::house::Shared;
+use crate::refusal::Answer;
+use crate::words;
+
+/// Longer arguments and results are cut in the text; the structure holds them whole.
+const SHOWN_CHARS_MAX: usize = 400;
+
+pub(crate) async fn explain(
+    _: Operator,
+    State(house): State<Shared>,
+    Path(asked): Path<String>,
+    Query(query): Query<AfterQuery>,
+) -> Answer<Story> {
+    let after = past(query.after);
+    let (as_of, run, calls) = if asked.starts_with(CallId::PREFIX) {
+        let (as_of, call) = house.gate.call_view(id::<CallId>(&asked)?, after).await?;
+        let run = match call.run {
+            Some(run) => Some(house.gate.run(run, None).await?.1),
+            None => None,
+        };
+        (as_of, run, vec![call])
+    } else {
+        let (as_of, run, calls) = house.gate.run(id::<RunId>(&asked)?, after).await?;
+        (as_of, Some(run), calls)
+    };
+    let calls: Vec<CallView> = calls.into_iter().map(words::call_view).collect();
+    Ok(Json(tell(asked, as_of, run.map(words::run_view), calls)))
+}
+
+fn tell(id: String, as_of: u64, run: Option<RunView>, calls: Vec<CallView>) -> Story {
+    let mut steps: Vec<Step> = run.iter().flat_map(run_steps).collect();
+    for call in &calls {
+        steps.extend(call_steps(call, run.as_ref()));
+    }
+    Story { text: text(&steps), id, as_of, run, calls, steps }
+}
+
+fn run_steps(run: &RunView) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut say = |what: &str, says: String| steps.push(Step { what: what.to_owned(), call: None, says });
+    let person = run.person.as_deref().map(|person| format!(" for {person}")).unwrap_or_default();
+    say("run", format!("{} opened by {}{person} at {}", run.run, run.agent, run.opened));
+    if let Some(intent) = &run.intent {
+        say("intent", format!("in the agent's words: {}", quoted(intent)));
+    }
+    let flood =
+        if run.uncounted > 0 { format!(", {} more only counted", run.uncounted) } else { String::new() };
+    say(
+        "calls",
+        format!("{} allowed, {} denied{flood}; {}", run.allowed, run.denied, usd(run.cost_usd_nanos)),
+    );
+    if run.unknown > 0 {
+        say("open", format!("{} permitted with an outcome that nobody knows", run.unknown));
+    }
+    match (&run.closed, &run.outcome) {
+        (Some(closed), outcome) => {
+            let by = run.closed_by.as_deref().unwrap_or("Remit");
+            say("closed", format!("{} at {closed} by {by}", outcome.as_deref().unwrap_or("closed")));
+        }
+        (None, _) => say("open", format!("until {}", run.expires)),
+    }
+    steps
+}
+
+fn call_steps(call: &CallView, run: Option<&RunView>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut say = |what: &str, says: String| {
+        steps.push(Step { what: what.to_owned(), call: Some(call.call.clone()), says });
+    };
+    let kind = if call.run.is_some() { "call" } else { "question" };
+    let effect = call.effect.as_deref().map(|effect| format!(" ({effect})")).unwrap_or_default();
+    say(kind, format!("{} {}{effect} at {}", call.call, call.tool, call.decided));
+    let person =
+        run.and_then(|run| run.person.as_deref()).map(|who| format!(" for {who}")).unwrap_or_default();
+    let model = call.model.as_deref().map(|model| format!("; model {model}")).unwrap_or_default();
+    let tokens = call.context_tokens.map(|n| format!(" with {n} tokens of context")).unwrap_or_default();
+    say("asked", format!("{}{person}{model}{tokens}", call.agent));
+    if let Some(reason) = &call.reason {
+        say("because", format!("in the agent's words: {}", quoted(reason)));
+    }
+    say(
+        "saw",
+        call.args.as_ref().map_or("arguments that were erased".to_owned(), |args| cut(&args.to_string())),
+    );
+    say("decided", format!("{} by rules {}", call.verdict.ruling, short(&call.rules_digest)));
+    call.verdict.rules.iter().for_each(|rule| say("allowed by", cited(rule)));
+    call.verdict.reasons.iter().for_each(|reason| say("refused", reasoned(reason)));
+    call.verdict.would.iter().for_each(|reason| say("would refuse", reasoned(reason)));
+    if call.verdict.ruling == "allow" && call.run.is_some() {
+        say("happened", happened(call));
+        say(
+            "cost",
+            call.cost_usd_nanos.map_or_else(|| format!("at most {}", usd(call.reserved_usd_nanos)), usd),
+        );
+    }
+    let end = call.finished_index.map(|index| format!(", its end at {index}")).unwrap_or_default();
+    say("proof", format!("the decision is event {} of the ledger{end}", call.index));
+    steps
+}
+
+fn happened(call: &CallView) -> String {
+    let Some(outcome) = &call.outcome else { return "not settled yet".to_owned() };
+    let by = match call.settled_by.as_deref() {
+        Some("gate") | None => String::new(),
+        Some("executor") => ", as its executor claims".to_owned(),
+        Some(other) => format!(", marked by {other}"),
+    };
+    let trouble = call.trouble.as_deref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+    let result =
+        call.result.as_ref().map(|result| format!(": {}", cut(&result.to_string()))).unwrap_or_default();
+    format!("{outcome}{trouble} in {} ms{by}{result}", call.duration_ms.unwrap_or(0))
+}
+
+fn reasoned(reason: &ReasonView) -> String {
+    format!("{}: {}. What would help: {}", reason.code, reason.says, reason.remedy)
+}
+
+fn cited(rule: &RuleView) -> String {
+    format!("`{}` ({}:{}): {}", rule.id, rule.file, rule.line, rule.words)
+}
+
+/// One line a step, calls set apart. Agents choose some of these words, so nothing in them reaches a terminal raw.
+fn text(steps: &[Step]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        if matches!(step.what.as_str(), "call" | "question") && !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&format!("{:<13}", step.what));
+        step.says.chars().for_each(|letter| plain(letter, &mut out));
+        out.push('\n');
+    }
+    out
+}
+
+fn plain(letter: char, out: &mut String) {
+    let bends = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    if letter.is_control() || bends { out.extend(letter.escape_unicode()) } else { out.push(letter) }
+}
+
+fn quoted(words: &str) -> String {
+    format!("“{}”", cut(words))
+}
+
+fn cut(words: &str) -> String {
+    match words.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", words.get(..end).unwrap_or_default()),
+        None => words.to_owned(),
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
+}
+
+/// Nano-dollars as dollars, without a float.
+fn usd(nanos: u64) -> String {
+    let (whole, part) = (nanos / 1_000_000_000, format!("{:09}", nanos % 1_000_000_000));
+    let part = part.trim_end_matches('0');
+    if part.is_empty() { format!("{whole} usd") } else { format!("{whole}.{part} usd") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! The gate's nouns in the contract's types: one function a noun, no decisions.
+
+use api::call::{CallView, ReasonView, Receipt, RuleView, VerdictView};
+use api::run::RunView;
+use gate::views;
+use kernel::call::Outcome;
+use kernel::policy::RuleRef;
+use kernel::reason::Reason;
+use kernel::verdict::Verdict;
+use serde_json::Value;
+
+pub(crate) fn receipt(receipt: gate::Receipt) -> Receipt {
+    Receipt { index: receipt.index, lane: receipt.lane, lane_seq: receipt.lane_seq }
+}
+
+pub(crate) fn rule(rule: &RuleRef) -> RuleView {
+    RuleView { id: rule.id.clone(), words: rule.words.clone(), file: rule.file.clone(), line: rule.line }
+}
+
+pub(crate) fn reason(reason: &Reason) -> ReasonView {
+    ReasonView {
+        code: reason.code.name().to_owned(),
+        says: reason.says(),
+        remedy: reason.remedy(),
+        at: reason.at.clone(),
+        rule: reason.rule.as_deref().map(rule),
+    }
+}
+
+pub(crate) fn verdict(verdict: &Verdict) -> VerdictView {
+    VerdictView {
+        ruling: verdict.ruling.name().to_owned(),
+        reasons: verdict.reasons.iter().map(reason).collect(),
+        rules: verdict.rules.iter().map(|it| rule(it)).collect(),
+        would: verdict.would.iter().map(reason).collect(),
+    }
+}
+
+pub(crate) fn answered(answered: gate::Answered) -> api::call::Answered {
+    api::call::Answered {
+        call: answered.call.to_string(),
+        verdict: verdict(&answered.verdict),
+        receipt: answered.receipt.map(receipt),
+        outcome: answered.outcome.map(|outcome| outcome.name().to_owned()),
+        result: answered.result,
+        trouble: answered.trouble,
+        permit_token: answered.permit_token,
+        again: answered.again,
+    }
+}
+
+pub(crate) fn outcome(outcome: api::call::Outcome) -> Outcome {
+    match outcome {
+        api::call::Outcome::Succeeded => Outcome::Succeeded,
+        api::call::Outcome::Failed => Outcome::Failed,
+        api::call::Outcome::Unknown => Outcome::Unknown,
+        api::call::Outcome::NotDispatched => Outcome::NotDispatched,
+    }
+}
+
+pub(crate) fn closing(outcome: api::run::Closing) -> kernel::command::Closing {
+    match outcome {
+        api::run::Closing::Success => kernel::command::Closing::Success,
+        api::run::Closing::Failure => kernel::command::Closing::Failure,
+        api::run::Closing::Abandoned => kernel::command::Closing::Abandoned,
+    }
+}
+
+pub(crate) fn run_view(view: views::RunView) -> RunView {
+    RunView {
+        run: view.id,
+        agent: view.agent,
+        person: view.person,
+        intent: view.intent.map(text),
+        opened: view.opened,
+        expires: view.expires,
+        closed: view.closed,
+        outcome: view.outcome,
+        closed_by: view.closed_by,
+        allowed: view.allowed,
+        denied: view.denied,
+        uncounted: view.uncounted,
+        unknown: view.unknown,
+        cost_usd_nanos: view.usd_nanos,
+        index: view.index,
+    }
+}
+
+pub(crate) fn call_view(view: views::CallView) -> CallView {
+    let verdict = VerdictView {
+        ruling: view.ruling.to_owned(),
+        reasons: view.reasons.into_iter().map(shown).collect(),
+        rules: view.rules.iter().map(|it| rule(it)).collect(),
+        would: view.would.into_iter().map(shown).collect(),
+    };
+    let end = view.finished;
+    CallView {
+        call: view.id,
+        run: view.run.map(|run| run.to_string()),
+        agent: view.agent,
+        tool: view.tool,
+        effect: view.effect,
+        carrier: view.carrier.map(str::to_owned),
+        decided: view.decided,
+        verdict,
+        args: view.args,
+        reason: view.reasoning.map(text),
+        model: view.model,
+        context_tokens: view.context_tokens,
+        outcome: end.as_ref().map(|end| end.outcome.clone()),
+        trouble: end.as_ref().and_then(|end| end.trouble.clone()),
+        result: view.result,
+        finished: end.as_ref().map(|end| end.at.clone()),
+        settled_by: end.as_ref().map(|end| end.by.clone()),
+        duration_ms: end.as_ref().map(|end| end.duration_ms),
+        reserved_usd_nanos: view.reserved_usd_nanos,
+        cost_usd_nanos: end.as_ref().map(|end| end.usd_nanos),
+        index: view.index,
+        lane: view.lane,
+        finished_index: end.as_ref().map(|end| end.index),
+        rules_digest: view.rules_digest,
+    }
+}
+
+fn shown(reason: views::ReasonView) -> ReasonView {
+    ReasonView {
+        code: reason.code.to_owned(),
+        says: reason.says,
+        remedy: reason.remedy,
+        at: reason.at,
+        rule: reason.rule.as_deref().map(rule),
+    }
+}
+
+fn text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
