@@ -38,8 +38,10 @@ pub(crate) struct Whose {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start Remit with a configuration
-    #[command(after_help = "Reloads when a file of the configuration changes, and on SIGHUP. A bad change is refused \
-and the old rules stay. Ctrl-C stops cleanly: calls under way are finished and recorded.")]
+    #[command(
+        after_help = "Reloads when a file of the configuration changes, and on SIGHUP. A bad change is refused \
+and the old rules stay. Ctrl-C stops cleanly: calls under way are finished and recorded."
+    )]
     Serve,
     /// Play one story end to end through the real doors, with a tool server of its own
     Demo(Demo),
@@ -52,7 +54,9 @@ and the old rules stay. Ctrl-C stops cleanly: calls under way are finished and r
     Policy(Policy),
     /// Which agents can do a thing, by which rule, and only if what
     #[command(after_help = "Examples:\n  remit who-can desk.refund_charge\n  remit who-can irreversible\n  \
-remit who-can 'to:*@customers.example'\n  remit who-can desk.refund_charge --args '{\"charge_id\":\"c\",\"amount_cents\":9000,\"currency\":\"eur\"}'")]
+remit who-can 'to:*@customers.example'\n  \
+remit who-can desk.refund_charge \\\n    \
+--args '{\"charge_id\":\"c\",\"amount_cents\":9000,\"currency\":\"eur\"}'")]
     WhoCan {
         /// A tool, a pattern (`crm.*`), an effect or operation (`irreversible`, `write`), or `to:PATTERN`
         target: String,
@@ -160,8 +164,12 @@ pub(crate) enum Policy {
         args: String,
     },
     /// Run table tests of the rules
-    #[command(after_help = "A test file is YAML:\n\n  tests:\n    - name: small refunds pass\n      agent: refund-desk\n      \
-tool: desk.refund_charge\n      args: { charge_id: c, amount_cents: 100, currency: eur }\n      expect: allow        # allow, ask or deny\n      rule: refund-desk.may[2]   # optional")]
+    #[command(
+        after_help = "A test file is YAML:\n\n  tests:\n    - name: small refunds pass\n      \
+agent: refund-desk\n      \
+tool: desk.refund_charge\n      args: { charge_id: c, amount_cents: 100, currency: eur }\n      \
+expect: allow        # allow, ask or deny\n      rule: refund-desk.may[2]   # optional"
+    )]
     Test {
         /// Test files; policies/*.test.yaml beside the configuration if left out
         files: Vec<PathBuf>,

@@ -70,7 +70,11 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
     write_private(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
     let doors = vec![
-        tokio::spawn(server::serve(agents, server::agents_router(gate.clone(), options.clone()), stopping.clone())),
+        tokio::spawn(server::serve(
+            agents,
+            server::agents_router(gate.clone(), options.clone()),
+            stopping.clone(),
+        )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
     Ok(Running { gate, agents: agents_at, people: people_at, stop, doors })
@@ -104,7 +108,8 @@ fn operator_key(data: &Path) -> Result<String> {
             .map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
         write_private(&path, &stdx::encode::hex(&secret), false)?;
     }
-    let text = std::fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
     Ok(text.trim().to_owned())
 }
 

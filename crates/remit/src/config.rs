@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use kernel::agent::Manifest;
-use kernel::book::{Book, House, RuleFile};
+use kernel::book::{Book, RuleFile};
 use kernel::contract::Contract;
 
 use self::folder::Folder;

@@ -42,7 +42,7 @@ pub(crate) struct Told<T>(pub(crate) T);
 /// The query of a URL.
 pub(crate) struct Query<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Shared> for Asked<T> {
+impl<T: DeserializeOwned + Send> FromRequest<Shared> for Asked<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, house: &Shared) -> Result<Asked<T>, Refusal> {
@@ -54,7 +54,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Asked<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Shared> for InRun<T> {
+impl<T: DeserializeOwned + Send> FromRequest<Shared> for InRun<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, house: &Shared) -> Result<InRun<T>, Refusal> {
@@ -70,7 +70,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for InRun<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Shared> for Told<T> {
+impl<T: DeserializeOwned + Send> FromRequest<Shared> for Told<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, house: &Shared) -> Result<Told<T>, Refusal> {

@@ -8,9 +8,9 @@ use stdx::digest::Digest;
 use tokio::sync::watch;
 
 /// Requests under way on one listener; more are told to come back.
-pub const REQUESTS_MAX: usize = 4096;
+pub(crate) const REQUESTS_MAX: usize = 4096;
 /// Streams of events under way on one listener.
-pub const TAILS_MAX: usize = 64;
+pub(crate) const TAILS_MAX: usize = 64;
 
 #[derive(Clone, Debug)]
 pub struct Options {

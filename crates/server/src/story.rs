@@ -81,7 +81,7 @@ fn call_steps(call: &CallView, run: Option<&RunView>) -> Vec<Step> {
     };
     let kind = if call.run.is_some() { "call" } else { "question" };
     let effect = call.effect.as_deref().map(|effect| format!(" ({effect})")).unwrap_or_default();
-    say(kind, format!("{} {}{effect} at {}", call.call, call.tool, call.decided));
+    say(kind, format!("{} {}{effect} at {}", call.call, call.tool, call.at));
     let person =
         run.and_then(|run| run.person.as_deref()).map(|who| format!(" for {who}")).unwrap_or_default();
     let model = call.model.as_deref().map(|model| format!("; model {model}")).unwrap_or_default();
@@ -100,10 +100,11 @@ fn call_steps(call: &CallView, run: Option<&RunView>) -> Vec<Step> {
     call.verdict.would.iter().for_each(|reason| say("would refuse", reasoned(reason)));
     if call.verdict.ruling == "allow" && call.run.is_some() {
         say("happened", happened(call));
-        say(
-            "cost",
-            call.cost_usd_nanos.map_or_else(|| format!("at most {}", usd(call.reserved_usd_nanos)), usd),
-        );
+        let cost = match call.outcome {
+            Some(_) => usd(call.cost_usd_nanos),
+            None => format!("at most {}", usd(call.reserved_usd_nanos)),
+        };
+        say("cost", cost);
     }
     let end = call.finished_index.map(|index| format!(", its end at {index}")).unwrap_or_default();
     say("proof", format!("the decision is event {} of the ledger{end}", call.index));

@@ -65,7 +65,8 @@ struct Strict<'n> {
 
 impl Strict<'_> {
     fn child<E: serde::de::Error>(&mut self) -> Result<Strict<'_>, E> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom(format!("deeper than {DEPTH_MAX} levels")))?;
+        let depth =
+            self.depth.checked_sub(1).ok_or_else(|| E::custom(format!("deeper than {DEPTH_MAX} levels")))?;
         *self.nodes =
             self.nodes.checked_sub(1).ok_or_else(|| E::custom(format!("more than {NODES_MAX} values")))?;
         Ok(Strict { depth, nodes: self.nodes })

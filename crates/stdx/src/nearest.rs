@@ -25,7 +25,10 @@ fn distance(a: &str, b: &str) -> usize {
                 let same = usize::from(a.get(i - 1) != b.get(j - 1));
                 let swapped = i > 1 && j > 1 && a.get(i - 1) == b.get(j - 2) && a.get(i - 2) == b.get(j - 1);
                 let swap = if swapped { at(&rows, i - 2, j - 2) + 1 } else { usize::MAX };
-                (at(&rows, i - 1, j) + 1).min(at(&rows, i, j - 1) + 1).min(at(&rows, i - 1, j - 1) + same).min(swap)
+                (at(&rows, i - 1, j) + 1)
+                    .min(at(&rows, i, j - 1) + 1)
+                    .min(at(&rows, i - 1, j - 1) + same)
+                    .min(swap)
             };
             rows.push(cost);
         }

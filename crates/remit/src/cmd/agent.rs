@@ -22,7 +22,10 @@ pub(super) async fn agent(whose: &Whose, command: Agent) -> Result<ExitCode> {
             if whose.json {
                 out::json(&minted)?;
             } else {
-                out::talk(format!("{} for {agent}, until {}. Shown once; Remit keeps only its hash.", minted.key, minted.expires));
+                out::talk(format!(
+                    "{} for {agent}, until {}. Shown once; Remit keeps only its hash.",
+                    minted.key, minted.expires
+                ));
                 out::line(&minted.secret);
             }
         }
@@ -49,7 +52,8 @@ pub(super) async fn halt(whose: &Whose, scope: &str, why: &str) -> Result<ExitCo
 }
 
 pub(super) async fn resume(whose: &Whose, scope: &str, why: &str) -> Result<ExitCode> {
-    let path = format!("/v1/halts{}", query(&[("scope", Some(scope.to_owned())), ("why", Some(why.to_owned()))]));
+    let path =
+        format!("/v1/halts{}", query(&[("scope", Some(scope.to_owned())), ("why", Some(why.to_owned()))]));
     done(whose, client(whose)?.delete::<Value>(&path).await?, "resumed")
 }
 

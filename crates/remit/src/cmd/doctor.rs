@@ -37,7 +37,12 @@ pub(super) async fn doctor(whose: &Whose) -> Result<ExitCode> {
     let data = remote::data_folder(whose);
     match config::load(&whose.config).and_then(compose::compile) {
         Ok((rules, settings, warnings)) => {
-            report.good(format!("configuration: {} agents, {} tools, {} warnings", rules.book.agents.len(), rules.book.tools.len(), warnings.len()));
+            report.good(format!(
+                "configuration: {} agents, {} tools, {} warnings",
+                rules.book.agents.len(),
+                rules.book.tools.len(),
+                warnings.len()
+            ));
             credentials(&mut report, &rules);
             servers(&mut report, &rules).await;
             let running = running(whose).await;
@@ -48,7 +53,10 @@ pub(super) async fn doctor(whose: &Whose) -> Result<ExitCode> {
         }
         Err(problems) => {
             out::talk(problems.render(out::coloured()));
-            report.bad("configuration: it does not load", "mend what is listed above; `remit check` says it again");
+            report.bad(
+                "configuration: it does not load",
+                "mend what is listed above; `remit check` says it again",
+            );
         }
     }
     folder(&mut report, &data);
@@ -61,7 +69,8 @@ pub(super) async fn doctor(whose: &Whose) -> Result<ExitCode> {
 }
 
 fn credentials(report: &mut Report, rules: &Rules) {
-    let mut references: Vec<&str> = rules.book.tools.values().filter_map(|tool| tool.credential.as_deref()).collect();
+    let mut references: Vec<&str> =
+        rules.book.tools.values().filter_map(|tool| tool.credential.as_deref()).collect();
     references.sort_unstable();
     references.dedup();
     for reference in references {
@@ -90,10 +99,14 @@ async fn servers(report: &mut Report, rules: &Rules) {
         let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         let authority = rest.split('/').next().unwrap_or_default();
         let default = if url.starts_with("https") { 443 } else { 80 };
-        let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:{default}") };
+        let address =
+            if authority.contains(':') { authority.to_owned() } else { format!("{authority}:{default}") };
         match tokio::time::timeout(CONNECT_WAIT, TcpStream::connect(&address)).await {
             Ok(Ok(_)) => report.good(format!("tool server {server} answers at {address}")),
-            _ => report.bad(format!("tool server {server} does not answer at {address}"), "start it, or mend `via.http.url`"),
+            _ => report.bad(
+                format!("tool server {server} does not answer at {address}"),
+                "start it, or mend `via.http.url`",
+            ),
         }
     }
 }
@@ -117,11 +130,16 @@ async fn port(report: &mut Report, whose: &str, address: SocketAddr, running: bo
 }
 
 fn disk(report: &mut Report, data: &Path, reserve: u64) {
-    let folder = if data.exists() { data } else { data.parent().filter(|p| p.exists()).unwrap_or(Path::new(".")) };
+    let folder =
+        if data.exists() { data } else { data.parent().filter(|p| p.exists()).unwrap_or(Path::new(".")) };
     match ledger::free_bytes(folder) {
         Ok(free) if free > reserve => report.good(format!("disk: {} MB free", free >> 20)),
         Ok(free) => report.bad(
-            format!("disk: {} MB free, below the reserve of {} MB: calls are refused", free >> 20, reserve >> 20),
+            format!(
+                "disk: {} MB free, below the reserve of {} MB: calls are refused",
+                free >> 20,
+                reserve >> 20
+            ),
             "free some space, or lower `store.disk_reserve_mb`",
         ),
         Err(error) => report.bad(format!("disk: {error}"), "check the data folder's file system"),

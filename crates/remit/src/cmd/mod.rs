@@ -56,7 +56,8 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
         Command::Run(command) => runs::run(whose, command).await,
         Command::Calls { run, agent, tool, ruling, outcome, limit, before } => {
             let limit = Some(limit);
-            let query = api::call::CallsQuery { run, agent, tool, ruling, outcome, before, limit, after: None };
+            let query =
+                api::call::CallsQuery { run, agent, tool, ruling, outcome, before, limit, after: None };
             runs::calls(whose, &query).await
         }
         Command::Tail { follow, from } => runs::tail(whose, follow, from).await,

@@ -153,8 +153,10 @@ fn test(whose: &Whose, rules: &Rules, files: Vec<PathBuf>) -> Result<ExitCode> {
     let files = if files.is_empty() { beside(&whose.config)? } else { files };
     let (mut passed, mut failed) = (0, 0);
     for file in &files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-        let tests: TestFile = serde_saphyr::from_str(&text).with_context(|| format!("in `{}`", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+        let tests: TestFile =
+            serde_saphyr::from_str(&text).with_context(|| format!("in `{}`", file.display()))?;
         for case in tests.tests {
             match wrong(rules, &case) {
                 None => passed += 1,
@@ -185,7 +187,12 @@ fn wrong(rules: &Rules, case: &TestCase) -> Option<String> {
     };
     let deciding: Vec<&str> = answer.rules.iter().map(|rule| rule.id.as_str()).collect();
     if word(&answer.decision) != word(&expected) {
-        return Some(format!("expected {}, got {} by [{}]", word(&expected), word(&answer.decision), deciding.join(", ")));
+        return Some(format!(
+            "expected {}, got {} by [{}]",
+            word(&expected),
+            word(&answer.decision),
+            deciding.join(", ")
+        ));
     }
     let rule = case.rule.as_deref().filter(|rule| !deciding.contains(rule))?;
     Some(format!("decided by [{}], not by `{rule}`", deciding.join(", ")))
@@ -194,7 +201,9 @@ fn wrong(rules: &Rules, case: &TestCase) -> Option<String> {
 fn beside(config_file: &Path) -> Result<Vec<PathBuf>> {
     let folder = config_file.parent().unwrap_or(Path::new("")).join("policies");
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("`{}` cannot be read", folder.display()))? {
+    for entry in
+        std::fs::read_dir(&folder).with_context(|| format!("`{}` cannot be read", folder.display()))?
+    {
         let path = entry?.path();
         if path.to_string_lossy().ends_with(".test.yaml") {
             found.push(path);

@@ -12,7 +12,9 @@ use crate::{compose, config};
 pub(super) fn data_folder(whose: &Whose) -> PathBuf {
     match &whose.data {
         Some(folder) => folder.clone(),
-        None => config::load(&whose.config).map_or_else(|_| PathBuf::from("data"), |loaded| loaded.settings.data),
+        None => {
+            config::load(&whose.config).map_or_else(|_| PathBuf::from("data"), |loaded| loaded.settings.data)
+        }
     }
 }
 
@@ -31,7 +33,10 @@ pub(super) fn client(whose: &Whose) -> Result<Client> {
     let url = match &whose.url {
         Some(url) => url.clone(),
         None => read(compose::ADDRESS).with_context(|| {
-            format!("no address in `{}`; start Remit with `remit serve`, or name it with --url", folder.display())
+            format!(
+                "no address in `{}`; start Remit with `remit serve`, or name it with --url",
+                folder.display()
+            )
         })?,
     };
     Ok(Client::new(&url, Some(key)))
@@ -40,6 +45,7 @@ pub(super) fn client(whose: &Whose) -> Result<Client> {
 /// A query string of what is set.
 pub(super) fn query(pairs: &[(&str, Option<String>)]) -> String {
     let set = pairs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    let text: Vec<String> = set.map(|(name, value)| format!("{name}={}", api::client::encode(value))).collect();
+    let text: Vec<String> =
+        set.map(|(name, value)| format!("{name}={}", api::client::encode(value))).collect();
     if text.is_empty() { String::new() } else { format!("?{}", text.join("&")) }
 }

@@ -106,8 +106,9 @@ fn calls_table(calls: &[CallView]) {
             (None, "allow") => "open".to_owned(),
             (None, _) => "-".to_owned(),
         };
-        let (call_id, at, agent, tool) = (call.call.clone(), call.at.clone(), call.agent.clone(), call.tool.clone());
-        vec![call_id, at, agent, tool, call.verdict.ruling.clone(), why, ended, out::usd(call.cost_usd_nanos)]
+        let (call_id, at, agent, tool) =
+            (call.call.clone(), call.decided.clone(), call.agent.clone(), call.tool.clone());
+        vec![call_id, at, agent, tool, call.verdict.ruling.clone(), why, ended, out::usd(call.cost_usd_nanos.unwrap_or(0))]
     });
     out::table(&["call", "at", "agent", "tool", "verdict", "why", "ended", "cost"], rows.collect());
 }
@@ -147,10 +148,13 @@ fn event_line(whose: &Whose, event: &EventView) -> Result<()> {
         out::line(serde_json::to_string(event)?);
         return Ok(());
     }
-    let text = |pointer: &str| event.event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |pointer: &str| event.event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let at = event.event.get("at").and_then(Value::as_u64).map(|ms| kernel::time::Time(ms).to_string());
-    let names = ["run", "call", "agent", "tool", "ruling", "outcome", "scope", "key", "why", "code", "digest"];
-    let told = names.iter().filter_map(|name| event.event.pointer(&format!("/body/{name}")).and_then(Value::as_str));
+    let names =
+        ["run", "call", "agent", "tool", "ruling", "outcome", "scope", "key", "why", "code", "digest"];
+    let told =
+        names.iter().filter_map(|name| event.event.pointer(&format!("/body/{name}")).and_then(Value::as_str));
     let told: Vec<&str> = told.collect();
     let reason = text("/body/reasons/0/code");
     let line = format!(
@@ -183,8 +187,8 @@ pub(super) async fn status(whose: &Whose) -> Result<ExitCode> {
         out::line(format!("{trouble}, version {}, rules {}", status.version, status.rules_digest));
         out::line(format!("{} agents, {} tools, {} rules", status.agents, status.tools, status.rules));
         out::line(format!(
-            "{} events, {} open runs, {} calls under way, {} unknown",
-            status.head_index, status.open_runs, status.in_flight, status.unknown
+            "{} events, {} calls under way, {} allowed and {} denied since the start, {} halts",
+            status.head_index, status.in_flight, status.allowed, status.denied, status.halts
         ));
     }
     Ok(if status.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -42,7 +42,11 @@ pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
     let running = compose::start(rules, &settings).await?;
     out::talk(format!("Remit is up: rules {}, ledger in {}", digest.short(), settings.data.display()));
     out::talk(format!("  agents  http://{}", running.agents));
-    out::talk(format!("  people  http://{}   (remit status --data {})", running.people, settings.data.display()));
+    out::talk(format!(
+        "  people  http://{}   (remit status --data {})",
+        running.people,
+        settings.data.display()
+    ));
     let stopped = until_stopped(&running, &whose.config).await;
     out::talk("stopping: calls under way are finished and recorded");
     running.stop().await;
@@ -88,7 +92,9 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
     }
     let digest = rules.digest;
     match running.gate.activate(rules, "reload").await {
-        Ok(receipt) => out::talk(format!("reloaded: rules {} from event {} on", digest.short(), receipt.index)),
+        Ok(receipt) => {
+            out::talk(format!("reloaded: rules {} from event {} on", digest.short(), receipt.index))
+        }
         Err(error) => out::talk(format!("reload failed, the rules before it stay: {error}")),
     }
 }
@@ -99,7 +105,8 @@ fn watch(config_file: &Path, changed: mpsc::Sender<()>) -> Option<notify::Recomm
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let watched = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "cedar");
+    let watched =
+        |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "cedar");
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let concerns = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(watched));
         if concerns {

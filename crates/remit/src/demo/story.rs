@@ -22,7 +22,8 @@ pub(super) struct Told {
 pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<Told> {
     let operator = std::fs::read_to_string(data.join(compose::OPERATOR_KEY)).context("the operator key")?;
     let people = Client::new(&format!("http://{}", running.people), Some(operator.trim().to_owned()));
-    let minted: KeyMinted = people.post("/v1/agents/refund-desk/keys", &json!({ "ttl_seconds": 3600 })).await?;
+    let minted: KeyMinted =
+        people.post("/v1/agents/refund-desk/keys", &json!({ "ttl_seconds": 3600 })).await?;
     out::line("An operator minted a key for the agent `refund-desk`. It now opens a run for one prompt.");
     let agent = Client::new(&format!("http://{}", running.agents), Some(minted.secret));
     let open = OpenRun {
@@ -45,7 +46,8 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     call(&agent, "desk.mail_customer", stranger, "a ticket asked for it").await?;
     let mail = json!({ "to": "ana@customers.example", "subject": "Your refund", "body": "42 euros are on their way." });
     call(&agent, "desk.mail_customer", mail, "tell the customer").await?;
-    let _: Value = agent.post(&format!("/v1/runs/{}/close", run.run), &json!({ "outcome": "success" })).await?;
+    let _: Value =
+        agent.post(&format!("/v1/runs/{}/close", run.run), &json!({ "outcome": "success" })).await?;
 
     out::line("");
     out::line("What the tool server says really happened:");
@@ -73,9 +75,14 @@ async fn call(agent: &Client, tool: &str, args: Value, reason: &str) -> Result<A
         idempotency_key: None,
     };
     let answered: Answered = agent.post("/v1/calls", &ask).await?;
-    let receipt = answered.receipt.as_ref().map_or_else(String::new, |receipt| format!("  receipt {}", receipt.index));
+    let receipt =
+        answered.receipt.as_ref().map_or_else(String::new, |receipt| format!("  receipt {}", receipt.index));
     let outcome = answered.outcome.as_ref().map_or_else(String::new, |outcome| format!(", {outcome}"));
-    out::line(format!("remit: {}{outcome}  {}{receipt}", answered.verdict.ruling.to_uppercase(), answered.call));
+    out::line(format!(
+        "remit: {}{outcome}  {}{receipt}",
+        answered.verdict.ruling.to_uppercase(),
+        answered.call
+    ));
     for rule in &answered.verdict.rules {
         out::line(format!("  by rule  {} ({}:{}) {}", rule.id, rule.file, rule.line, rule.words));
     }

@@ -1,3 +1,5 @@
+//! Which addresses of tools are read, and which are refused because two readers would differ.
+
 use serde_json::json;
 
 use super::*;

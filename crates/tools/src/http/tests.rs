@@ -1,3 +1,5 @@
+//! A tool server that does everything wrong, and what a call to it costs: that one call.
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

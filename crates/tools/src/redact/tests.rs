@@ -1,3 +1,5 @@
+//! No spelling of the secret comes back.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which addresses may be connected to.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What an answer means: succeeded, failed, or nobody knows.
+
 use super::*;
 
 fn row(effect: Effect, status: u16, body: Result<&str, &'static str>) -> (&'static str, String, String) {

@@ -1,0 +1,252 @@
+//! A small world: five users, a few tools, a real gate over a log in memory, and both routers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use gate::Gate;
+use gate::clock::Wall;
+use gate::permit::Permit;
+use gate::port::{Cancel, Reach, Reached, Reaching};
+use gate::vault::Secret;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use kernel::agent::{Manifest, May, Mode};
+use kernel::book::{Book, House, Origin};
+use kernel::call::Outcome;
+use kernel::contract::{Contract, Effect, Operation};
+use kernel::rules::Rules;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+pub(crate) const OPERATOR_KEY: &str = "3b1f0c9a00000000000000000000000000000000000000000000000000000001";
+
+/// id, email, roles
+pub(crate) const USERS: [(&str, &str, &[&str]); 5] = [
+    ("u-7f31", "rick@the-citadel.com", &["admin", "evil_genius"]),
+    ("u-02ac", "morty@the-citadel.com", &["editor"]),
+    ("u-91be", "summer@the-smiths.com", &["editor"]),
+    ("u-5d40", "beth@the-smiths.com", &["viewer"]),
+    ("u-c0de", "jerry@the-smiths.com", &["viewer"]),
+];
+/// Asks on behalf of others.
+pub(crate) const PORTAL: &str = "portal";
+/// Calls for itself alone.
+pub(crate) const CLERK: &str = "clerk";
+
+pub(crate) struct World {
+    pub(crate) gate: Gate,
+    pub(crate) agents: Router,
+    pub(crate) people: Router,
+    pub(crate) stop: watch::Sender<bool>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = Rules::compile(book()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let options = gate::Options {
+            folder: folder.path().to_owned(),
+            lanes: 1,
+            disk_reserve_bytes: 0,
+            clock: Arc::new(Wall),
+            reaches: vec![Arc::new(Echo)],
+        };
+        let gate = Gate::open(options, Box::new(ledger::memory::Memory::new()), Arc::new(rules)).unwrap();
+        gate.begin().await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let options = server::Options::new(OPERATOR_KEY, stopped);
+        let agents = server::agents_router(gate.clone(), options.clone());
+        let people = server::people_router(gate.clone(), options);
+        World { gate, agents, people, stop, _folder: folder }
+    }
+
+    pub(crate) async fn key(&self, agent: &str) -> String {
+        self.gate.key_mint(agent, 3_600_000, "test").await.unwrap().unwrap().secret
+    }
+
+    /// A key and a run token.
+    pub(crate) async fn run(&self, agent: &str) -> (String, String) {
+        let key = self.key(agent).await;
+        let ask = post("/v1/runs", &json!({"person": "ada", "intent": "try things"})).key(&key);
+        let (status, opened) = ask.send(&self.agents).await;
+        assert_eq!(status, 200, "{opened}");
+        (key, opened["token"].as_str().unwrap().to_owned())
+    }
+}
+
+// ---- Asking --------------------------------------------------------------------------------------------------
+
+pub(crate) struct Ask(pub(crate) http::request::Builder, pub(crate) Body);
+
+pub(crate) fn get(path: &str) -> Ask {
+    Ask(Request::get(path).header(header::HOST, "127.0.0.1:7470"), Body::empty())
+}
+
+pub(crate) fn post(path: &str, body: &Value) -> Ask {
+    raw(path, body.to_string())
+}
+
+pub(crate) fn raw(path: &str, body: impl Into<Body>) -> Ask {
+    Ask(Request::post(path).header(header::HOST, "127.0.0.1:7470"), body.into())
+}
+
+impl Ask {
+    pub(crate) fn with(self, name: &str, value: &str) -> Ask {
+        Ask(self.0.header(name, value), self.1)
+    }
+
+    pub(crate) fn key(self, key: &str) -> Ask {
+        self.with("authorization", &format!("Bearer {key}"))
+    }
+
+    pub(crate) fn operator(self) -> Ask {
+        self.key(OPERATOR_KEY)
+    }
+
+    pub(crate) async fn answer(self, router: &Router) -> Response<Body> {
+        router.clone().oneshot(self.0.body(self.1).unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn send(self, router: &Router) -> (StatusCode, Value) {
+        let answer = self.answer(router).await;
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| text()))
+    }
+
+    /// Sends, and demands a problem of this status and code.
+    pub(crate) async fn problem(self, router: &Router, status: u16, code: &str) -> Value {
+        let answer = self.answer(router).await;
+        let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+        let got = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        let problem: Value = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| panic!("{got}: {}", String::from_utf8_lossy(&bytes)));
+        assert_eq!((got, problem["code"].as_str()), (status, Some(code)), "{problem}");
+        assert_eq!(kind.unwrap(), "application/problem+json");
+        assert_eq!(problem["type"], format!("/errors/{code}"));
+        problem
+    }
+}
+
+// ---- The book ------------------------------------------------------------------------------------------------
+
+/// A tool that answers with its own arguments.
+struct Echo;
+
+impl Reach for Echo {
+    fn kind(&self) -> &'static str {
+        "echo"
+    }
+
+    fn reach(&self, permit: Permit, _: Option<Secret>, _: Cancel) -> Reaching {
+        let body = permit.bytes().to_vec();
+        Box::pin(async move { Reached { outcome: Outcome::Succeeded, body, trouble: None, used: None } })
+    }
+}
+
+fn book() -> Book {
+    let mut agents: BTreeMap<String, Manifest> = BTreeMap::new();
+    for (id, email, roles) in USERS {
+        agents.insert(id.to_owned(), manifest(id, roles_may(id, email, roles)));
+    }
+    agents.insert(PORTAL.to_owned(), Manifest { executor: true, ..manifest(PORTAL, Vec::new()) });
+    let may = may(CLERK, 0, "desk.look", Some("args.ticket <= 100"));
+    agents.insert(CLERK.to_owned(), manifest(CLERK, vec![may]));
+    let owned = json!({"type": "object", "additionalProperties": false, "required": ["type", "id", "ownerID"],
+        "properties": {"type": {"type": "string"}, "id": {"type": "string"}, "ownerID": {"type": "string"}}});
+    let plain = json!({"type": "object", "additionalProperties": false, "required": ["type", "id"],
+        "properties": {"type": {"type": "string"}, "id": {"type": "string"}}});
+    let desk = json!({"type": "object", "additionalProperties": false, "required": ["ticket"],
+        "properties": {"ticket": {"type": "integer"}}});
+    let tools = [
+        contract("user", "can_read_user", Effect::Read, &plain),
+        contract("todo", "can_read_todos", Effect::Read, &plain),
+        contract("todo", "can_create_todo", Effect::Reversible, &plain),
+        contract("todo", "can_update_todo", Effect::Reversible, &owned),
+        contract("todo", "can_delete_todo", Effect::Irreversible, &owned),
+        contract("desk", "look", Effect::Read, &desk),
+    ];
+    let tools = tools.into_iter().map(|contract| (contract.name.clone(), contract)).collect();
+    Book { agents, house: House::default(), rules: Vec::new(), tools }
+}
+
+/// Everybody reads; editors create, and change their own; an admin deletes any, an evil genius updates any.
+fn roles_may(id: &str, email: &str, roles: &[&str]) -> Vec<May> {
+    let own = format!("args.ownerID == \"{email}\"");
+    let mut lines: Vec<(&str, Option<&str>)> =
+        vec![("user.can_read_user", None), ("todo.can_read_todos", None)];
+    for role in roles {
+        match *role {
+            "admin" => lines.extend([("todo.can_create_todo", None), ("todo.can_delete_todo", None)]),
+            "evil_genius" => lines.push(("todo.can_update_todo", None)),
+            "editor" => lines.extend([
+                ("todo.can_create_todo", None),
+                ("todo.can_update_todo", Some(own.as_str())),
+                ("todo.can_delete_todo", Some(own.as_str())),
+            ]),
+            _ => {}
+        }
+    }
+    lines.into_iter().enumerate().map(|(number, (tool, when))| may(id, number, tool, when)).collect()
+}
+
+fn may(agent: &str, number: usize, tool: &str, when: Option<&str>) -> May {
+    let origin = Origin { file: format!("agents/{agent}.yaml"), line: number + 4, column: 5 };
+    May {
+        id: format!("{agent}.may[{number}]"),
+        tool: tool.to_owned(),
+        when: when.map(str::to_owned),
+        when_origin: when.map(|_| origin.clone()),
+        to: Vec::new(),
+        ask: None,
+        calls_per_run_max: None,
+        mode: None,
+        origin,
+    }
+}
+
+fn manifest(agent: &str, may: Vec<May>) -> Manifest {
+    Manifest {
+        agent: agent.to_owned(),
+        owner: "ada@example.com".to_owned(),
+        purpose: "tests".to_owned(),
+        tenant: "default".to_owned(),
+        groups: Vec::new(),
+        env: "prod".to_owned(),
+        crosses: Vec::new(),
+        mode: Mode::Enforce,
+        phases: false,
+        executor: false,
+        may,
+        per_run: Default::default(),
+        origin: Origin { file: format!("agents/{agent}.yaml"), line: 1, column: 1 },
+    }
+}
+
+fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract {
+    Contract {
+        about: "a tool of a test".to_owned(),
+        credential: None,
+        cost_usd_nanos: 10_000_000,
+        destinations: Vec::new(),
+        effect,
+        env: "prod".to_owned(),
+        idempotency_header: None,
+        input: input.clone(),
+        labels: Vec::new(),
+        name: format!("{server}.{tool}"),
+        operation: if effect == Effect::Read { Operation::Read } else { Operation::Write },
+        pin: None,
+        result_bytes_max: 65_536,
+        server: server.to_owned(),
+        timeout_ms: 1_000,
+        tool: tool.to_owned(),
+        via: json!({"echo": {}}),
+    }
+}
