@@ -124,7 +124,8 @@ pub struct CallView {
     pub effect: Option<String>,
     /// Who carries it out: `gate` or `executor`.
     pub carrier: Option<String>,
-    pub decided: String,
+    /// When it was decided.
+    pub at: String,
     pub verdict: VerdictView,
     /// None if they were erased.
     pub args: Option<Value>,
@@ -141,8 +142,8 @@ pub struct CallView {
     pub duration_ms: Option<u64>,
     /// What was set aside for it before.
     pub reserved_usd_nanos: u64,
-    /// What it cost in the end; none while that is open.
-    pub cost_usd_nanos: Option<u64>,
+    /// What it cost in the end; 0 while that is open.
+    pub cost_usd_nanos: u64,
     /// Ledger index of the decision.
     pub index: u64,
     pub lane: u16,
