@@ -14,14 +14,15 @@ use crate::reads::Reads;
 use crate::when::When;
 
 /// A rule as people cite it.
+// Fields stand in alphabetical order, because it is stored in events: serde's plain output must be canonical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleRef {
-    pub id: String,
     pub file: String,
+    pub forbids: bool,
+    pub id: String,
     pub line: usize,
     /// The condition of a manifest entry, the `@reason` of a free rule, or else its source line.
     pub words: String,
-    pub forbids: bool,
 }
 
 #[derive(Debug)]
