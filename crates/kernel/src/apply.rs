@@ -57,9 +57,12 @@ impl State {
     }
 
     fn call_decided(&mut self, at: Time, decided: &CallDecided) {
-        let Some(run) = self.runs.get_mut(&decided.run) else { return };
+        // Whoever names another agent's run is refused, and leaves no trace in that run.
+        let own = self.runs.get_mut(&decided.run).filter(|run| run.agent == decided.agent);
+        let Some(run) = own else { return };
         if let Some(key) = decided.key {
-            let keyed = Keyed { call: decided.call, args: decided.mark, verdict: decided.verdict(), ended: None };
+            let keyed =
+                Keyed { call: decided.call, args: decided.mark, verdict: decided.verdict(), ended: None };
             run.keyed.insert(key, keyed);
         }
         if decided.ruling == Ruling::Deny {

@@ -5,8 +5,8 @@ use crate::call::{Call, Carrier, Outcome, Settlement};
 use crate::checks::{Case, judge};
 use crate::command::{Answer, Closing, Command, ControlCommand, OpenRun};
 use crate::event::{
-    CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted, RequestRefused,
-    RulesActivated, RunClosed, RunOpened,
+    CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted,
+    RequestRefused, RulesActivated, RunClosed, RunOpened,
 };
 use crate::id::{CallId, RunId};
 use crate::reason::{Code, Reason};
@@ -41,7 +41,9 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
     let now = now.max(state.last);
     match command {
         Command::OpenRun(open) => open_run(control, rules, open, now),
-        Command::CloseRun { run, agent, outcome, by } => close_run(state, *run, agent.as_deref(), *outcome, by),
+        Command::CloseRun { run, agent, outcome, by } => {
+            close_run(state, *run, agent.as_deref(), *outcome, by)
+        }
         Command::Propose(call) => propose(state, control, rules, call, now),
         Command::Question { call, by } => question(state, control, rules, call, by, now),
         Command::Settle(settlement) => settle(state, settlement),
@@ -123,7 +125,8 @@ fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Ti
     }
     let (verdict, reserved) = judge(&case);
     let house = &rules.book.house;
-    let flooded = case.run.is_some_and(|run| run.is_flooded(now, house.refusals_per_minute_max));
+    let own = case.run.filter(|run| run.agent == call.agent);
+    let flooded = own.is_some_and(|run| run.is_flooded(now, house.refusals_per_minute_max));
     if !verdict.allows() && flooded {
         return Decision::none(Answer::Verdict(verdict));
     }
@@ -155,7 +158,13 @@ fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Ti
 }
 
 /// What the rules alone say of a call that nobody made, outside any run.
-pub fn explain_policy(rules: &Rules, agent: &str, tool: &str, args: &serde_json::Value, now: Time) -> policy::Answer {
+pub fn explain_policy(
+    rules: &Rules,
+    agent: &str,
+    tool: &str,
+    args: &serde_json::Value,
+    now: Time,
+) -> policy::Answer {
     let destinations = rules
         .tool(tool)
         .and_then(|tool| crate::destination::destinations(&tool.contract, args).ok())
@@ -206,7 +215,9 @@ fn question(state: &State, control: &Control, rules: &Rules, call: &Call, by: &s
 
 fn settle(state: &State, settlement: &Settlement) -> Decision {
     let open = state.calls.get(&settlement.call).filter(|open| {
-        open.run == settlement.run && open.carrier == settlement.by && (!open.unknown || settlement.outcome != Outcome::Unknown)
+        open.run == settlement.run
+            && open.carrier == settlement.by
+            && (!open.unknown || settlement.outcome != Outcome::Unknown)
     });
     let Some(open) = open else { return Decision::none(Answer::refused(Code::CallUnknown)) };
     let posted = match settlement.outcome {

@@ -1,11 +1,8 @@
 //! Contract: the tool exists, the arguments fit its schema, and every destination reads in one way.
 
-use super::{Case, Findings};
+use super::{Case, DETAIL_CHARS_MAX, Findings};
 use crate::destination::destinations;
 use crate::reason::{Code, Reason};
-
-/// Longer explanations of a schema are cut: they may hold what an author of a schema wrote.
-const DETAIL_CHARS_MAX: usize = 120;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
     let Some(tool) = case.tool else {

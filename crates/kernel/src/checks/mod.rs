@@ -25,6 +25,9 @@ use crate::state::{Control, State};
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
 
+/// Longer words from a schema or a rule that erred are cut: they may hold what somebody else wrote.
+const DETAIL_CHARS_MAX: usize = 120;
+
 /// One check: its name, its law, and whether it hinders an agent that is only observed.
 pub struct Check {
     pub name: &'static str,

@@ -2,7 +2,7 @@
 
 use policy::Decision;
 
-use super::{Case, Findings};
+use super::{Case, DETAIL_CHARS_MAX, Findings};
 use crate::facts::facts;
 use crate::reason::{Code, Reason};
 
@@ -10,7 +10,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     let destinations = std::mem::take(&mut findings.destinations);
     let answer = case.rules.policy.decide(&facts(case, &destinations, &[]));
     if let Some((rule, error)) = answer.errors.into_iter().next() {
-        let mut reason = Reason::new(Code::RuleErred).detail(first_line(&error));
+        let mut reason = Reason::new(Code::RuleErred).detail(masked(&error));
         reason.rule = Some(rule);
         return Err(Box::new(reason));
     }
@@ -34,7 +34,11 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     }
 }
 
-/// An evaluation error names types and attributes; its first line says enough.
-fn first_line(error: &str) -> &str {
-    error.lines().next().unwrap_or_default()
+/// An evaluation error may quote values of the arguments, and a reason holds none: what stands in quotes is left out.
+/// Its first line says enough, and its length is bounded.
+fn masked(error: &str) -> String {
+    let line = error.lines().next().unwrap_or_default();
+    let quoted = |at: usize| at % 2 == 1;
+    let parts = line.split(['`', '"']).enumerate().map(|(at, part)| if quoted(at) { "…" } else { part });
+    parts.collect::<String>().chars().take(DETAIL_CHARS_MAX).collect()
 }
