@@ -1,0 +1,17 @@
+//! Every code of a refusal is met by some script, so that none is untested and none is dead.
+
+use kernel::reason::Code;
+
+use crate::script::{CODES, ONLY_CODES};
+use crate::{scripts_budget, scripts_ends, scripts_halt, scripts_policy};
+
+#[test]
+fn every_code_occurs_in_some_script() {
+    ONLY_CODES.set(true);
+    let scripts = [scripts_policy::ALL, scripts_budget::ALL, scripts_ends::ALL, scripts_halt::ALL];
+    scripts.into_iter().flatten().for_each(|script| script());
+    let seen = CODES.take();
+    let missing: Vec<&str> =
+        Code::ALL.iter().map(|code| code.name()).filter(|code| !seen.contains(*code)).collect();
+    assert!(missing.is_empty(), "no script meets {missing:?}");
+}

@@ -1,0 +1,13 @@
+//! The law as its users meet it: scripts, the bytes of events, and properties of random histories.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod book;
+mod bytes;
+mod codes;
+mod fold;
+mod names;
+mod script;
+mod scripts_budget;
+mod scripts_ends;
+mod scripts_halt;
+mod scripts_policy;

@@ -1,0 +1,308 @@
+//! The script language: one row is one command; what the law says of it is written beside it.
+//!
+//! Columns: `at` (from the start of the world), `do`, and what the verb needs of `run`, `agent`, `tool`, `args`, `key`,
+//! `call`. Calls are named `c1`, `c2` in the order in which they were asked for; runs as the script names them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use expect_test::Expect;
+use kernel::account::{Amount, Currency};
+use kernel::book::Book;
+use kernel::call::{Call, Carrier, Outcome, Settlement};
+use kernel::command::{Answer, Closing, Command, ControlCommand, OpenRun};
+use kernel::decide::{Decision, decide, decide_control};
+use kernel::event::{Event, Stamp};
+use kernel::id::{CallId, KeyId, Mark, RunId};
+use kernel::reason::Reason;
+use kernel::rules::Rules;
+use kernel::state::{Control, State};
+use kernel::time::Time;
+use kernel::verdict::Verdict;
+use stdx::digest::Digest;
+
+thread_local! {
+    /// Codes seen by the scripts of this thread.
+    pub(crate) static CODES: RefCell<BTreeSet<String>> = RefCell::default();
+    /// Set while scripts are played for their codes alone.
+    pub(crate) static ONLY_CODES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Saturday 2026-11-21, noon.
+pub(crate) const START: Time = Time(1_795_262_400_000);
+
+pub(crate) struct Stage {
+    pub(crate) rules: Rules,
+    pub(crate) state: State,
+    pub(crate) control: Control,
+    calls: Vec<CallId>,
+    runs: HashMap<String, RunId>,
+}
+
+type Row = HashMap<String, String>;
+
+/// Plays the table and compares it, with four columns more.
+#[track_caller]
+pub(crate) fn check(book: Book, table: &str, want: Expect) {
+    let (head, rows) = read(table);
+    let mut stage = Stage::new(book);
+    let mut shown = vec![
+        head.iter()
+            .map(String::as_str)
+            .chain(["answer", "code", "account", "event"])
+            .map(str::to_owned)
+            .collect(),
+    ];
+    for row in &rows {
+        let said = stage.play(row);
+        shown.push(head.iter().map(|name| row[name].clone()).chain(said).collect());
+    }
+    if !ONLY_CODES.get() {
+        want.assert_eq(&align(&shown));
+    }
+}
+
+fn read(table: &str) -> (Vec<String>, Vec<Row>) {
+    let cells = |line: &str| -> Vec<String> { line.split('|').map(|cell| cell.trim().to_owned()).collect() };
+    let mut lines = table.lines().filter(|line| !line.trim().is_empty());
+    let head = cells(lines.next().unwrap());
+    let row = |line: &str| -> Row {
+        let cells = cells(line);
+        assert_eq!(cells.len(), head.len(), "{line}");
+        head.iter().cloned().zip(cells).collect()
+    };
+    let rows = lines.map(row).collect();
+    (head, rows)
+}
+
+fn align(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join(" | ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+impl Stage {
+    pub(crate) fn new(book: Book) -> Stage {
+        let rules = crate::book::compile(book);
+        Stage {
+            rules,
+            state: State::default(),
+            control: Control::default(),
+            calls: Vec::new(),
+            runs: HashMap::new(),
+        }
+    }
+
+    fn play(&mut self, row: &Row) -> [String; 4] {
+        let cell = |name: &str| row.get(name).map_or("", String::as_str);
+        let now = START.plus_ms(stdx::duration::parse_ms(cell("at")).unwrap());
+        let next = u128::try_from(self.runs.len() + 1).unwrap();
+        let run = *self.runs.entry(cell("run").to_owned()).or_insert(RunId(next));
+        let agent = if cell("agent").is_empty() { "desk" } else { cell("agent") }.to_owned();
+        let by = "ann".to_owned();
+        let mut words = cell("args").split(' ');
+        let mut word = || words.next().unwrap_or_default().to_owned();
+        let decision = match cell("do") {
+            "open" => self.lane(now, &Command::OpenRun(OpenRun { run, agent, person: None, intent: None })),
+            "close" => {
+                let outcome = Closing::Success;
+                self.lane(now, &Command::CloseRun { run, agent: Some(agent), outcome, by })
+            }
+            "call" => self.call(row, run, agent, Carrier::Gate, now),
+            "permit" => self.call(row, run, agent, Carrier::Executor, now),
+            "question" => {
+                let call = Arc::new(self.new_call(row, run, agent, Carrier::Executor));
+                self.lane(now, &Command::Question { call, by })
+            }
+            "settle" => self.settle(row, run, Carrier::Gate, now),
+            "report" => self.settle(row, run, Carrier::Executor, now),
+            "refused" => self.lane(now, &Command::Refused { agent, run: Some(run), code: word() }),
+            "count" => self.lane(now, &Command::CountRefusals { run, agent, count: word().parse().unwrap() }),
+            "sweep" => self.lane(now, &Command::Sweep),
+            "restart" => self.lane(now, &Command::Restarted),
+            "halt" => {
+                let scope = word().replace("run:own", &format!("run:{run}")).parse().unwrap();
+                self.control(now, &ControlCommand::Halt { scope, why: "smoke".into(), by })
+            }
+            "resume" => {
+                let scope = word().replace("run:own", &format!("run:{run}")).parse().unwrap();
+                self.control(now, &ControlCommand::Resume { scope, why: "clear".into(), by })
+            }
+            "mint" => {
+                let (key, hash, expires) = (KeyId(7), Digest::of(b"secret"), now.plus_ms(1));
+                self.control(now, &ControlCommand::MintKey { key, agent, hash, expires, by })
+            }
+            "revoke" => {
+                self.control(now, &ControlCommand::RevokeKey { key: KeyId(7), by, why: "lost".into() })
+            }
+            other => panic!("the script knows no verb `{other}`"),
+        };
+        let events = decision.events.iter().map(|event| self.event(event)).collect::<Vec<_>>().join("; ");
+        let [answer, code] = self.answer(&decision.answer);
+        let account = self.state.runs.get(&run).map(|run| account(&run.account)).unwrap_or_default();
+        [answer, code, account, events]
+    }
+
+    /// Decides in the lane and folds what came of it.
+    pub(crate) fn lane(&mut self, now: Time, command: &Command) -> Decision {
+        let decision = decide(&self.state, &self.control, &self.rules, command, now);
+        let at = now.max(self.state.last);
+        for event in &decision.events {
+            let stamp = Stamp { at, lane: 1, lane_seq: self.state.seq + 1, tenant: "default".into() };
+            self.state.apply(&stamp, event);
+        }
+        decision
+    }
+
+    fn control(&mut self, now: Time, command: &ControlCommand) -> Decision {
+        let decision = decide_control(&self.control, command);
+        for event in &decision.events {
+            let stamp = Stamp { at: now, lane: 0, lane_seq: self.control.seq + 1, tenant: "default".into() };
+            self.control.apply(&stamp, event);
+        }
+        decision
+    }
+
+    fn call(&mut self, row: &Row, run: RunId, agent: String, carrier: Carrier, now: Time) -> Decision {
+        let call = self.new_call(row, run, agent, carrier);
+        self.lane(now, &Command::Propose(Arc::new(call)))
+    }
+
+    fn new_call(&mut self, row: &Row, run: RunId, agent: String, carrier: Carrier) -> Call {
+        let id = CallId(u128::try_from(self.calls.len() + 1).unwrap());
+        self.calls.push(id);
+        let key = row.get("key").filter(|key| !key.is_empty());
+        call(id, run, &agent, &row["tool"], &row["args"], key.map(String::as_str), carrier)
+    }
+
+    /// `args` holds the outcome and, if it is known, what was used in dollars.
+    fn settle(&mut self, row: &Row, run: RunId, by: Carrier, now: Time) -> Decision {
+        let call = CallId(row["call"].trim_start_matches('c').parse().unwrap());
+        let (outcome, used) = row["args"].split_once(' ').unwrap_or((&row["args"], ""));
+        let outcome: Outcome = serde_json::from_value(outcome.into()).unwrap();
+        let reserved = self.state.calls.get(&call).map(|open| open.reserved).unwrap_or_default();
+        let used = used.parse().ok().map(|usd_nanos| Amount { usd_nanos, ..reserved });
+        let settlement =
+            Settlement { call, run, outcome, result: None, used, duration_ms: 5, by, trouble: None };
+        self.lane(now, &Command::Settle(settlement))
+    }
+
+    fn name(&self, call: CallId) -> String {
+        let at = self.calls.iter().position(|known| *known == call).unwrap();
+        format!("c{}", at + 1)
+    }
+
+    fn answer(&self, answer: &Answer) -> [String; 2] {
+        match answer {
+            Answer::Verdict(verdict) => [verdict.ruling.name().to_owned(), why(verdict)],
+            Answer::Same { call, verdict, ended } => {
+                let ended = ended.as_ref().map_or("open", |ended| ended.outcome.name());
+                [format!("same as {}: {}, {ended}", self.name(*call), verdict.ruling.name()), why(verdict)]
+            }
+            Answer::Opened { expires, .. } => {
+                [format!("open until {}", &expires.to_string()[11..19]), String::new()]
+            }
+            Answer::Done => ["done".to_owned(), String::new()],
+            Answer::Refused(reason) => ["refused".to_owned(), show(reason)],
+        }
+    }
+
+    fn event(&self, event: &Event) -> String {
+        let kind = event.kind();
+        match event {
+            Event::CallDecided(decided) => {
+                let expires = decided.expires.map(|at| format!(" until {}", &at.to_string()[11..19]));
+                format!(
+                    "{kind} {} {}{}",
+                    self.name(decided.call),
+                    decided.ruling.name(),
+                    expires.unwrap_or_default()
+                )
+            }
+            Event::CallFinished(finished) => {
+                format!("{kind} {} {} by {}", self.name(finished.call), finished.outcome.name(), finished.by)
+            }
+            Event::Questioned(asked) => format!("{kind} {}", self.name(asked.call)),
+            Event::RunClosed(closed) => format!("{kind} {} by {}", closed.outcome.name(), closed.by),
+            Event::RequestRefused(refused) => {
+                format!("{kind} {}{}", refused.code, if refused.run.is_some() { " in run" } else { "" })
+            }
+            Event::RefusalsCounted(counted) => format!("{kind} {}", counted.count),
+            _ => kind.to_owned(),
+        }
+    }
+}
+
+pub(crate) fn mark(text: &str) -> Mark {
+    let digest = Digest::of(text.as_bytes());
+    Mark(digest.0[..16].try_into().unwrap())
+}
+
+pub(crate) fn call(
+    id: CallId,
+    run: RunId,
+    agent: &str,
+    tool: &str,
+    args: &str,
+    key: Option<&str>,
+    carrier: Carrier,
+) -> Call {
+    let value = serde_json::from_str(if args.is_empty() { "{}" } else { args }).unwrap();
+    Call {
+        id,
+        run,
+        agent: agent.to_owned(),
+        tool: tool.to_owned(),
+        args: value,
+        args_commitment: Digest::of(args.as_bytes()),
+        args_mark: mark(&format!("{tool} {args}")),
+        key_mark: key.map(mark),
+        reasoning: None,
+        model: None,
+        context_tokens: None,
+        carrier,
+    }
+}
+
+fn why(verdict: &Verdict) -> String {
+    let reasons = verdict.reasons.iter().map(show);
+    let would = verdict.would.iter().map(|reason| format!("would: {}", show(reason)));
+    let rules = verdict.rules.iter().map(|rule| format!("by {}", rule.id));
+    reasons.chain(would).chain(rules).collect::<Vec<_>>().join("; ")
+}
+
+fn show(reason: &Reason) -> String {
+    CODES.with_borrow_mut(|codes| codes.insert(reason.code.name().to_owned()));
+    // Every reason can be told and mended in words.
+    assert!(!reason.says().is_empty() && !reason.remedy().is_empty());
+    let mut text = reason.code.name().to_owned();
+    text.extend(reason.at.as_ref().map(|at| format!(" at {at}")));
+    text.extend(reason.detail.as_ref().map(|detail| format!(" ({detail})")));
+    text.extend(reason.limit.map(|limit| format!(" max {limit}")));
+    text.extend(reason.rule.as_ref().map(|rule| format!(" rule {}", rule.id)));
+    text.extend((!reason.ask.is_empty()).then(|| format!(" ask {}", reason.ask.join(" and "))));
+    text.extend(reason.near.iter().map(|rule| format!(" near {}: {}", rule.id, rule.words)));
+    text
+}
+
+/// Posted + pending of each currency in use.
+fn account(account: &kernel::account::Account) -> String {
+    let short = |currency| match currency {
+        Currency::Calls => "calls",
+        Currency::Writes => "writes",
+        Currency::Irreversible => "final",
+        Currency::UsdNanos => "usd",
+    };
+    let used = |currency: &Currency| account.posted.get(*currency) + account.pending.get(*currency) > 0;
+    let shown = Currency::ALL.into_iter().filter(used);
+    let parts: Vec<String> = shown
+        .map(|of| format!("{} {}+{}", short(of), account.posted.get(of), account.pending.get(of)))
+        .collect();
+    parts.join(" ")
+}

@@ -1,0 +1,201 @@
+//! Scripts: halts of each scope, keys, and floods.
+
+use expect_test::expect;
+
+use crate::book::{anything, book, desk};
+use crate::script::check;
+
+pub(crate) const ALL: &[fn()] =
+    &[halts_of_each_scope, no_run_opens_under_a_halt, keys_come_and_go, a_flood_is_recorded_once];
+
+#[test]
+fn halts_of_each_scope() {
+    let other = anything("other");
+    let table = r#"
+        at | do     | run | agent | tool       | args
+        0s | open   | a   | desk  |            |
+        0s | open   | b   | other |            |
+        1s | halt   |     |       |            | writes
+        1s | call   | a   | desk  | crm.note   | {}
+        1s | call   | a   | desk  | crm.erase  | {}
+        1s | call   | a   | desk  | crm.lookup | {"id":"7"}
+        1s | resume |     |       |            | writes
+        2s | halt   |     |       |            | agent:desk
+        2s | call   | a   | desk  | crm.note   | {}
+        2s | call   | b   | other | crm.note   | {}
+        2s | resume |     |       |            | agent:desk
+        3s | halt   |     |       |            | server:crm
+        3s | call   | a   | desk  | crm.note   | {}
+        3s | call   | a   | desk  | pay.refund | {"cents":1}
+        3s | resume |     |       |            | server:crm
+        4s | halt   |     |       |            | tool:crm.note
+        4s | call   | a   | desk  | crm.note   | {}
+        4s | call   | a   | desk  | crm.lookup | {"id":"7"}
+        4s | resume |     |       |            | tool:crm.note
+        5s | halt   | a   |       |            | run:own
+        5s | call   | a   | desk  | crm.note   | {}
+        5s | call   | b   | other | crm.note   | {}
+        5s | resume | a   |       |            | run:own
+        6s | halt   |     |       |            | all
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}
+        6s | resume |     |       |            | writes
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}
+        6s | resume |     |       |            | all
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}
+    "#;
+    check(
+        book(vec![desk(), other]),
+        table,
+        expect![[r#"
+        at | do     | run | agent | tool       | args          | answer              | code                                                                                      | account                                 | event
+        0s | open   | a   | desk  |            |               | open until 13:00:00 |                                                                                           |                                         | run_opened
+        0s | open   | b   | other |            |               | open until 13:00:00 |                                                                                           |                                         | run_opened
+        1s | halt   |     |       |            | writes        | done                |                                                                                           |                                         | halted
+        1s | call   | a   | desk  | crm.note   | {}            | deny                | halted (writes, since 2026-11-21T12:00:01.000Z by ann: smoke)                             |                                         | call_decided c1 deny
+        1s | call   | a   | desk  | crm.erase  | {}            | deny                | halted (writes, since 2026-11-21T12:00:01.000Z by ann: smoke)                             |                                         | call_decided c2 deny
+        1s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow               | by desk.may                                                                               | calls 0+1                               | call_decided c3 allow
+        1s | resume |     |       |            | writes        | done                |                                                                                           |                                         | resumed
+        2s | halt   |     |       |            | agent:desk    | done                |                                                                                           |                                         | halted
+        2s | call   | a   | desk  | crm.note   | {}            | deny                | halted (agent:desk, since 2026-11-21T12:00:02.000Z by ann: smoke)                         | calls 0+1                               | call_decided c4 deny
+        2s | call   | b   | other | crm.note   | {}            | allow               | by other.may                                                                              | calls 0+1 writes 0+1                    | call_decided c5 allow
+        2s | resume |     |       |            | agent:desk    | done                |                                                                                           |                                         | resumed
+        3s | halt   |     |       |            | server:crm    | done                |                                                                                           |                                         | halted
+        3s | call   | a   | desk  | crm.note   | {}            | deny                | halted (server:crm, since 2026-11-21T12:00:03.000Z by ann: smoke)                         | calls 0+1                               | call_decided c6 deny
+        3s | call   | a   | desk  | pay.refund | {"cents":1}   | allow               | by desk.may                                                                               | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c7 allow
+        3s | resume |     |       |            | server:crm    | done                |                                                                                           |                                         | resumed
+        4s | halt   |     |       |            | tool:crm.note | done                |                                                                                           |                                         | halted
+        4s | call   | a   | desk  | crm.note   | {}            | deny                | halted (tool:crm.note, since 2026-11-21T12:00:04.000Z by ann: smoke)                      | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c8 deny
+        4s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow               | by desk.may                                                                               | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c9 allow
+        4s | resume |     |       |            | tool:crm.note | done                |                                                                                           |                                         | resumed
+        5s | halt   | a   |       |            | run:own       | done                |                                                                                           | calls 0+3 writes 0+1 final 0+1 usd 0+10 | halted
+        5s | call   | a   | desk  | crm.note   | {}            | deny                | halted (run:run_00000000000000000000000001, since 2026-11-21T12:00:05.000Z by ann: smoke) | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c10 deny
+        5s | call   | b   | other | crm.note   | {}            | allow               | by other.may                                                                              | calls 0+2 writes 0+2                    | call_decided c11 allow
+        5s | resume | a   |       |            | run:own       | done                |                                                                                           | calls 0+3 writes 0+1 final 0+1 usd 0+10 | resumed
+        6s | halt   |     |       |            | all           | done                |                                                                                           |                                         | halted
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | deny                | halted (all, since 2026-11-21T12:00:06.000Z by ann: smoke)                                | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c12 deny
+        6s | resume |     |       |            | writes        | done                |                                                                                           |                                         | resumed
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | deny                | halted (all, since 2026-11-21T12:00:06.000Z by ann: smoke)                                | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c13 deny
+        6s | resume |     |       |            | all           | done                |                                                                                           |                                         | resumed
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow               | by desk.may                                                                               | calls 0+4 writes 0+1 final 0+1 usd 0+10 | call_decided c14 allow
+    "#]],
+    );
+}
+
+#[test]
+fn no_run_opens_under_a_halt() {
+    let table = "
+        at | do   | run | args
+        0s | halt |     | agent:desk
+        0s | open | a   |
+        1s | resume |   | agent:desk
+        1s | halt |     | all
+        1s | open | a   |
+        2s | resume |   | all
+        2s | halt |     | writes
+        2s | open | a   |
+    ";
+    check(
+        book(vec![desk()]),
+        table,
+        expect![[r#"
+        at | do     | run | args       | answer              | code                                                              | account | event
+        0s | halt   |     | agent:desk | done                |                                                                   |         | halted
+        0s | open   | a   |            | refused             | halted (agent:desk, since 2026-11-21T12:00:00.000Z by ann: smoke) |         |
+        1s | resume |     | agent:desk | done                |                                                                   |         | resumed
+        1s | halt   |     | all        | done                |                                                                   |         | halted
+        1s | open   | a   |            | refused             | halted (all, since 2026-11-21T12:00:01.000Z by ann: smoke)        |         |
+        2s | resume |     | all        | done                |                                                                   |         | resumed
+        2s | halt   |     | writes     | done                |                                                                   |         | halted
+        2s | open   | a   |            | open until 13:00:02 |                                                                   |         | run_opened
+    "#]],
+    );
+}
+
+#[test]
+fn keys_come_and_go() {
+    let table = "
+        at | do
+        0s | revoke
+        0s | mint
+        1s | revoke
+        2s | revoke
+    ";
+    check(
+        book(vec![desk()]),
+        table,
+        expect![[r#"
+        at | do     | answer  | code                                         | account | event
+        0s | revoke | refused | key_unknown (key_00000000000000000000000007) |         |
+        0s | mint   | done    |                                              |         | key_minted
+        1s | revoke | done    |                                              |         | key_revoked
+        2s | revoke | refused | key_unknown (key_00000000000000000000000007) |         |
+    "#]],
+    );
+}
+
+#[test]
+fn a_flood_is_recorded_once() {
+    let mut book = book(vec![desk()]);
+    book.house.refusals_per_minute_max = 3;
+    let table = r#"
+        at   | do      | run | tool       | args
+        0s   | open    | a   |            |
+        1s   | call    | a   | crm.erase  | {}
+        2s   | refused | a   |            | body_malformed
+        3s   | call    | a   | crm.erase  | {}
+        4s   | call    | a   | crm.erase  | {}
+        5s   | refused | a   |            | body_malformed
+        6s   | call    | a   | crm.lookup | {"id":"7"}
+        7s   | count   | a   |            | 2
+        8s   | refused | b   |            | run_token_refused
+        59s  | call    | a   | crm.erase  | {}
+        60s  | call    | a   | crm.erase  | {}
+        61s  | call    | a   | crm.erase  | {}
+        62s  | call    | a   | crm.erase  | {}
+        63s  | call    | a   | crm.erase  | {}
+    "#;
+    check(
+        book,
+        table,
+        expect![[r#"
+        at  | do      | run | tool       | args              | answer              | code                     | account   | event
+        0s  | open    | a   |            |                   | open until 13:00:00 |                          |           | run_opened
+        1s  | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) |           | call_decided c1 deny
+        2s  | refused | a   |            | body_malformed    | done                |                          |           | request_refused body_malformed in run
+        3s  | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) |           | call_decided c2 deny
+        4s  | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) |           |
+        5s  | refused | a   |            | body_malformed    | done                |                          |           |
+        6s  | call    | a   | crm.lookup | {"id":"7"}        | allow               | by desk.may              | calls 0+1 | call_decided c4 allow
+        7s  | count   | a   |            | 2                 | done                |                          | calls 0+1 | refusals_counted 2
+        8s  | refused | b   |            | run_token_refused | done                |                          |           | request_refused run_token_refused
+        59s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 |
+        60s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c6 deny
+        61s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c7 deny
+        62s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c8 deny
+        63s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 |
+    "#]],
+    );
+}
+
+#[test]
+fn the_61st_refusal_in_a_minute_yields_no_event() {
+    use std::sync::Arc;
+
+    use kernel::call::Carrier;
+    use kernel::command::{Answer, Command, OpenRun};
+    use kernel::id::{CallId, RunId};
+
+    use crate::script::{START, Stage, call};
+
+    let mut stage = Stage::new(book(vec![desk()]));
+    let run = RunId(1);
+    stage.lane(START, &Command::OpenRun(OpenRun { run, agent: "desk".into(), person: None, intent: None }));
+    let mut refuse = |n: u128| {
+        let call = call(CallId(n), run, "desk", "crm.erase", "", None, Carrier::Gate);
+        let decision = stage.lane(START.plus_ms(1_000), &Command::Propose(Arc::new(call)));
+        assert!(matches!(decision.answer, Answer::Verdict(verdict) if !verdict.allows()));
+        decision.events.len()
+    };
+    assert!((1..=60).all(|n| refuse(n) == 1));
+    assert_eq!(refuse(61), 0);
+}
