@@ -22,9 +22,14 @@ pub(crate) struct Ask {
 pub(crate) enum Message {
     Ask(Box<Ask>),
     /// Drains: everything decided so far is durable before `drained` is answered. Then the lane waits for the new law.
-    Barrier { drained: SyncSender<()>, resume: Receiver<Arc<Law>> },
+    Barrier {
+        drained: SyncSender<()>,
+        resume: Receiver<Arc<Law>>,
+    },
     /// The log failed: forget what was decided and fold again from what is durable.
-    Refold { done: SyncSender<Result<(), Error>> },
+    Refold {
+        done: SyncSender<Result<(), Error>>,
+    },
 }
 
 pub(crate) struct Clerk {

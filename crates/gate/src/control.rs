@@ -127,7 +127,8 @@ impl ControlClerk {
         }
         ledger::failpoint::hit("gate.in_control");
         let (waiter, wait) = oneshot::channel();
-        let write = Write { entries, payloads, answer: decision.answer, law: law.clone(), waiter: Some(waiter) };
+        let write =
+            Write { entries, payloads, answer: decision.answer, law: law.clone(), waiter: Some(waiter) };
         self.committer.send(Item::Write(write)).map_err(|_| Error::Stopping)?;
         let written = wait.blocking_recv().map_err(|_| Error::Stopping)??;
         let epoch = control.seq;

@@ -45,7 +45,9 @@ impl Error {
             Error::RunTokenRefused => "run_token_refused",
             Error::Credential { .. } => "credential_missing",
             Error::NotFound { .. } => "not_found",
-            Error::Views(_) | Error::File { .. } | Error::Unreadable { .. } | Error::Rules { .. } => "internal",
+            Error::Views(_) | Error::File { .. } | Error::Unreadable { .. } | Error::Rules { .. } => {
+                "internal"
+            }
         }
     }
 }

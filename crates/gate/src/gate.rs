@@ -99,7 +99,12 @@ impl Gate {
     }
 
     /// What the rules alone say, for a person who asks; nothing is recorded.
-    pub fn explain_policy(&self, agent: &str, tool: &str, args: &serde_json::Value) -> kernel::policy::Answer {
+    pub fn explain_policy(
+        &self,
+        agent: &str,
+        tool: &str,
+        args: &serde_json::Value,
+    ) -> kernel::policy::Answer {
         let (law, now) = (self.law(), self.0.clock.now());
         kernel::decide::explain_policy(&law.rules, agent, tool, args, now)
     }

@@ -33,7 +33,12 @@ impl Gate {
         Ok(claims.run)
     }
 
-    pub async fn key_mint(&self, agent: &str, ttl_ms: u64, by: &str) -> Result<Result<MintedKey, Reason>, Error> {
+    pub async fn key_mint(
+        &self,
+        agent: &str,
+        ttl_ms: u64,
+        by: &str,
+    ) -> Result<Result<MintedKey, Reason>, Error> {
         if self.rules().agent(agent).is_none() {
             return Ok(Err(Reason::new(Code::AgentUnknown).detail(agent)));
         }
@@ -41,7 +46,8 @@ impl Gate {
         let (key, secret): (KeyId, [u8; 32]) = (KeyId::new(now, seal::random()), seal::random());
         let expires = now.plus_ms(ttl_ms);
         let hash = stdx::digest::Digest::of(&secret);
-        let command = ControlCommand::MintKey { key, agent: agent.to_owned(), hash, expires, by: by.to_owned() };
+        let command =
+            ControlCommand::MintKey { key, agent: agent.to_owned(), hash, expires, by: by.to_owned() };
         self.ask_control(command, Vec::new(), None).await?;
         Ok(Ok(MintedKey { key, secret: seal::write_key(key, &secret), expires }))
     }

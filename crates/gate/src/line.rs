@@ -137,7 +137,18 @@ impl Gate {
         let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
         let agent = caller.agent.clone();
         let call = Call {
-            id, run, agent, tool, args, args_commitment, args_mark, key_mark, reasoning, model, context_tokens, carrier,
+            id,
+            run,
+            agent,
+            tool,
+            args,
+            args_commitment,
+            args_mark,
+            key_mark,
+            reasoning,
+            model,
+            context_tokens,
+            carrier,
         };
         Draft { call: Arc::new(call), bytes: bytes.into(), payloads }
     }

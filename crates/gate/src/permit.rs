@@ -18,7 +18,12 @@ pub struct Permit {
 
 impl Permit {
     /// `bytes` are the canonical arguments that the law decided on; nothing else leaves the house.
-    pub(crate) fn new(receipt: Receipt, call: Arc<Call>, contract: Arc<Contract>, bytes: Arc<[u8]>) -> Permit {
+    pub(crate) fn new(
+        receipt: Receipt,
+        call: Arc<Call>,
+        contract: Arc<Contract>,
+        bytes: Arc<[u8]>,
+    ) -> Permit {
         Permit { call, contract, bytes, receipt }
     }
 

@@ -76,7 +76,8 @@ impl Gate {
         let Some(run) = own.and_then(|view| view.run) else {
             return Ok(Err(Reason::new(kernel::reason::Code::CallUnknown)));
         };
-        let result = report.result.map(|value| Payload::new("result", seal::random(), canonical(&value), false));
+        let result =
+            report.result.map(|value| Payload::new("result", seal::random(), canonical(&value), false));
         let settlement = Settlement {
             call,
             run,
@@ -91,7 +92,13 @@ impl Gate {
     }
 
     /// What would be answered, were it asked now: no reservation, no permit, recorded all the same.
-    pub async fn question(&self, caller: &Caller, subject: &str, tool: &str, args: Value) -> Result<Answered, Error> {
+    pub async fn question(
+        &self,
+        caller: &Caller,
+        subject: &str,
+        tool: &str,
+        args: Value,
+    ) -> Result<Answered, Error> {
         let id = CallId::new(self.0.clock.now(), seal::random());
         let run = RunId(id.0);
         let bytes = canonical(&args);
@@ -135,10 +142,21 @@ impl Gate {
     pub(crate) fn answered_before(&self, answer: Answer) -> Result<Answered, Error> {
         let Answer::Same { call, verdict, ended } = answer else { return Err(Error::LogUnwritable) };
         let (outcome, result) = match ended {
-            Some(Ended { outcome, result }) => (Some(outcome), result.and_then(|digest| self.payload_json(&digest))),
+            Some(Ended { outcome, result }) => {
+                (Some(outcome), result.and_then(|digest| self.payload_json(&digest)))
+            }
             None => (None, None),
         };
-        Ok(Answered { call, verdict, receipt: None, outcome, result, trouble: None, permit_token: None, again: true })
+        Ok(Answered {
+            call,
+            verdict,
+            receipt: None,
+            outcome,
+            result,
+            trouble: None,
+            permit_token: None,
+            again: true,
+        })
     }
 
     /// A refusal that a flood swallowed is counted, so that the ledger tells how many there were.

@@ -83,7 +83,8 @@ impl Gate {
             log: log.reader()?,
         };
         let payloads = std::sync::Mutex::new(log.reader()?);
-        let committer = Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head: head_sender };
+        let committer =
+            Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head: head_sender };
         start_threads(committer, control_clerk, clerks)?;
         let (stop, _) = watch::channel(false);
         Ok(Gate(Arc::new(Inner {

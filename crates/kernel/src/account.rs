@@ -14,7 +14,8 @@ pub enum Currency {
 }
 
 impl Currency {
-    pub const ALL: [Currency; 4] = [Currency::Calls, Currency::Writes, Currency::Irreversible, Currency::UsdNanos];
+    pub const ALL: [Currency; 4] =
+        [Currency::Calls, Currency::Writes, Currency::Irreversible, Currency::UsdNanos];
 
     pub fn name(self) -> &'static str {
         match self {

@@ -14,15 +14,31 @@ use crate::time::Time;
 #[derive(Clone, Debug)]
 pub enum Command {
     OpenRun(OpenRun),
-    CloseRun { run: RunId, agent: Option<String>, outcome: Closing, by: String },
+    CloseRun {
+        run: RunId,
+        agent: Option<String>,
+        outcome: Closing,
+        by: String,
+    },
     Propose(Arc<Call>),
     /// A question without a run: no reservation, no permit; recorded.
-    Question { call: Arc<Call>, by: String },
+    Question {
+        call: Arc<Call>,
+        by: String,
+    },
     Settle(Settlement),
     /// A door refused a known agent's request before it became a call.
-    Refused { agent: String, run: Option<RunId>, code: String },
+    Refused {
+        agent: String,
+        run: Option<RunId>,
+        code: String,
+    },
     /// Refusals that were not recorded one by one.
-    CountRefusals { run: RunId, agent: String, count: u64 },
+    CountRefusals {
+        run: RunId,
+        agent: String,
+        count: u64,
+    },
     /// Ends what is overdue: permits nobody reported on, runs past their time.
     Sweep,
     /// The process has just started: what was under way is unknown.
@@ -75,8 +91,15 @@ pub enum ControlCommand {
 pub enum Answer {
     Verdict(crate::verdict::Verdict),
     /// This idempotency key was seen before: the first call's answer stands.
-    Same { call: CallId, verdict: crate::verdict::Verdict, ended: Option<Ended> },
-    Opened { run: RunId, expires: Time },
+    Same {
+        call: CallId,
+        verdict: crate::verdict::Verdict,
+        ended: Option<Ended>,
+    },
+    Opened {
+        run: RunId,
+        expires: Time,
+    },
     Done,
     Refused(crate::reason::Reason),
 }

@@ -29,7 +29,8 @@ fn walk(
     }
     let Some((name, rest)) = path.split_first() else {
         let read = value.as_str().and_then(|text| read(kind, text));
-        let refuse = || Box::new(Reason::new(Code::DestinationInvalid).at(pointer.clone()).detail(word(kind)));
+        let refuse =
+            || Box::new(Reason::new(Code::DestinationInvalid).at(pointer.clone()).detail(word(kind)));
         found.push(read.ok_or_else(refuse)?);
         return Ok(());
     };
@@ -73,7 +74,8 @@ fn read(kind: DestinationKind, text: &str) -> Option<String> {
 /// A host in its one spelling: ASCII letters, digits, dots and dashes, in lower case. User names, brackets, escapes and
 /// backslashes are refused, not repaired: two parsers would read them differently.
 fn host(text: &str) -> Option<String> {
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    let label =
+        |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
     (text.len() <= 253 && text.split('.').all(label)).then(|| text.to_ascii_lowercase())
 }
 

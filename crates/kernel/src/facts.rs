@@ -5,7 +5,11 @@ use policy::Facts;
 use crate::checks::Case;
 
 /// `approvals` are the groups whose quorum approved exactly this call.
-pub(crate) fn facts<'a>(case: &'a Case<'_>, destinations: &'a [String], approvals: &'a [String]) -> Facts<'a> {
+pub(crate) fn facts<'a>(
+    case: &'a Case<'_>,
+    destinations: &'a [String],
+    approvals: &'a [String],
+) -> Facts<'a> {
     let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let run = case.run;
     let limits = case.manifest.map(|manifest| case.rules.run_limits(manifest)).unwrap_or_default();

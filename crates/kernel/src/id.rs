@@ -25,7 +25,9 @@ impl fmt::Display for NotAnId {
 fn write_id(value: u128, out: &mut impl fmt::Write) -> fmt::Result {
     for place in (0..LENGTH).rev() {
         let digit = (value >> (5 * place)) & 31;
-        out.write_char(usize::try_from(digit).ok().and_then(|d| DIGITS.get(d)).map_or('?', |d| char::from(*d)))?;
+        out.write_char(
+            usize::try_from(digit).ok().and_then(|d| DIGITS.get(d)).map_or('?', |d| char::from(*d)),
+        )?;
     }
     Ok(())
 }

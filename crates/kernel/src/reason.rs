@@ -143,7 +143,9 @@ impl Reason {
             Code::NoRuleAllows => self.near_words(),
             Code::RuleForbids => "choose an action that the rule does not forbid".to_owned(),
             Code::RuleErred => "fix the rule; a rule that errs always denies".to_owned(),
-            Code::BudgetExceeded => "finish with what is left, or ask an operator for a larger budget".to_owned(),
+            Code::BudgetExceeded => {
+                "finish with what is left, or ask an operator for a larger budget".to_owned()
+            }
             Code::ApprovalUnavailable => {
                 let without = self.near_words();
                 format!("approvals are not built yet, so nobody can say yes; without one, {without}")

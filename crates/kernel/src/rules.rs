@@ -41,7 +41,8 @@ impl Rules {
         let policy = policy::compile(&world, &mays, &free, &options)?;
         let mut tools = HashMap::new();
         for contract in book.tools.values() {
-            let input = jsonschema::validator_for(&contract.input).map_err(|error| vec![bad_schema(contract, &error)])?;
+            let input = jsonschema::validator_for(&contract.input)
+                .map_err(|error| vec![bad_schema(contract, &error)])?;
             let rules = ToolRules { contract: Arc::new(contract.clone()), digest: contract.digest(), input };
             tools.insert(contract.name.clone(), Arc::new(rules));
         }

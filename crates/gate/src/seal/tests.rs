@@ -45,8 +45,15 @@ fn marks_tell_apart_runs_uses_and_bytes() {
 fn a_permit_token_verifies_with_the_published_key() {
     let seal = seal();
     let digest = Digest::of(b"x");
-    let claims =
-        PermitClaims { agent: "a", call: CallId(1), tool: "s.t", args: digest, rules: digest, now: Time(5_000), ttl_ms: 60_000 };
+    let claims = PermitClaims {
+        agent: "a",
+        call: CallId(1),
+        tool: "s.t",
+        args: digest,
+        rules: digest,
+        now: Time(5_000),
+        ttl_ms: 60_000,
+    };
     let token = seal.permit_token(&claims);
     let (signed, signature) = token.rsplit_once('.').expect("three parts");
     let x = seal.permit_jwk()["x"].as_str().and_then(unbase64url).expect("a key");

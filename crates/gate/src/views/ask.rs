@@ -75,8 +75,14 @@ impl Where {
         self.text += &format!(" {glue} {condition}");
     }
 
-    fn rows<T>(&self, db: &Connection, sql: &str, read: impl Fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
-        let values: Vec<&dyn ToSql> = self.values.iter().map(|value| -> &dyn ToSql { value.as_ref() }).collect();
+    fn rows<T>(
+        &self,
+        db: &Connection,
+        sql: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        let values: Vec<&dyn ToSql> =
+            self.values.iter().map(|value| -> &dyn ToSql { value.as_ref() }).collect();
         db.prepare_cached(sql)?.query_map(values.as_slice(), |row| read(row))?.collect()
     }
 }
@@ -102,7 +108,11 @@ impl Gate {
         Ok(Page { as_of, items: items.into_iter().map(|run| self.with_intent(run)).collect(), next })
     }
 
-    pub async fn run(&self, run: RunId, after_index: Option<u64>) -> Result<(u64, RunView, Vec<CallView>), Error> {
+    pub async fn run(
+        &self,
+        run: RunId,
+        after_index: Option<u64>,
+    ) -> Result<(u64, RunView, Vec<CallView>), Error> {
         let id = run.to_string();
         let mut filter = Where::default();
         filter.and("id =", Some(id.clone()));
@@ -151,7 +161,8 @@ impl Gate {
         let stored = log.read(from, limit.clamp(1, PAGE_MAX))?;
         let shown = stored.into_iter().map(|row| {
             let event = serde_json::from_slice(&row.bytes);
-            let event = event.map_err(|error| Error::Unreadable { index: row.index, why: error.to_string() })?;
+            let event =
+                event.map_err(|error| Error::Unreadable { index: row.index, why: error.to_string() })?;
             Ok(StoredEvent { index: row.index, event })
         });
         shown.collect()

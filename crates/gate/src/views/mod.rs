@@ -46,7 +46,11 @@ CREATE INDEX IF NOT EXISTS calls_by_agent ON calls (agent, id);
 const VERSION: i64 = 1;
 
 impl Views {
-    pub(crate) fn open(folder: &Path, log: Box<dyn Read>, head: watch::Receiver<u64>) -> Result<Views, Error> {
+    pub(crate) fn open(
+        folder: &Path,
+        log: Box<dyn Read>,
+        head: watch::Receiver<u64>,
+    ) -> Result<Views, Error> {
         let path = folder.join("views.db");
         let mut writer = connect(&path)?;
         let version: i64 = writer.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -107,10 +107,28 @@ fn run_opened(db: &Transaction<'_>, index: u64, stamp: &Stamp, opened: &RunOpene
     .map(drop)
 }
 
-fn call_decided(db: &Transaction<'_>, index: u64, stamp: &Stamp, decided: &CallDecided) -> rusqlite::Result<()> {
+fn call_decided(
+    db: &Transaction<'_>,
+    index: u64,
+    stamp: &Stamp,
+    decided: &CallDecided,
+) -> rusqlite::Result<()> {
     let (id, run) = (decided.call.to_string(), decided.run.to_string());
     let body = serde_json::to_string(decided).unwrap_or_default();
-    insert_call(db, params![id, run, decided.agent, decided.tool, decided.ruling.name(), stamp.at.0, index, stamp.lane, body])?;
+    insert_call(
+        db,
+        params![
+            id,
+            run,
+            decided.agent,
+            decided.tool,
+            decided.ruling.name(),
+            stamp.at.0,
+            index,
+            stamp.lane,
+            body
+        ],
+    )?;
     let column = match decided.ruling {
         Ruling::Allow => "UPDATE runs SET allowed = allowed + 1 WHERE id = ?1",
         Ruling::Deny => "UPDATE runs SET denied = denied + 1 WHERE id = ?1",
@@ -134,7 +152,12 @@ fn insert_call(db: &Transaction<'_>, row: &[&dyn rusqlite::ToSql]) -> rusqlite::
     .map(drop)
 }
 
-fn call_finished(db: &Transaction<'_>, index: u64, stamp: &Stamp, finished: &CallFinished) -> rusqlite::Result<()> {
+fn call_finished(
+    db: &Transaction<'_>,
+    index: u64,
+    stamp: &Stamp,
+    finished: &CallFinished,
+) -> rusqlite::Result<()> {
     let view = super::shape::Finished::new(index, stamp, finished);
     let body = serde_json::to_string(&view).unwrap_or_default();
     let (call, run) = (finished.call.to_string(), finished.run.to_string());
@@ -142,8 +165,11 @@ fn call_finished(db: &Transaction<'_>, index: u64, stamp: &Stamp, finished: &Cal
         .prepare_cached("SELECT outcome FROM calls WHERE id = ?1")?
         .query_row([&call], |row| row.get(0))
         .unwrap_or(None);
-    db.prepare_cached("UPDATE calls SET outcome = ?2, finished = ?3 WHERE id = ?1")?
-        .execute(params![call, finished.outcome.name(), body])?;
+    db.prepare_cached("UPDATE calls SET outcome = ?2, finished = ?3 WHERE id = ?1")?.execute(params![
+        call,
+        finished.outcome.name(),
+        body
+    ])?;
     let unknown = |outcome: &str| i64::from(outcome == Outcome::Unknown.name());
     let change = unknown(finished.outcome.name()) - before.as_deref().map_or(0, unknown);
     db.prepare_cached("UPDATE runs SET usd_nanos = usd_nanos + ?2, unknown = unknown + ?3 WHERE id = ?1")?

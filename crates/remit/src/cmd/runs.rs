@@ -107,8 +107,8 @@ fn calls_table(calls: &[CallView]) {
             (None, _) => "-".to_owned(),
         };
         let (call_id, at, agent, tool) =
-            (call.call.clone(), call.decided.clone(), call.agent.clone(), call.tool.clone());
-        vec![call_id, at, agent, tool, call.verdict.ruling.clone(), why, ended, out::usd(call.cost_usd_nanos.unwrap_or(0))]
+            (call.call.clone(), call.at.clone(), call.agent.clone(), call.tool.clone());
+        vec![call_id, at, agent, tool, call.verdict.ruling.clone(), why, ended, out::usd(call.cost_usd_nanos)]
     });
     out::table(&["call", "at", "agent", "tool", "verdict", "why", "ended", "cost"], rows.collect());
 }

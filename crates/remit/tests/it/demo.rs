@@ -1,0 +1,35 @@
+//! `remit demo --once`: the first five minutes of a new user.
+
+use std::process::{Command, Stdio};
+
+use crate::install::{BINARY, Said};
+
+#[test]
+fn the_demo_tells_its_story_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("fresh");
+    let demo = || {
+        let mut command = Command::new(BINARY);
+        command.args(["demo", "--once", "--data"]).arg(&data).env_remove("REMIT_FAILPOINT").stdin(Stdio::null());
+        Said::of(&command.output().unwrap())
+    };
+    let said = demo().ok();
+    said.holds(&["remit: ALLOW, succeeded", "remit: DENY", "receipt ", "remedy   ", "because  "]);
+    // What the desk itself wrote down: one refund, one mail, and nothing for the stranger.
+    let record = between(&said.out, "What the tool server says really happened:", "Why was");
+    assert_eq!(record.lines().filter(|line| line.trim().starts_with("refund ")).count(), 1, "{record}");
+    assert_eq!(record.lines().filter(|line| line.trim().starts_with("mail ")).count(), 1, "{record}");
+    assert!(!record.contains("elsewhere"), "{record}");
+    let story = between(&said.out, "Why was", "agents' doors");
+    assert!(story.contains("refund-desk") && story.contains("no_rule_allows"), "{story}");
+    let cites_a_line = story.split("agents/refund-desk.yaml:").nth(1).and_then(|rest| rest.chars().next());
+    assert!(cites_a_line.is_some_and(|c| c.is_ascii_digit()), "{story}");
+    said.holds(&["people's API    http://127.0.0.1:", "remit --data", "explain call_"]);
+    // A second demo in the same folder is told to take a fresh one.
+    demo().fails().holds(&["has been used before", "fresh"]);
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let rest = text.split_once(from).unwrap_or_else(|| panic!("no {from:?} in {text}")).1;
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to:?} in {text}")).0
+}

@@ -1,0 +1,25 @@
+//! The binary as its users meet it: the real program, real HTTP, a real ledger, and a tool server that keeps its own
+//! record of what was done to it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking"
+)]
+
+mod crash;
+mod demo;
+mod failpoints;
+mod halt;
+mod help;
+mod house;
+mod install;
+mod reads;
+mod reload;
+mod rules;
+mod secrets;
+mod start;
+mod toolserver;
+mod witness;
