@@ -76,7 +76,13 @@ impl Clerk {
         }
         ledger::failpoint::hit("gate.before_append");
         let now: Time = self.clock.now();
-        let (answer, entries) = self.desk.take(&self.law, &command, now);
+        let (answer, entries) = match self.desk.take(&self.law, &command, &payloads, now) {
+            Ok(taken) => taken,
+            Err(error) => {
+                let _ = waiter.send(Err(error));
+                return;
+            }
+        };
         if entries.is_empty() {
             payloads.clear();
         }

@@ -14,6 +14,7 @@ use kernel::state::Control;
 use ledger::{CONTROL_LANE, Payload, Read};
 use tokio::sync::oneshot;
 
+use crate::bounds;
 use crate::clerk::Message;
 use crate::clock::Clock;
 use crate::committer::{Item, Waiter, Write, Written};
@@ -125,6 +126,7 @@ impl ControlClerk {
         if entries.is_empty() {
             return Ok(Written { answer: decision.answer, receipts: Vec::new(), law });
         }
+        bounds::write(&entries, &payloads)?;
         ledger::failpoint::hit("gate.in_control");
         let (waiter, wait) = oneshot::channel();
         let write =

@@ -11,8 +11,9 @@ use kernel::event::{Event, Stamp};
 use kernel::rules::Rules;
 use kernel::state::{Control, State};
 use kernel::time::Time;
-use ledger::{Entry, Read};
+use ledger::{Entry, Payload, Read};
 
+use crate::bounds;
 use crate::error::Error;
 
 /// One immutable snapshot of what all lanes go by.
@@ -41,18 +42,28 @@ impl Desk {
         Ok(Desk { lane, state })
     }
 
-    /// Decides one command and moves the state on.
-    pub fn take(&mut self, law: &Law, command: &Command, now: Time) -> (Answer, Vec<Entry>) {
+    /// Decides one command and moves the state on; what the log could not take is refused, and nothing moves.
+    pub fn take(
+        &mut self,
+        law: &Law,
+        command: &Command,
+        payloads: &[Payload],
+        now: Time,
+    ) -> Result<(Answer, Vec<Entry>), Error> {
         let decision = decide(&self.state, &law.control, &law.rules, command, now);
         let at = now.max(self.state.last);
         let tenant = &law.rules.book.house.tenant;
-        let mut entries = Vec::with_capacity(decision.events.len());
-        for event in &decision.events {
-            let stamp = Stamp { at, lane: self.lane, lane_seq: self.state.seq + 1, tenant: tenant.clone() };
-            entries.push(entry(&stamp, event));
-            self.state.apply(&stamp, event);
+        let stamps = (self.state.seq + 1..).map(|lane_seq| {
+            let tenant = tenant.clone();
+            Stamp { at, lane: self.lane, lane_seq, tenant }
+        });
+        let stamped: Vec<(Stamp, Event)> = stamps.zip(decision.events).collect();
+        let entries: Vec<Entry> = stamped.iter().map(|(stamp, event)| entry(stamp, event)).collect();
+        bounds::write(&entries, payloads)?;
+        for (stamp, event) in &stamped {
+            self.state.apply(stamp, event);
         }
-        (decision.answer, entries)
+        Ok((decision.answer, entries))
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Error {
     Credential { reference: String },
     #[error("{what} was not found")]
     NotFound { what: String },
+    #[error("{what} is too long: at most {max} bytes")]
+    TooLong { what: &'static str, max: usize },
     #[error("the ledger failed")]
     Ledger(#[from] ledger::Error),
     #[error("the views failed")]
@@ -45,6 +47,7 @@ impl Error {
             Error::RunTokenRefused => "run_token_refused",
             Error::Credential { .. } => "credential_missing",
             Error::NotFound { .. } => "not_found",
+            Error::TooLong { .. } => "bad_request",
             Error::Views(_) | Error::File { .. } | Error::Unreadable { .. } | Error::Rules { .. } => {
                 "internal"
             }

@@ -5,6 +5,7 @@ use kernel::halt::Scope;
 use kernel::id::{KeyId, RunId};
 use kernel::reason::{Code, Reason};
 
+use crate::bounds::{NAME_BYTES_MAX, TOOL_BYTES_MAX, WHY_BYTES_MAX, within};
 use crate::caller::{Caller, KeyInfo, MintedKey};
 use crate::error::Error;
 use crate::gate::Gate;
@@ -53,6 +54,8 @@ impl Gate {
     }
 
     pub async fn key_revoke(&self, key: KeyId, why: &str, by: &str) -> Receipted {
+        within("the why", why, WHY_BYTES_MAX)?;
+        within("a name", by, NAME_BYTES_MAX)?;
         let command = ControlCommand::RevokeKey { key, by: by.to_owned(), why: why.to_owned() };
         receipted(self.ask_control(command, Vec::new(), None).await?)
     }
@@ -71,11 +74,17 @@ impl Gate {
 
     /// From the moment this returns, no call in the scope is permitted, on any lane.
     pub async fn halt(&self, scope: Scope, why: &str, by: &str) -> Receipted {
+        within("the why", why, WHY_BYTES_MAX)?;
+        within("a name", by, NAME_BYTES_MAX)?;
+        within("the scope", &scope.to_string(), TOOL_BYTES_MAX + NAME_BYTES_MAX)?;
         let command = ControlCommand::Halt { scope, why: why.to_owned(), by: by.to_owned() };
         receipted(self.ask_control(command, Vec::new(), None).await?)
     }
 
     pub async fn resume(&self, scope: Scope, why: &str, by: &str) -> Receipted {
+        within("the why", why, WHY_BYTES_MAX)?;
+        within("a name", by, NAME_BYTES_MAX)?;
+        within("the scope", &scope.to_string(), TOOL_BYTES_MAX + NAME_BYTES_MAX)?;
         let command = ControlCommand::Resume { scope, why: why.to_owned(), by: by.to_owned() };
         receipted(self.ask_control(command, Vec::new(), None).await?)
     }

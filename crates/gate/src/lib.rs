@@ -4,6 +4,7 @@
 //! without threads; `clerk.rs` gives it a thread, `committer.rs` one disk, `control.rs` the barrier that halts, keys
 //! and rules pass through. This room knows no protocol of a tool or of a model: `port.rs` is all it sees of the world.
 
+mod bounds;
 mod caller;
 mod clerk;
 pub mod clock;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Command};
+use kernel::verdict::Ruling;
 use ledger::Payload;
 use stdx::digest::Digest;
 use stdx::json::canonical;
@@ -17,7 +18,7 @@ use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
 use crate::permit::Permit;
 use crate::port::Reached;
-use crate::{seal, vault};
+use crate::{bounds, seal, vault};
 
 /// A call on its way to be decided, with the bytes that everything after is bound to.
 struct Draft {
@@ -32,7 +33,7 @@ impl Gate {
         ledger::failpoint::hit("gate.after_parse");
         // 1 admit: the house takes no more than it can finish
         self.ready()?;
-        let draft = self.draft(caller, ask, Carrier::Gate);
+        let draft = self.draft(caller, ask, Carrier::Gate)?;
         let gate = self.clone();
         self.0.walking.fetch_add(1, Ordering::AcqRel);
         let walk = tokio::spawn(async move {
@@ -79,7 +80,7 @@ impl Gate {
             used: reached.used,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             by: Carrier::Gate,
-            trouble: reached.trouble.clone(),
+            trouble: reached.trouble.as_deref().map(bounds::code),
         };
         self.settled(settlement, vec![result]).await?;
         ledger::failpoint::hit("gate.before_answer");
@@ -93,7 +94,7 @@ impl Gate {
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads } = self.draft(caller, ask, Carrier::Executor);
+        let Draft { call, bytes, payloads } = self.draft(caller, ask, Carrier::Executor)?;
         let written = self.decided(&call, payloads).await?;
         let verdict = match written.answer {
             Answer::Verdict(verdict) => verdict,
@@ -118,7 +119,8 @@ impl Gate {
         Ok(answered)
     }
 
-    fn draft(&self, caller: &Caller, ask: CallAsk, carrier: Carrier) -> Draft {
+    fn draft(&self, caller: &Caller, ask: CallAsk, carrier: Carrier) -> Result<Draft, Error> {
+        bounds::call(&ask)?;
         let CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key } = ask;
         let bytes = canonical(&args);
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
@@ -126,6 +128,7 @@ impl Gate {
         let args_mark = mark("args", &[tool.as_bytes(), b"\0", &bytes].concat());
         let key_mark = idempotency_key.map(|key| mark("key", key.as_bytes()));
         let mut payloads = vec![Payload::new("args", seal::random(), bytes.clone(), false)];
+        let context_tokens = context_tokens.map(bounds::count);
         let args_commitment = payloads.first().map_or(Digest::of(&bytes), |payload| payload.commitment);
         let wanted = self.law().rules.book.house.capture_reasoning;
         let reasoning = reason.filter(|_| wanted).map(|reason| {
@@ -150,34 +153,46 @@ impl Gate {
             context_tokens,
             carrier,
         };
-        Draft { call: Arc::new(call), bytes: bytes.into(), payloads }
+        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads })
     }
 
     /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
     async fn decided(&self, call: &Arc<Call>, payloads: Vec<Payload>) -> Result<Written, Error> {
         let mut wait = self.propose(call.run, Command::Propose(call.clone()), payloads).await?;
-        if let Ok(written) = tokio::time::timeout(DECIDE_WAIT, &mut wait).await {
-            return written.map_err(|_| Error::Stopping)?;
-        }
-        let (gate, call) = (self.clone(), call.clone());
-        tokio::spawn(async move {
-            if let Ok(Ok(written)) = wait.await
-                && written.answer.ruling() == Some(kernel::verdict::Ruling::Allow)
-            {
-                let late = Settlement {
-                    call: call.id,
-                    run: call.run,
-                    outcome: Outcome::NotDispatched,
-                    result: None,
-                    used: None,
-                    duration_ms: 0,
-                    by: call.carrier,
-                    trouble: Some("decided_too_late".to_owned()),
-                };
-                let _ = gate.settled(late, Vec::new()).await;
+        match tokio::time::timeout(DECIDE_WAIT, &mut wait).await {
+            Ok(Ok(Err(Error::LogUnwritable))) => {
+                // The commit failed, yet its batch may be durable; this process knows that no permit was released.
+                self.disown(call);
+                Err(Error::LogUnwritable)
             }
-        });
-        Err(Error::LogUnwritable)
+            Ok(written) => written.map_err(|_| Error::Stopping)?,
+            Err(_) => {
+                let (gate, call) = (self.clone(), call.clone());
+                tokio::spawn(async move {
+                    match wait.await {
+                        Ok(Ok(written)) if written.answer.ruling() != Some(Ruling::Allow) => {}
+                        _ => gate.disown(&call),
+                    }
+                });
+                Err(Error::LogUnwritable)
+            }
+        }
+    }
+
+    /// Closes a call whose permit nobody got, once the log can be written; if it was never permitted, nothing happens.
+    fn disown(&self, call: &Arc<Call>) {
+        let late = Settlement {
+            call: call.id,
+            run: call.run,
+            outcome: Outcome::NotDispatched,
+            result: None,
+            used: None,
+            duration_ms: 0,
+            by: call.carrier,
+            trouble: Some("decided_too_late".to_owned()),
+        };
+        let gate = self.clone();
+        tokio::spawn(async move { gate.settled(late, Vec::new()).await });
     }
 
     async fn reached(&self, permit: Permit) -> Reached {

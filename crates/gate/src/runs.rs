@@ -12,6 +12,7 @@ use ledger::{Payload, Receipt};
 use serde_json::Value;
 use stdx::json::canonical;
 
+use crate::bounds::{self, NAME_BYTES_MAX, REASON_BYTES_MAX, TOOL_BYTES_MAX, within};
 use crate::caller::{Answered, Caller, OpenAsk, Report, RunOpened};
 use crate::counts::bump;
 use crate::error::Error;
@@ -41,6 +42,8 @@ impl Answered {
 
 impl Gate {
     pub async fn run_open(&self, caller: &Caller, ask: OpenAsk) -> Result<Result<RunOpened, Reason>, Error> {
+        within("the person", ask.person.as_deref().unwrap_or_default(), NAME_BYTES_MAX)?;
+        within("the intent", ask.intent.as_deref().unwrap_or_default(), REASON_BYTES_MAX)?;
         let run = RunId::new(self.0.clock.now(), seal::random());
         let intent = ask.intent.map(|text| Payload::new("intent", seal::random(), canonical(&text), false));
         let open = OpenRun {
@@ -64,6 +67,7 @@ impl Gate {
 
     /// `agent` is set when an agent asks: it may close its own runs only.
     pub async fn run_close(&self, run: RunId, agent: Option<&str>, outcome: Closing, by: &str) -> Receipted {
+        within("a name", by, NAME_BYTES_MAX)?;
         let agent = agent.map(str::to_owned);
         let command = Command::CloseRun { run, agent, outcome, by: by.to_owned() };
         receipted(self.ask_lane(self.lane_of(run), command, Vec::new()).await?)
@@ -84,7 +88,7 @@ impl Gate {
             outcome: report.outcome,
             result: result.as_ref().map(|payload| payload.commitment),
             used: None,
-            duration_ms: report.duration_ms,
+            duration_ms: bounds::count(report.duration_ms),
             by: Carrier::Executor,
             trouble: None,
         };
@@ -99,6 +103,8 @@ impl Gate {
         tool: &str,
         args: Value,
     ) -> Result<Answered, Error> {
+        within("the subject", subject, NAME_BYTES_MAX)?;
+        within("the tool's name", tool, TOOL_BYTES_MAX)?;
         let id = CallId::new(self.0.clock.now(), seal::random());
         let run = RunId(id.0);
         let bytes = canonical(&args);
@@ -131,10 +137,15 @@ impl Gate {
     pub async fn refused(&self, caller: &Caller, run: Option<RunId>, code: &str) {
         bump(&self.0.tally.refused_requests);
         let lane = run.map_or(0, |run| self.lane_of(run));
-        let command = Command::Refused { agent: caller.agent.clone(), run, code: code.to_owned() };
+        let command = Command::Refused { agent: caller.agent.clone(), run, code: bounds::code(code) };
         if self.ready().is_ok() {
             // It is refused either way; a log that cannot be written says so by itself.
-            let _ = self.ask_lane(lane, command, Vec::new()).await;
+            let written = self.ask_lane(lane, command, Vec::new()).await;
+            if let (Ok(written), Some(run)) = (written, run)
+                && written.receipts.is_empty()
+            {
+                self.flooded(run, &caller.agent);
+            }
         }
     }
 
@@ -162,10 +173,14 @@ impl Gate {
     /// A refusal that a flood swallowed is counted, so that the ledger tells how many there were.
     pub(crate) fn refused_call(&self, call: &Call, answered: &Answered) {
         bump(&self.0.tally.denied);
-        if answered.receipt.is_none()
-            && let Ok(mut flood) = self.0.flood.lock()
-        {
-            flood.entry(call.run).or_insert_with(|| (call.agent.clone(), 0)).1 += 1;
+        if answered.receipt.is_none() {
+            self.flooded(call.run, &call.agent);
+        }
+    }
+
+    fn flooded(&self, run: RunId, agent: &str) {
+        if let Ok(mut flood) = self.0.flood.lock() {
+            flood.entry(run).or_insert_with(|| (agent.to_owned(), 0)).1 += 1;
         }
     }
 

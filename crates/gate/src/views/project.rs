@@ -93,7 +93,8 @@ fn project(db: &Transaction<'_>, index: u64, stamp: &Stamp, event: &Event) -> ru
 
 fn run_opened(db: &Transaction<'_>, index: u64, stamp: &Stamp, opened: &RunOpened) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         opened.run.to_string(),

@@ -1,10 +1,14 @@
 //! Policy: the rules are asked. Nothing allows it → deny; a rule that errs → deny, with its error.
 
-use policy::Decision;
+use std::sync::Arc;
+
+use policy::{Decision, RuleRef};
 
 use super::{Case, DETAIL_CHARS_MAX, Findings};
 use crate::facts::facts;
 use crate::reason::{Code, Reason};
+
+const RULES_CITED_MAX: usize = 8;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
     let destinations = std::mem::take(&mut findings.destinations);
@@ -16,11 +20,11 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     }
     match answer.decision {
         Decision::Allow => {
-            findings.rules = answer.rules;
+            findings.rules = cited(answer.rules);
             Ok(())
         }
         Decision::Ask => {
-            findings.ask = Some((answer.ask, answer.near));
+            findings.ask = Some((answer.ask, cited(answer.near)));
             Ok(())
         }
         Decision::Deny => {
@@ -28,10 +32,16 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
             let code = if forbids.is_some() { Code::RuleForbids } else { Code::NoRuleAllows };
             let mut reason = Reason::new(code);
             reason.rule = forbids;
-            reason.near = answer.near;
+            reason.near = cited(answer.near);
             Err(Box::new(reason))
         }
     }
+}
+
+/// The first of them: enough to explain a verdict, few enough for every event to fit into the log.
+fn cited(mut rules: Vec<Arc<RuleRef>>) -> Vec<Arc<RuleRef>> {
+    rules.truncate(RULES_CITED_MAX);
+    rules
 }
 
 /// An evaluation error may quote values of the arguments, and a reason holds none: what stands in quotes is left out.
