@@ -1,4 +1,4 @@
-//! AuthZEN Authorization API 1.0: evaluation, evaluations, discovery. Unknown members are ignored, as it demands.
+//! AuthZEN Authorization API 1.0: evaluation, evaluations, discovery. Unknown members are ignored.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

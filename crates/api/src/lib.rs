@@ -1,4 +1,4 @@
-//! The contract: paths, request and response types, problems, OpenAPI, and a typed client. No logic of Remit's own.
+//! The contract: paths, request and response types, problems, OpenAPI, and a typed client. It holds no logic.
 //!
 //! How to read this crate:
 //!
@@ -9,7 +9,7 @@
 //! 5. `openapi`   the table and the types as OpenAPI 3.1
 //! 6. `client`    the typed client that the command line uses
 //!
-//! Requests refuse unknown members; answers may grow new ones. Times are RFC 3339 in UTC, money is nano-dollars.
+//! Requests refuse unknown members; answers may grow new ones. Times are RFC 3339, money is nano-dollars.
 
 pub mod authzen;
 pub mod call;

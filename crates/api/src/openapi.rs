@@ -21,14 +21,15 @@ pub fn document() -> Value {
             path.insert(endpoint.method.name().to_ascii_lowercase(), operation);
         }
     }
-    json!({
+    let document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Remit",
             "version": "1",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             "description": "Agents ask on port 7470, people on port 7471. A refused call is an answer (200, ruling \
-                `deny`, with reasons); an error is `application/problem+json` with a code that has a page in docs/errors."
+                `deny`, with reasons); an error is `application/problem+json` with a code \
+                that has a page in docs/errors."
         },
         "paths": paths,
         "components": {
@@ -39,7 +40,9 @@ pub fn document() -> Value {
                 "operatorKey": { "type": "http", "scheme": "bearer", "description": "The text of `operator.key`." }
             }
         }
-    })
+    });
+    // Sorted here: whether a JSON object keeps its order depends on what else is built beside this crate.
+    serde_json::from_slice(&stdx::json::canonical(&document)).unwrap_or(document)
 }
 
 fn operation(endpoint: &Endpoint, schemas: &mut SchemaGenerator, problem: &Schema) -> Value {

@@ -126,7 +126,7 @@ impl Code {
             Code::TokenInUrl => {
                 "send it in the `Authorization` header, and replace it: URLs are kept in logs"
             }
-            Code::ForbiddenHost => "ask for 127.0.0.1 or localhost, or add the name to `listen.hosts`",
+            Code::ForbiddenHost => "ask for 127.0.0.1 or localhost, or add the name to `hosts` in remit.yaml",
             Code::ForbiddenOrigin => "ask from a program, or from Remit's own console",
             Code::Forbidden => "use a key that was made for this",
             Code::NotFound => "look at /openapi.json for what is here",

@@ -13,7 +13,7 @@ use crate::house::{House, Shared};
 use crate::refusal::Refusal;
 
 /// What agents' keys start with.
-const AGENT_KEY_PREFIX: &str = "rk_";
+pub(crate) const AGENT_KEY_PREFIX: &str = "rk_";
 
 pub(crate) fn agent(house: &House, headers: &HeaderMap) -> Result<Caller, Refusal> {
     Ok(house.gate.identify(bearer(headers)?)?)
@@ -42,7 +42,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     Ok(key)
 }
 
-// ---- Agent, Operator -----------------------------------------------------------------------------------------
+// ---- Agent, Operator --------------------------------------------------------------------------------------
 
 /// An agent that has proved to be itself.
 pub(crate) struct Agent(pub(crate) Caller);

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
+use crate::authn::AGENT_KEY_PREFIX;
 use crate::house::{Options, Shared};
 use crate::refusal::Refusal;
 
@@ -83,8 +84,9 @@ fn may_ask(options: &Options, origin: &str, host: &Authority) -> bool {
 
 fn carries_secret(query: &str) -> bool {
     query.split('&').any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        SECRET_PARAMETERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) || pair.contains("rk_")
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        SECRET_PARAMETERS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+            || value.starts_with(AGENT_KEY_PREFIX)
     })
 }
 

@@ -147,7 +147,10 @@ fn text(steps: &[Step]) -> String {
 }
 
 fn plain(letter: char, out: &mut String) {
-    let bends = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let bends = matches!(
+        letter,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    );
     if letter.is_control() || bends { out.extend(letter.escape_unicode()) } else { out.push(letter) }
 }
 

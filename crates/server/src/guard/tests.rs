@@ -61,5 +61,5 @@ fn a_secret_in_the_url_is_refused() {
         let uri = format!("/v1/runs?{query}");
         assert_eq!(asked(&["localhost"], None, &uri).as_deref(), Some("token_in_url"), "{query}");
     }
-    assert_eq!(asked(&["localhost"], None, "/v1/runs?agent=token&tokens=1"), None);
+    assert_eq!(asked(&["localhost"], None, "/v1/runs?agent=token&tokens=1&tool=work_order.read"), None);
 }

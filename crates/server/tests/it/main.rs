@@ -1,4 +1,11 @@
 //! Both listeners over a real gate.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod authzen;
 mod calls;
