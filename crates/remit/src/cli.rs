@@ -164,12 +164,10 @@ pub(crate) enum Policy {
         args: String,
     },
     /// Run table tests of the rules
-    #[command(
-        after_help = "A test file is YAML:\n\n  tests:\n    - name: small refunds pass\n      \
+    #[command(after_help = "A test file is YAML:\n\n  tests:\n    - name: small refunds pass\n      \
 agent: refund-desk\n      \
 tool: desk.refund_charge\n      args: { charge_id: c, amount_cents: 100, currency: eur }\n      \
-expect: allow        # allow, ask or deny\n      rule: refund-desk.may[2]   # optional"
-    )]
+expect: allow        # allow, ask or deny\n      rule: refund-desk.may[2]   # optional")]
     Test {
         /// Test files; policies/*.test.yaml beside the configuration if left out
         files: Vec<PathBuf>,
@@ -185,7 +183,7 @@ pub(crate) enum Agent {
         #[arg(long, default_value = "90d")]
         ttl: String,
     },
-    /// List keys
+    /// List agents' keys: whose, and until when
     Keys,
     /// Revoke a key at once
     Revoke {

@@ -10,7 +10,11 @@ fn the_demo_tells_its_story_and_ends() {
     let data = folder.path().join("fresh");
     let demo = || {
         let mut command = Command::new(BINARY);
-        command.args(["demo", "--once", "--data"]).arg(&data).env_remove("REMIT_FAILPOINT").stdin(Stdio::null());
+        command
+            .args(["demo", "--once", "--data"])
+            .arg(&data)
+            .env_remove("REMIT_FAILPOINT")
+            .stdin(Stdio::null());
         Said::of(&command.output().unwrap())
     };
     let said = demo().ok();

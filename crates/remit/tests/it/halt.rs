@@ -21,12 +21,17 @@ async fn a_halt_denies_until_it_is_lifted_and_outlives_a_restart() {
     house.serve = house.install.serve();
     // The run token and the key are still good; so is the halt.
     let run = crate::house::AgentRun {
-        agent: api::client::Client::new(&house.serve.agents, Some(house.key.clone())).in_run(&run.opened.token),
+        agent: api::client::Client::new(&house.serve.agents, Some(house.key.clone()))
+            .in_run(&run.opened.token),
         opened: run.opened,
     };
     assert_eq!(refused_for(&run.refund(100).await.unwrap()), "halted");
 
-    house.install.remit(&["resume", "agent:refund-desk", "--why", "it was me"]).ok().holds(&["resumed, event "]);
+    house
+        .install
+        .remit(&["resume", "agent:refund-desk", "--why", "it was me"])
+        .ok()
+        .holds(&["resumed, event "]);
     assert_eq!(run.refund(100).await.unwrap().outcome.as_deref(), Some("succeeded"));
     assert_eq!(house.tools.done("refund_charge"), 2);
 }
@@ -39,5 +44,9 @@ async fn a_halt_of_writes_lets_reads_through() {
     assert_eq!(refused_for(&run.refund(100).await.unwrap()), "halted");
     let read = run.call("desk.lookup_ticket", json!({ "ticket_id": "T-1" })).await.unwrap();
     assert_eq!(read.outcome.as_deref(), Some("succeeded"));
-    house.install.remit(&["halt", "agents:refund-desk", "--why", "typo"]).fails().holds(&["agents:refund-desk"]);
+    house
+        .install
+        .remit(&["halt", "agents:refund-desk", "--why", "typo"])
+        .fails()
+        .holds(&["expected all, writes, agent:NAME"]);
 }

@@ -28,7 +28,10 @@ fn every_command_has_help_worth_reading() {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = remit(&args).ok().out;
         let first = help.lines().next().unwrap_or_default();
-        assert!(first.len() > 10 && !first.starts_with("Usage"), "`remit{command} --help` says nothing:\n{help}");
+        assert!(
+            first.len() > 10 && !first.starts_with("Usage"),
+            "`remit{command} --help` says nothing:\n{help}"
+        );
         assert!(help.contains("Usage: remit"), "{help}");
     }
 }

@@ -21,7 +21,8 @@ impl House {
         let tools = ToolServer::start().await;
         let install = Install::new(&tools.url());
         let serve = install.serve();
-        let minted: KeyMinted = people(&install, &serve).post("/v1/agents/refund-desk/keys", &json!({})).await.unwrap();
+        let minted: KeyMinted =
+            people(&install, &serve).post("/v1/agents/refund-desk/keys", &json!({})).await.unwrap();
         House { install, tools, serve, key: minted.secret }
     }
 
@@ -30,7 +31,7 @@ impl House {
     }
 
     pub async fn run(&self) -> AgentRun {
-        open_run(&self.serve, &self.key).await.unwrap()
+        open_run(&self.serve.agents, &self.key).await.unwrap()
     }
 
     pub async fn events(&self) -> Vec<EventView> {
@@ -62,10 +63,12 @@ pub struct AgentRun {
     pub opened: RunOpened,
 }
 
-pub async fn open_run(serve: &Serve, key: &str) -> Result<AgentRun, Error> {
-    let agent = Client::new(&serve.agents, Some(key.to_owned()));
-    let open =
-        OpenRun { person: Some("ana@customers.example".to_owned()), intent: Some("answer a ticket".to_owned()) };
+pub async fn open_run(agents: &str, key: &str) -> Result<AgentRun, Error> {
+    let agent = Client::new(agents, Some(key.to_owned()));
+    let open = OpenRun {
+        person: Some("ana@customers.example".to_owned()),
+        intent: Some("answer a ticket".to_owned()),
+    };
     let opened: RunOpened = agent.post("/v1/runs", &open).await?;
     Ok(AgentRun { agent: agent.in_run(&opened.token), opened })
 }

@@ -35,7 +35,11 @@ impl Install {
             let text = std::fs::read_to_string(Path::new(EXAMPLE).join(part)).unwrap();
             let text = text
                 .replace("http://127.0.0.1:7480", tool_url)
-                .replacen("env: prod\ntools:", "env: prod\ncredential: { bearer: \"env:DESK_KEY\" }\ntools:", 1)
+                .replacen(
+                    "env: prod\ntools:",
+                    "env: prod\ncredential: { bearer: \"env:DESK_KEY\" }\ntools:",
+                    1,
+                )
                 .replace("calls: 40, usd: 2.00, irreversible: 2", "calls: 40, usd: 20.00, irreversible: 2");
             std::fs::create_dir_all(folder.path().join(part).parent().unwrap()).unwrap();
             std::fs::write(folder.path().join(part), text).unwrap();
@@ -65,7 +69,11 @@ impl Install {
         for name in ["REMIT_CONFIG", "REMIT_DATA", "REMIT_URL", "REMIT_OPERATOR_KEY", "REMIT_FAILPOINT"] {
             command.env_remove(name);
         }
-        command.env("DESK_KEY", CREDENTIAL).env("REMIT_LOG", "info").arg("--config").arg(self.path("remit.yaml"));
+        command
+            .env("DESK_KEY", CREDENTIAL)
+            .env("REMIT_LOG", "info")
+            .arg("--config")
+            .arg(self.path("remit.yaml"));
         command.args(args).stdin(Stdio::null());
         command
     }
@@ -82,7 +90,8 @@ impl Install {
 
     /// Starts it and waits until it is up.
     pub fn serve(&self) -> Serve {
-        self.try_serve(None).unwrap_or_else(|status| panic!("it did not start: {status}\n{}", self.all_output()))
+        self.try_serve(None)
+            .unwrap_or_else(|status| panic!("it did not start: {status}\n{}", self.all_output()))
     }
 
     /// Starts it, armed with a failpoint; the exit status if it ends before it is up.
@@ -93,7 +102,8 @@ impl Install {
         if let Some(failpoint) = failpoint {
             command.env("REMIT_FAILPOINT", failpoint);
         }
-        let child = command.stdout(File::create(out).unwrap()).stderr(File::create(&err).unwrap()).spawn().unwrap();
+        let child =
+            command.stdout(File::create(out).unwrap()).stderr(File::create(&err).unwrap()).spawn().unwrap();
         let mut serve = Serve { child, err, agents: String::new(), people: String::new() };
         let agents = serve.try_said("  agents  ")?;
         serve.try_said("  people  ")?;
@@ -164,10 +174,6 @@ impl Serve {
             assert!(since.elapsed() < Duration::from_secs(20), "it lives on");
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    pub fn is_alive(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 
     pub fn stop(mut self) {

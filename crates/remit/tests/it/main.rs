@@ -1,6 +1,7 @@
 //! The binary as its users meet it: the real program, real HTTP, a real ledger, and a tool server that keeps its own
 //! record of what was done to it.
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

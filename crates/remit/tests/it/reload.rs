@@ -18,7 +18,8 @@ async fn cited(house: &House, run: &AgentRun) -> String {
     let events = house.events().await;
     let decided = events.iter().rfind(|event| event.event["body"]["call"] == call.as_str());
     let decided = events.iter().find(|event| {
-        event.event["kind"] == "call_decided" && Some(&event.event["body"]["call"]) == decided.map(|it| &it.event["body"]["call"])
+        event.event["kind"] == "call_decided"
+            && Some(&event.event["body"]["call"]) == decided.map(|it| &it.event["body"]["call"])
     });
     decided.unwrap().event["body"]["rules_digest"].as_str().unwrap().to_owned()
 }
@@ -59,7 +60,11 @@ async fn sighup_reloads_what_the_watcher_does_not_see() {
     let mut house = House::up().await;
     let run = house.run().await;
     // The first SIGHUP may find the watcher at work already; either way it is one event.
-    house.install.edit("policies/house.cedar", "context.args.currency == \"eur\"", "context.args.currency == \"usd\"");
+    house.install.edit(
+        "policies/house.cedar",
+        "context.args.currency == \"eur\"",
+        "context.args.currency == \"usd\"",
+    );
     house.serve.signal(Signal::HUP);
     house.serve.said("reloaded: rules");
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -52,7 +52,8 @@ fn check_counts_what_it_checked() {
 #[test]
 fn policy_explain_names_the_rule_and_its_line() {
     let install = install();
-    let explain = |args| install.remit(&["policy", "explain", "refund-desk", "desk.refund_charge", "--args", args]);
+    let explain =
+        |args| install.remit(&["policy", "explain", "refund-desk", "desk.refund_charge", "--args", args]);
     explain(SMALL).ok().holds(&["allow", "refund-desk.may[2]", "agents/refund-desk.yaml:"]);
     explain(LARGE).ok().holds(&["ask", "finance"]);
     explain(DOLLARS).ok().holds(&["deny", "refund-currency", "policies/house.cedar:", "euros only"]);
@@ -72,14 +73,24 @@ fn policy_test_runs_a_users_table() {
     std::fs::write(install.path("policies/desk.test.yaml"), TESTS).unwrap();
     install.remit(&["policy", "test"]).ok().holds(&["3 passed, 0 failed"]);
     install.edit("policies/desk.test.yaml", "expect: deny", "expect: allow");
-    install.remit(&["policy", "test"]).fails().holds(&["FAILED", "no dollars", "expected allow, got deny", "2 passed, 1 failed"]);
+    install.remit(&["policy", "test"]).fails().holds(&[
+        "FAILED",
+        "no dollars",
+        "expected allow, got deny",
+        "2 passed, 1 failed",
+    ]);
 }
 
 #[test]
 fn who_can_answers_for_tools_effects_and_destinations() {
     let install = install();
     let who = |target| install.remit(&["who-can", target]).ok();
-    who("desk.refund_charge").holds(&["refund-desk", "refund-desk.may[2]", "amount_cents", "finance says yes"]);
+    who("desk.refund_charge").holds(&[
+        "refund-desk",
+        "refund-desk.may[2]",
+        "amount_cents",
+        "finance says yes",
+    ]);
     who("irreversible").holds(&["desk.mail_customer"]);
     who("to:*@customers.example").holds(&["desk.mail_customer"]);
     let none = who("desk.delete_everything");

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::house::House;
 use crate::install::CREDENTIAL;
+use crate::toolserver::TELLS;
 
 fn files_below(folder: &Path, all: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -33,10 +34,13 @@ async fn no_secret_is_kept_or_printed() {
     let refund = run.refund(100).await.unwrap();
     run.refund(900_000).await.unwrap();
     // A tool that an agent has talked into telling its secret: the answer is redacted.
-    run.call("desk.lookup_ticket", json!({ "ticket_id": "T-1" })).await.unwrap();
+    let told = run.call("desk.lookup_ticket", json!({ "ticket_id": TELLS })).await.unwrap();
+    let told = serde_json::to_string(&told).unwrap();
+    assert!(!told.contains(CREDENTIAL) && told.contains("Bearer"), "{told}");
     assert!(run.call("desk.nothing", json!({})).await.is_ok());
     assert!(house.tools.deeds().iter().all(|deed| deed.bearer == format!("Bearer {CREDENTIAL}")));
-    let secret_half = house.key.rsplit(['_', '.']).next().unwrap().to_owned();
+    // The end of the key is of its secret half, and no other secret is made of it.
+    let secret_half = house.key.split_at(house.key.len() - 24).1.to_owned();
     let mut printed = String::new();
     for args in [
         &["explain", &refund.call] as &[&str],

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 pub const HALF: &str = "ch_half";
 /// A charge of this name gets no answer at all.
 pub const SILENT: &str = "ch_silent";
+/// A ticket of this name makes the tool server tell the secret that it was shown.
+pub const TELLS: &str = "T-tells";
 
 #[derive(Clone, Debug)]
 pub struct Deed {
@@ -77,15 +79,17 @@ async fn answer(
         return StatusCode::BAD_REQUEST.into_response();
     };
     let charge = args["charge_id"].as_str().unwrap_or_default().to_owned();
+    let told = (args["ticket_id"] == TELLS).then(|| header("authorization"));
     let deed = Deed { tool, call: header("remit-call"), bearer: header("authorization"), args };
     server.deeds.lock().unwrap().push(deed);
     match charge.as_str() {
         SILENT => std::future::pending().await,
         HALF => {
-            let half = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{\"refund_id\":"))]);
+            let half =
+                futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{\"refund_id\":"))]);
             let body = Body::from_stream(half.chain(futures_util::stream::pending()));
             ([("content-type", "application/json")], body).into_response()
         }
-        _ => Json(json!({ "status": "done" })).into_response(),
+        _ => Json(json!({ "status": "done", "told": told.as_deref().unwrap_or("nothing") })).into_response(),
     }
 }
