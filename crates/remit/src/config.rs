@@ -62,7 +62,8 @@ pub(crate) fn load(config_file: &Path) -> Result<Loaded, Problems> {
     };
     let root = config_file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut loaded = Loader::new(Folder::Disk(base.clone())).load(&root)?;
-    loaded.settings.data = base.join(&loaded.settings.data);
+    // Through its components, so that `./data` is not shown with a dot in the middle.
+    loaded.settings.data = base.join(&loaded.settings.data).components().collect();
     Ok(loaded)
 }
 
