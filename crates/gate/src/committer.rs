@@ -34,7 +34,10 @@ pub(crate) struct Write {
     pub(crate) waiter: Option<Waiter>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "nearly all are writes; a box would be one more allocation a call")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are writes; a box would be one more allocation a call"
+)]
 pub(crate) enum Item {
     Write(Write),
     /// Answered when everything before it is durable, or refused.
@@ -51,7 +54,10 @@ pub(crate) struct Committer {
 }
 
 /// A write whose entries went into the batch, and how many they were.
-#[allow(clippy::large_enum_variant, reason = "nearly all are writes; a box would be one more allocation a call")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are writes; a box would be one more allocation a call"
+)]
 enum Waiting {
     Write { count: usize, answer: Answer, law: Arc<Law>, waiter: Option<Waiter> },
     Flush(SyncSender<()>),

@@ -1,7 +1,8 @@
 //! Events: what has happened. Numbered, only ever added to; all state is a fold of them.
 //!
-//! One encoding for ever: canonical JSON (RFC 8785). The fields of every stored struct stand in alphabetical order and
-//! hold integers, strings and lists only, so that serde's plain output *is* the canonical form; a test compares the two.
+//! One encoding for ever: canonical JSON (RFC 8785). The fields of every stored struct stand in alphabetical
+//! order and hold integers, strings and lists only, so that serde's plain output *is* the canonical form; a test
+//! compares the two.
 
 use std::sync::Arc;
 

@@ -113,11 +113,12 @@ pub(crate) fn schema(tools: &[&Tool]) -> String {
     for tool in tools {
         let groups: Vec<String> = groups_of(&tool.decl).iter().map(|group| quoted(group)).collect();
         text.push_str(&format!(
-                "  action {} in [{}] appliesTo {{ principal: [Agent], resource: [Tool], context: {{ args: {}, {FACTS} }} }};\n",
-                quoted(&tool.decl.name),
-                groups.join(", "),
-                shape::record_text(&tool.args),
-            ));
+            "  action {} in [{}] \
+                 appliesTo {{ principal: [Agent], resource: [Tool], context: {{ args: {}, {FACTS} }} }};\n",
+            quoted(&tool.decl.name),
+            groups.join(", "),
+            shape::record_text(&tool.args),
+        ));
     }
     text.push_str("}\n");
     text

@@ -17,7 +17,7 @@ pub fn parse_ms(text: &str) -> Option<u64> {
 
 pub fn format_ms(ms: u64) -> String {
     for (factor, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
-        if ms >= factor && ms % factor == 0 {
+        if ms >= factor && ms.is_multiple_of(factor) {
             return format!("{}{unit}", ms / factor);
         }
     }

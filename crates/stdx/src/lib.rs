@@ -1,4 +1,6 @@
-//! What std lacks: digests, strict and canonical JSON, durations, globs, nearest names. No I/O, no clock, no randomness.
+//! What std lacks: digests, strict and canonical JSON, durations, globs, nearest names.
+//!
+//! No I/O, no clock, no randomness.
 
 pub mod digest;
 pub mod duration;

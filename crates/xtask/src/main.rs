@@ -8,6 +8,7 @@ mod dist;
 mod fuzz;
 mod process;
 mod repo;
+mod sim;
 mod tidy;
 
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ Commands:
                                   dependencies, licences. Seconds; run it often
   fuzz [--seconds N] [TARGET]     fuzz each target (or one) for N seconds, 60 if not said; the targets are
                                   the files in fuzz/fuzz_targets. Stable toolchain and a C++ compiler
+  sim [--seeds N] [--steps M] [--from S]
+                                  seeded worlds with faults, crashes and lying tools; prints the seeds that
+                                  break a law. 1000 worlds of 400 steps if not said
   dist                            the release binary as it is shipped, and its size
   bench                           the benchmarks beside their floors, in one run on this machine; numbers to
                                   read, never an assertion
@@ -68,6 +72,7 @@ enum Command {
     Ci { full: bool },
     Tidy,
     Fuzz { seconds: u32, target: Option<String> },
+    Sim { words: Vec<String> },
     Dist,
     Bench,
 }
@@ -78,6 +83,7 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["ci", "--full"] => Command::Ci { full: true },
         ["tidy"] => Command::Tidy,
         ["fuzz", rest @ ..] => parse_fuzz(rest)?,
+        ["sim", rest @ ..] => Command::Sim { words: rest.iter().map(|word| (*word).to_owned()).collect() },
         ["dist"] => Command::Dist,
         ["bench"] => Command::Bench,
         [] => bail!("which command?"),
@@ -112,6 +118,7 @@ fn run(command: Command) -> Result<()> {
         Command::Ci { full } => ci::run(full),
         Command::Tidy => tidy::run(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Command::Sim { words } => sim::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Dist => dist::run(),
         Command::Bench => bench::run(),
     }

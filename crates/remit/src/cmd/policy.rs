@@ -54,9 +54,11 @@ fn explain(whose: &Whose, rules: &Rules, agent: &str, tool: &str, args: &str) ->
     known(rules, agent, tool)?;
     let answer = explain_policy(rules, agent, tool, &arguments(args)?, ASKED_AT);
     if whose.json {
+        let error = |(rule, error): &(Arc<RuleRef>, String)| json!({ "rule": rule, "error": error });
+        let errors: Vec<Value> = answer.errors.iter().map(error).collect();
         out::json(&json!({
             "decision": word(&answer.decision), "rules": answer.rules, "near": answer.near, "ask": answer.ask,
-            "errors": answer.errors.iter().map(|(rule, error)| json!({ "rule": rule, "error": error })).collect::<Vec<_>>(),
+            "errors": errors,
         }))?;
     } else {
         told(&answer);

@@ -103,7 +103,7 @@ fn calls_table(calls: &[CallView]) {
         };
         let ended = match (&call.outcome, call.verdict.ruling.as_str()) {
             (Some(outcome), _) => outcome.clone(),
-            (None, "allow") => "open".to_owned(),
+            (None, "allow") if call.run.is_some() => "open".to_owned(),
             (None, _) => "-".to_owned(),
         };
         let (call_id, at, agent, tool) =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use notify::{RecursiveMode, Watcher};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli::Whose;
@@ -39,6 +39,8 @@ pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
         out::talk(warning);
     }
     let digest = rules.digest;
+    // Before anybody is told that it is up: a signal that comes early must find its handler.
+    let signals = Signals::new()?;
     let running = compose::start(rules, &settings).await?;
     out::talk(format!("Remit is up: rules {}, ledger in {}", digest.short(), settings.data.display()));
     out::talk(format!("  agents  http://{}", running.agents));
@@ -47,19 +49,35 @@ pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
         running.people,
         settings.data.display()
     ));
-    let stopped = until_stopped(&running, &whose.config).await;
+    let stopped = until_stopped(&running, &whose.config, signals).await;
     out::talk("stopping: calls under way are finished and recorded");
     running.stop().await;
     stopped.map(|()| ExitCode::SUCCESS)
 }
 
-async fn until_stopped(running: &Running, config_file: &Path) -> Result<()> {
-    let (mut hangup, mut terminate) = (signal(SignalKind::hangup())?, signal(SignalKind::terminate())?);
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+}
+
+async fn until_stopped(running: &Running, config_file: &Path, signals: Signals) -> Result<()> {
+    let Signals { mut hangup, mut interrupt, mut terminate } = signals;
     let (changed, mut changes) = mpsc::channel(1);
     let _watcher = watch(config_file, changed);
     loop {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             _ = hangup.recv() => reload(running, config_file, true).await,
             Some(()) = changes.recv() => {

@@ -70,19 +70,20 @@ fn tidy_object(map: &mut Map<String, Value>) {
 const HEAD: &str = "\
 # Configuration
 
-<!-- Generated from the shapes in crates/remit/src/config; UPDATE_EXPECT=1 cargo test -p remit config writes it anew. -->
+<!-- Generated from the shapes in crates/remit/src/config; write it anew with
+UPDATE_EXPECT=1 cargo test -p remit config -->
 
-A configuration is one folder: `remit.yaml`, `agents/*.yaml`, `tools/*.yaml` and `policies/*.cedar`. Whatever is wrong in it
-is refused at start, and by `remit check`, with file, line, column, the offending text and what would be right. Unknown keys
-are refused too. `config.schema.json` beside this page is the same for editors; name it in the first line of a file:
+A configuration is one folder: `remit.yaml`, `agents/*.yaml`, `tools/*.yaml` and `policies/*.cedar`.
+Whatever is wrong in it is refused at start, and by `remit check`, with file, line, column, the offending text
+and what would be right. Unknown keys are refused too. `config.schema.json` beside this page is the same for editors; name it in the first line of a file:
 
 ```yaml
 # yaml-language-server: $schema=…/docs/reference/config.schema.json
 ```
 
-Secrets stand nowhere in it: only `env:NAME` and `file:PATH`. Durations are one whole number and one unit of `ms s m h d`.
-Dollars are decimal digits, at most nine after the point, and are read exactly. Anchors and aliases may be used; merge keys
-(`<<`) may not.
+Secrets stand nowhere in it: only `env:NAME` and `file:PATH`. Durations are one whole number and one unit
+of `ms s m h d`. Dollars are decimal digits, at most nine after the point, and are read exactly. Anchors and
+aliases may be used; merge keys (`<<`) may not.
 ";
 
 const TAIL: &str = "
@@ -90,9 +91,9 @@ const TAIL: &str = "
 
 These keys have their meaning in the design and are refused until something stands behind them:
 in `remit.yaml` `memory`, `models`, `notify`, `store.postgres`; in a manifest `before`, `gates`, `on_failure`, `delegate`,
-`budget.per_day`, `budget.per_month` and `limits` other than `per_run`; in a contract `via` other than `http`, `http.headers`,
-`cache`, `count`, `delay`, `expect`, `preview`, `redact`, `stamp`, `touches`, `undo`, `version`, `idempotency.field` and `limits`
-other than `timeout`.
+`budget.per_day`, `budget.per_month` and `limits` other than `per_run`; in a contract `via` other than
+`http`, `http.headers`, `cache`, `count`, `delay`, `expect`, `preview`, `redact`, `stamp`, `touches`, `undo`,
+`version`, `idempotency.field` and `limits` other than `timeout`.
 ";
 
 /// The same as a page.

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use expect_test::{ExpectFile, expect_file};
 
+use kernel::book::House;
+
 use super::*;
 
 const EXAMPLE: [(&str, &str); 4] = [
