@@ -1,0 +1,92 @@
+//! What is too long is refused cleanly: nobody else's call fails for it.
+
+use gate::{CallAsk, OpenAsk};
+use kernel::halt::Scope;
+use serde_json::json;
+
+use crate::book::{book, desk, manifest, may, when};
+use crate::stage::{Stage, ask, lookup, stores};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_words_are_refused_before_they_are_decided() {
+    for (log, folder) in stores() {
+        let stage = Stage::new(log, folder, book(vec![desk()])).await;
+        let run = stage.open().await.run;
+        let long = || Some("x".repeat(20_000));
+        let asks = [
+            CallAsk { tool: long().unwrap(), ..lookup(run) },
+            CallAsk { model: long(), ..lookup(run) },
+            CallAsk { idempotency_key: long(), ..lookup(run) },
+            CallAsk { reason: long(), ..lookup(run) },
+        ];
+        for asked in asks {
+            assert_eq!(
+                stage.gate.call(&stage.caller, asked.clone()).await.unwrap_err().code(),
+                "bad_request"
+            );
+            assert_eq!(stage.gate.decide_only(&stage.caller, asked).await.unwrap_err().code(), "bad_request");
+        }
+        let person = OpenAsk { person: long(), intent: None };
+        assert_eq!(stage.gate.run_open(&stage.caller, person).await.unwrap_err().code(), "bad_request");
+        let question = stage.gate.question(&stage.caller, "desk", &long().unwrap(), json!({})).await;
+        assert_eq!(question.unwrap_err().code(), "bad_request");
+        assert!(stage.gate.halt(Scope::All, &long().unwrap(), "ann").await.is_err());
+        stage.gate.refused(&stage.caller, Some(run), &long().unwrap()).await;
+        assert!(stage.gate.ready().is_ok());
+        let many = CallAsk { context_tokens: Some(u64::MAX), ..lookup(run) };
+        assert!(stage.gate.call(&stage.caller, many).await.unwrap().verdict.allows());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_arguments_fit_into_an_event() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    let (name, value) = ("n".repeat(40_000), "v".repeat(1 << 20));
+    for args in [json!({ "id": value }), json!({ "id": { &name: value } }), json!({ &name: 1, "id": [name] })]
+    {
+        let answered = stage.gate.call(&stage.caller, ask(run, "crm.lookup", args)).await.unwrap();
+        assert!(answered.receipt.is_some());
+    }
+    assert!(stage.gate.ready().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_pointer_is_cut() {
+    let mut book = book(vec![desk()]);
+    book.tools.get_mut("crm.lookup").unwrap().input =
+        json!({ "additionalProperties": { "type": "integer" } });
+    let (stage, _) = Stage::memory(book).await;
+    let run = stage.open().await.run;
+    let args = json!({ "ü".repeat(20_000): "not an integer" });
+    let answered = stage.gate.call(&stage.caller, ask(run, "crm.lookup", args)).await.unwrap();
+    assert!(answered.verdict.reasons[0].at.as_ref().unwrap().len() <= 256);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_rules_that_agree_fit_into_an_event() {
+    let all = (0..300).map(|n| may(&format!("desk.may[{n}]"), "*"));
+    let near =
+        (0..300).map(|n| when(&format!("late.may[{n}]"), "crm.lookup", &format!("args.id == \"{n}x\"")));
+    let agents = vec![manifest("desk", all.collect()), manifest("late", near.collect())];
+    let (stage, _) = Stage::memory(book(agents)).await;
+    let run = stage.open().await.run;
+    assert!(stage.gate.call(&stage.caller, lookup(run)).await.unwrap().verdict.allows());
+    let key = stage.gate.key_mint("late", 60_000, "ann").await.unwrap().unwrap();
+    let late = stage.gate.identify(&key.secret).unwrap();
+    let run = stage.gate.run_open(&late, OpenAsk::default()).await.unwrap().unwrap().run;
+    let answered = stage.gate.call(&late, lookup(run)).await.unwrap();
+    assert!(!answered.verdict.allows() && answered.receipt.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_fit_harms_only_its_own_call() {
+    // One rule whose condition alone is longer than an event may be.
+    let long = format!("args.id == \"{}\"", "x".repeat(20_000));
+    let agents = vec![manifest("desk", vec![when("a", "crm.lookup", &long), may("b", "crm.note")])];
+    let (stage, _) = Stage::memory(book(agents)).await;
+    let run = stage.open().await.run;
+    let error = stage.gate.call(&stage.caller, lookup(run)).await.unwrap_err();
+    assert_eq!(error.code(), "bad_request");
+    assert!(stage.gate.call(&stage.caller, ask(run, "crm.note", json!({}))).await.unwrap().verdict.allows());
+}

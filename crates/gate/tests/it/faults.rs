@@ -1,0 +1,132 @@
+//! A log that fails, a disk that is full, and callers that flood.
+
+use std::time::{Duration, Instant};
+
+use kernel::call::Outcome;
+use kernel::event::Event;
+use kernel::halt::Scope;
+use kernel::verdict::Ruling;
+use ledger::memory::Fault;
+use serde_json::json;
+
+use crate::book::{book, desk};
+use crate::stage::{Stage, ask, lookup, stores, until};
+
+async fn fails_and_recovers(fault: Fault) {
+    let (stage, memory) = Stage::memory(book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    let started = Instant::now();
+    memory.fail_at(1, fault);
+    let calls = (0..20).map(|_| {
+        let (gate, caller) = (stage.gate.clone(), stage.caller.clone());
+        tokio::spawn(async move { gate.call(&caller, lookup(run)).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap_err().code(), "log_unwritable");
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(stage.world.count(), 0);
+    assert_eq!(stage.gate.ready().unwrap_err().code(), "log_unwritable");
+    until(async || stage.gate.ready().is_ok()).await;
+    assert!(stage.gate.call(&stage.caller, lookup(run)).await.unwrap().verdict.allows());
+    assert_eq!(stage.world.count(), 1);
+    // What was decided and never released is not left open, and is never called a success.
+    let permitted = |events: &[Event]| {
+        let allowed =
+            |event: &&Event| matches!(event, Event::CallDecided(call) if call.ruling == Ruling::Allow);
+        events.iter().filter(allowed).count()
+    };
+    let ended = |events: &[Event], outcome| {
+        let ended = |event: &&Event| matches!(event, Event::CallFinished(end) if end.outcome == outcome);
+        events.iter().filter(ended).count()
+    };
+    until(async || {
+        let events = stage.events();
+        ended(&events, Outcome::NotDispatched) == permitted(&events) - 1
+    })
+    .await;
+    let events = stage.events();
+    assert_eq!(ended(&events, Outcome::Succeeded), 1);
+    assert!((fault == Fault::After) == (permitted(&events) > 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_failed_refuses_everybody_and_heals() {
+    fails_and_recovers(Fault::Before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_failed_after_its_effect_releases_nothing() {
+    fails_and_recovers(Fault::After).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halt_that_failed_after_its_effect_holds() {
+    let (stage, memory) = Stage::memory(book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    memory.fail_at(1, Fault::After);
+    assert!(stage.gate.halt(Scope::All, "smoke", "ann").await.is_err());
+    until(async || stage.gate.ready().is_ok()).await;
+    assert!(!stage.gate.call(&stage.caller, lookup(run)).await.unwrap().verdict.allows());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_outlives_a_failing_log() {
+    let (stage, memory) = Stage::memory(book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    let (gate, caller) = (stage.gate.clone(), stage.caller.clone());
+    let asked = ask(run, "mail.send", json!({ "to": "a@b.example" }));
+    let call = tokio::spawn(async move { gate.call(&caller, asked).await });
+    stage.world.wait_for(1).await;
+    memory.fail_at(1, Fault::Before);
+    stage.world.go.notify_one();
+    let answered = call.await.unwrap().unwrap();
+    assert_eq!(answered.outcome, Some(Outcome::Succeeded));
+    let (_, view) = stage.gate.call_view(answered.call, None).await.unwrap();
+    assert_eq!(view.finished.unwrap().outcome, "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_nearly_full_refuses_calls_but_not_halts_and_outcomes() {
+    let memory = ledger::memory::Memory::new();
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let stage = Stage::with(Box::new(memory), folder, book(vec![desk()]), 1, u64::MAX).await;
+    let run = stage.open().await.run;
+    let (gate, caller) = (stage.gate.clone(), stage.caller.clone());
+    let asked = ask(run, "mail.send", json!({ "to": "a@b.example" }));
+    let call = tokio::spawn(async move { gate.call(&caller, asked).await });
+    stage.world.wait_for(1).await;
+    until(async || stage.gate.ready().is_err()).await;
+    assert_eq!(stage.gate.call(&stage.caller, lookup(run)).await.unwrap_err().code(), "disk_low");
+    assert!(stage.gate.halt(Scope::Writes, "disk", "ann").await.unwrap().is_ok());
+    stage.world.go.notify_one();
+    assert_eq!(call.await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_counted_in_one_event() {
+    for (log, folder) in stores() {
+        let stage = Stage::new(log, folder, book(vec![desk()])).await;
+        let run = stage.open().await.run;
+        for _ in 0..100 {
+            let answered = stage.gate.call(&stage.caller, ask(run, "no.such", json!({}))).await.unwrap();
+            assert!(!answered.verdict.allows());
+        }
+        for _ in 0..7 {
+            stage.gate.refused(&stage.caller, Some(run), "body_malformed").await;
+        }
+        let counted = || -> u64 {
+            let count = |event: &Event| match event {
+                Event::RefusalsCounted(counted) => counted.count,
+                _ => 0,
+            };
+            stage.events().iter().map(count).sum()
+        };
+        until(async || counted() == 47).await;
+        let decided = stage.events().iter().filter(|event| matches!(event, Event::CallDecided(_))).count();
+        assert_eq!(decided, 60);
+        let (_, view, calls) = stage.gate.run(run, Some(u64::from(u32::MAX))).await.unwrap();
+        assert_eq!((view.denied, view.uncounted, calls.len()), (60, 47, 60));
+    }
+}

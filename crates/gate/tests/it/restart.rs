@@ -1,0 +1,70 @@
+//! What a restart keeps, and what it cannot know.
+
+use kernel::call::Outcome;
+use kernel::event::Event;
+use kernel::halt::Scope;
+use serde_json::json;
+
+use crate::book::{book, desk};
+use crate::stage::{Stage, ask, lookup, sqlite};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_halts_runs_and_tokens_survive_and_what_was_under_way_is_unknown() {
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
+    let (opened, bearer) = (stage.open().await, stage.bearer.clone());
+    let keyed = || gate::CallAsk { idempotency_key: Some("k".into()), ..lookup(opened.run) };
+    let first = stage.gate.call(&stage.caller, keyed()).await.unwrap();
+    let (gate, caller) = (stage.gate.clone(), stage.caller.clone());
+    let asked = ask(opened.run, "mail.send", json!({ "to": "a@b.example" }));
+    let hanging = tokio::spawn(async move { gate.call(&caller, asked).await });
+    stage.world.wait_for(2).await;
+    stage.gate.halt(Scope::Tool("crm.note".into()), "smoke", "ann").await.unwrap().unwrap();
+    hanging.abort();
+    let _ = hanging.await;
+    // A clean stop waits; this one gives up on the call and lets the process go on.
+    let world = stage.world.clone();
+    let copy = tempfile::tempdir().unwrap();
+    stage.gate.stop(std::time::Duration::from_millis(50)).await;
+    for entry in std::fs::read_dir(stage.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    world.go.notify_one();
+
+    let copy = std::sync::Arc::new(copy);
+    let stage = Stage::new(sqlite(&copy), copy, book(vec![desk()])).await;
+    let caller = stage.gate.identify(&bearer).unwrap();
+    assert_eq!(stage.gate.run_of(&caller, &opened.token).unwrap(), opened.run);
+    assert_eq!(stage.gate.halts()[0].0, Scope::Tool("crm.note".into()));
+    let again = stage.gate.call(&caller, keyed()).await.unwrap();
+    assert!(again.again && again.call == first.call && again.outcome == Some(Outcome::Succeeded));
+    let halted = stage.gate.call(&caller, ask(opened.run, "crm.note", json!({}))).await.unwrap();
+    assert!(!halted.verdict.allows());
+    assert!(stage.gate.call(&caller, lookup(opened.run)).await.unwrap().verdict.allows());
+    let unknown = |event: &&Event| matches!(event, Event::CallFinished(end) if end.by == "restart" && end.outcome == Outcome::Unknown);
+    assert_eq!(stage.events().iter().filter(unknown).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_are_built_again_from_the_log() {
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    for tool in ["crm.note", "pay.refund", "no.such"] {
+        stage.gate.call(&stage.caller, ask(run, tool, json!({}))).await.unwrap();
+    }
+    let everything = async |stage: &Stage| {
+        let head = stage.gate.counts().head_index;
+        let (_, run, calls) = stage.gate.run(run, Some(head)).await.unwrap();
+        serde_json::to_value((run, calls)).unwrap()
+    };
+    let before = everything(&stage).await;
+    let folder = stage.stop().await;
+    drop(sqlite(&folder));
+    for ending in ["views.db", "views.db-wal", "views.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(ending));
+    }
+    let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
+    assert_eq!(everything(&stage).await, before);
+}

@@ -1,0 +1,81 @@
+//! Lists for people: pages, filters, and how far they have read.
+
+use gate::views::{CallQuery, RunQuery};
+use kernel::command::Closing;
+use serde_json::json;
+
+use crate::book::{book, desk};
+use crate::stage::{Stage, ask, lookup, stores};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_come_in_pages_and_by_filter() {
+    for (log, folder) in stores() {
+        let stage = Stage::new(log, folder, book(vec![desk()])).await;
+        let run = stage.open().await.run;
+        for _ in 0..5 {
+            stage.step(1);
+            stage.gate.call(&stage.caller, lookup(run)).await.unwrap();
+        }
+        stage.step(1);
+        stage.gate.call(&stage.caller, ask(run, "pay.refund", json!({ "cents": 1 }))).await.unwrap();
+        let denied = stage.gate.call(&stage.caller, ask(run, "no.such", json!({}))).await.unwrap();
+        let after_index = denied.receipt.map(|receipt| receipt.index + 1);
+        let query = |limit| CallQuery { limit, after_index, ..CallQuery::default() };
+        let mut seen = Vec::new();
+        let mut before = None;
+        loop {
+            let page = stage.gate.calls(CallQuery { before, ..query(3) }).await.unwrap();
+            assert!(page.as_of >= after_index.unwrap());
+            seen.extend(page.items.into_iter().map(|call| call.id));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 7);
+        assert!(seen.is_sorted_by(|a, b| a > b), "newest first, each once");
+        let count = async |query: CallQuery| stage.gate.calls(query).await.unwrap().items.len();
+        assert_eq!(count(CallQuery { tool: Some("crm.lookup".into()), ..query(100) }).await, 5);
+        assert_eq!(count(CallQuery { ruling: Some("deny".into()), ..query(100) }).await, 1);
+        assert_eq!(count(CallQuery { outcome: Some("failed".into()), ..query(100) }).await, 1);
+        assert_eq!(count(CallQuery { outcome: Some("open".into()), ..query(100) }).await, 0);
+        assert_eq!(count(CallQuery { agent: Some("other".into()), ..query(100) }).await, 0);
+        assert_eq!(count(CallQuery { run: Some(run.to_string()), ..query(0) }).await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_open_or_closed() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let (first, second) = (stage.open().await, stage.open().await);
+    let closed =
+        stage.gate.run_close(first.run, Some("desk"), Closing::Success, "desk").await.unwrap().unwrap();
+    let query =
+        |open| RunQuery { open, limit: 10, after_index: Some(closed.index + 1), ..RunQuery::default() };
+    let ids = async |open| -> Vec<String> {
+        stage.gate.runs(query(open)).await.unwrap().items.into_iter().map(|run| run.id).collect()
+    };
+    assert_eq!(ids(Some(true)).await, [second.run.to_string()]);
+    assert_eq!(ids(Some(false)).await, [first.run.to_string()]);
+    assert_eq!(ids(None).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_read_from_an_index() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let opened = stage.open().await;
+    let events = stage.gate.events(opened.receipt.index, 10).await.unwrap();
+    assert_eq!((events.len(), &events[0].event["kind"]), (1, &json!("run_opened")));
+    assert_eq!(stage.gate.events(opened.receipt.index + 1, 10).await.unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_listed_without_a_run() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let answered =
+        stage.gate.question(&stage.caller, "desk", "crm.lookup", json!({ "id": "7" })).await.unwrap();
+    assert!(answered.verdict.allows());
+    let (_, view) = stage.gate.call_view(answered.call, None).await.unwrap();
+    assert!(view.run.is_none() && view.finished.is_none());
+    assert_eq!((stage.world.count(), view.args), (0, Some(json!({ "id": "7" }))));
+}
