@@ -11,7 +11,7 @@ use crate::toolserver::ToolServer;
 #[test]
 fn both_signals_end_it_cleanly() {
     let install = Install::new("http://127.0.0.1:9");
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::TERM, Signal::INT] {
         let mut serve = install.serve();
         serve.signal(signal);
         assert_eq!(serve.ended().code(), Some(0), "{}", install.all_output());
