@@ -1,0 +1,108 @@
+//! Two books of rules, so that a change of rules changes verdicts: one generous, one tight.
+
+use std::sync::Arc;
+
+use kernel::account::Limits;
+use kernel::agent::{Manifest, May, Mode};
+use kernel::book::{Book, House, Origin};
+use kernel::contract::{Contract, Effect, Operation};
+use kernel::rules::Rules;
+use serde_json::{Value, json};
+
+pub(crate) const AGENTS: [&str; 3] = ["clerk", "runner", "watched"];
+pub(crate) const TOOLS: [&str; 3] = ["crm.lookup", "crm.note", "pay.refund"];
+
+pub(crate) fn both() -> Result<[Arc<Rules>; 2], String> {
+    Ok([compile(book(false))?, compile(book(true))?])
+}
+
+pub(crate) fn compile(book: Book) -> Result<Arc<Rules>, String> {
+    Rules::compile(book).map(Arc::new).map_err(|problems| format!("the book does not compile: {problems:?}"))
+}
+
+fn book(tight: bool) -> Book {
+    let tools = [
+        contract("crm.lookup", Effect::Read, 1, json!({ "id": { "type": "integer" } })),
+        contract("crm.note", Effect::Reversible, 0, json!({ "text": { "type": "string" } })),
+        contract("pay.refund", Effect::Irreversible, 10, json!({ "cents": { "type": "integer" } })),
+    ];
+    let agents = AGENTS.map(|name| manifest(name, tight));
+    Book {
+        agents: agents.into_iter().map(|agent| (agent.agent.clone(), agent)).collect(),
+        house: House {
+            calls_per_run_max: if tight { 8 } else { 30 },
+            run_ttl_ms: 600_000,
+            refusals_per_minute_max: 5,
+            ..House::default()
+        },
+        rules: Vec::new(),
+        tools: tools.into_iter().map(|tool| (tool.name.clone(), tool)).collect(),
+    }
+}
+
+fn manifest(agent: &str, tight: bool) -> Manifest {
+    let cents = if tight { "args.cents <= 20" } else { "args.cents <= 80" };
+    let mut refund = may(agent, 1, "pay.refund", Some(cents));
+    refund.calls_per_run_max = Some(if tight { 2 } else { 4 });
+    let per_run = Limits {
+        calls: Some(if tight { 6 } else { 12 }),
+        irreversible: Some(3),
+        seconds: Some(500),
+        usd_nanos: Some(if tight { 15 } else { 35 }),
+        writes: Some(if tight { 3 } else { 6 }),
+    };
+    Manifest {
+        agent: agent.to_owned(),
+        owner: "leads".to_owned(),
+        purpose: String::new(),
+        tenant: "default".to_owned(),
+        groups: Vec::new(),
+        env: "prod".to_owned(),
+        crosses: Vec::new(),
+        mode: if agent == "watched" { Mode::Observe } else { Mode::Enforce },
+        phases: false,
+        executor: agent != "clerk",
+        may: vec![may(agent, 0, "crm.*", None), refund],
+        per_run,
+        origin: Origin::default(),
+    }
+}
+
+fn may(agent: &str, line: usize, tool: &str, when: Option<&str>) -> May {
+    May {
+        id: format!("{agent}.may[{line}]"),
+        tool: tool.to_owned(),
+        when: when.map(str::to_owned),
+        when_origin: when.map(|_| Origin::default()),
+        to: Vec::new(),
+        ask: None,
+        calls_per_run_max: None,
+        mode: None,
+        origin: Origin { file: format!("agents/{agent}.yaml"), line: line + 1, column: 1 },
+    }
+}
+
+fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properties: Value) -> Contract {
+    let (server, tool) = name.split_once('.').unwrap_or((name, ""));
+    let required: Vec<String> =
+        properties.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
+    Contract {
+        about: String::new(),
+        credential: None,
+        cost_usd_nanos,
+        destinations: Vec::new(),
+        effect,
+        env: "prod".to_owned(),
+        idempotency_header: None,
+        input: json!({ "type": "object", "properties": properties, "required": required }),
+        labels: Vec::new(),
+        name: name.to_owned(),
+        operation: if effect == Effect::Read { Operation::Read } else { Operation::Write },
+        pin: None,
+        result_bytes_max: 65_536,
+        server: server.to_owned(),
+        timeout_ms: 10_000,
+        tool: tool.to_owned(),
+        via: json!({}),
+    }
+}
