@@ -27,22 +27,26 @@ pub fn document() -> Value {
             "title": "Remit",
             "version": "1",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-            "description": "Agents ask on port 7470, people on port 7471. A refused call is an answer (200, ruling \
-                `deny`, with reasons); an error is `application/problem+json` with a code \
+            "description": "Agents ask on port 7470, people on port 7471. A refused call is an answer (200, \
+                ruling `deny`, with reasons); an error is `application/problem+json` with a code \
                 that has a page in docs/errors."
         },
         "paths": paths,
         "components": {
             "schemas": schemas.take_definitions(true),
             "securitySchemes": {
-                "agentKey": { "type": "http", "scheme": "bearer", "description": "A key of the agent's own: `rk_…`." },
+                "agentKey": bearer("A key of the agent's own: `rk_…`."),
                 "runToken": { "type": "apiKey", "in": "header", "name": "Remit-Run" },
-                "operatorKey": { "type": "http", "scheme": "bearer", "description": "The text of `operator.key`." }
+                "operatorKey": bearer("The text of `operator.key`.")
             }
         }
     });
     // Sorted here: whether a JSON object keeps its order depends on what else is built beside this crate.
     serde_json::from_slice(&stdx::json::canonical(&document)).unwrap_or(document)
+}
+
+fn bearer(about: &str) -> Value {
+    json!({ "type": "http", "scheme": "bearer", "description": about })
 }
 
 fn operation(endpoint: &Endpoint, schemas: &mut SchemaGenerator, problem: &Schema) -> Value {

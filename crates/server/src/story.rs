@@ -132,7 +132,7 @@ fn cited(rule: &RuleView) -> String {
     format!("`{}` ({}:{}): {}", rule.id, rule.file, rule.line, rule.words)
 }
 
-/// One line a step, calls set apart. Agents choose some of these words, so nothing in them reaches a terminal raw.
+/// One line a step, calls set apart. Agents choose some of these words, so none reaches a terminal raw.
 fn text(steps: &[Step]) -> String {
     let mut out = String::new();
     for step in steps {

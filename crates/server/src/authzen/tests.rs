@@ -27,7 +27,8 @@ fn a_property_cannot_replace_the_type_or_the_id() {
 
 #[test]
 fn a_closed_schema_gets_only_what_it_declares() {
-    let input = json!({"type": "object", "additionalProperties": false, "properties": {"ownerID": {"type": "string"}}});
+    let declared = json!({"ownerID": {"type": "string"}});
+    let input = json!({"type": "object", "additionalProperties": false, "properties": declared});
     let args = args_of(action("x"), resource(json!({"ownerID": "a", "colour": "red"})), Some(&input));
     assert_eq!(args, json!({"ownerID": "a"}));
 }

@@ -96,7 +96,8 @@ async fn who_or_what_is_unknown_is_denied_and_not_an_error() {
         (subject(USERS[0].0), "can_fly", "tool_unknown"),
     ];
     for (subject, action, code) in cases {
-        let body = json!({"subject": subject, "action": {"name": action}, "resource": resource("can_read_user", "x", None)});
+        let thing = resource("can_read_user", "x", None);
+        let body = json!({"subject": subject, "action": {"name": action}, "resource": thing});
         let (status, answer) = post("/access/v1/evaluation", &body).key(&key).send(&world.agents).await;
         assert_eq!((status.as_u16(), &answer["decision"]), (200, &json!(false)), "{answer}");
         assert_eq!(answer["context"]["reasons"][0]["code"], code, "{answer}");
