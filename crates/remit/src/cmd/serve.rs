@@ -24,6 +24,9 @@ pub(crate) fn log_to_stderr() {
 
 pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
     log_to_stderr();
+    // From before the configuration is read, so that no change of it falls between reading and watching.
+    let (changed, mut changes) = mpsc::channel(1);
+    let _watcher = watch(&whose.config, changed);
     let compiled = config::load(&whose.config).and_then(compose::compile);
     let (rules, mut settings, warnings) = match compiled {
         Ok(compiled) => compiled,
@@ -49,7 +52,7 @@ pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
         running.people,
         settings.data.display()
     ));
-    let stopped = until_stopped(&running, &whose.config, signals).await;
+    let stopped = until_stopped(&running, &whose.config, signals, &mut changes).await;
     out::talk("stopping: calls under way are finished and recorded");
     running.stop().await;
     stopped.map(|()| ExitCode::SUCCESS)
@@ -71,10 +74,13 @@ impl Signals {
     }
 }
 
-async fn until_stopped(running: &Running, config_file: &Path, signals: Signals) -> Result<()> {
+async fn until_stopped(
+    running: &Running,
+    config_file: &Path,
+    signals: Signals,
+    changes: &mut mpsc::Receiver<()>,
+) -> Result<()> {
     let Signals { mut hangup, mut interrupt, mut terminate } = signals;
-    let (changed, mut changes) = mpsc::channel(1);
-    let _watcher = watch(config_file, changed);
     loop {
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
