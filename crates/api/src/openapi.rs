@@ -123,13 +123,14 @@ fn query_parameters(schema: Schema, schemas: &SchemaGenerator) -> Vec<Value> {
         schema.get("$ref").and_then(Value::as_str).and_then(|at| at.rsplit('/').next()).unwrap_or_default();
     let Some(object) = schemas.definitions().get(name) else { return Vec::new() };
     let required = object.get("required").and_then(Value::as_array);
-    let members = object.get("properties").and_then(Value::as_object).into_iter().flatten();
-    members
-        .map(|(name, schema)| {
-            let required = required.is_some_and(|list| list.iter().any(|item| item == name));
-            json!({ "name": name, "in": "query", "required": required, "schema": schema })
-        })
-        .collect()
+    let members = object.get("properties").and_then(Value::as_object);
+    let mut members: Vec<(&String, &Value)> = members.into_iter().flatten().collect();
+    members.sort_by_key(|(name, _)| *name);
+    let parameter = |(name, schema): (&String, &Value)| {
+        let required = required.is_some_and(|list| list.iter().any(|item| item == name));
+        json!({ "name": name, "in": "query", "required": required, "schema": schema })
+    };
+    members.into_iter().map(parameter).collect()
 }
 
 /// Whether a face answers this method and path, for tests of coverage.

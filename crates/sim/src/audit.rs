@@ -1,5 +1,6 @@
 //! The audit: reads the log and the tools' own record, and believes nobody. Every law is one assertion here.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -113,8 +114,8 @@ impl Audit {
                 if book.digest() != activated.digest {
                     return Err("the text of rules in the ledger is not what was activated".to_owned());
                 }
-                if !self.rules.contains_key(&activated.digest) {
-                    self.rules.insert(activated.digest, books::compile(book)?);
+                if let Entry::Vacant(vacant) = self.rules.entry(activated.digest) {
+                    vacant.insert(books::compile(book)?);
                 }
             }
             Event::Halted(halted) => drop(self.halts.insert(halted.scope.clone())),

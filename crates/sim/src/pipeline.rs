@@ -34,11 +34,14 @@ pub(crate) struct Write {
     epoch: u64,
 }
 
+/// Receipts, each with the bytes that it is for.
+pub(crate) type Receipts = Vec<(Receipt, Vec<u8>)>;
+
 /// What is durable, and so may be told.
 pub(crate) struct Released {
     pub(crate) answer: Answer,
     pub(crate) waiter: Waiter,
-    pub(crate) receipts: Vec<(Receipt, Vec<u8>)>,
+    pub(crate) receipts: Receipts,
 }
 
 pub(crate) enum Committed {
@@ -148,7 +151,7 @@ impl Pipeline {
         payloads: Vec<Payload>,
         rules: Option<Arc<Rules>>,
         now: Time,
-    ) -> Result<Option<Vec<(Receipt, Vec<u8>)>>, String> {
+    ) -> Result<Option<Receipts>, String> {
         let decision = decide_control(&self.law.control, command);
         let at = now.max(self.law.control.last);
         let tenant = self.law.rules.book.house.tenant.clone();

@@ -9,7 +9,6 @@ use kernel::halt::Scope;
 use kernel::id::{CallId, RunId};
 use kernel::rules::Rules;
 use kernel::time::Time;
-use kernel::verdict::Ruling;
 use ledger::Payload;
 use ledger::memory::{Fault, Memory};
 
@@ -195,11 +194,10 @@ impl World {
 
     /// Nobody learns what was decided. A permit that may yet be durable is closed, an outcome is told again.
     fn refuse(&mut self, write: Write) {
+        let permitted = matches!(&write.answer, Answer::Verdict(verdict) if verdict.allows());
         match write.waiter {
-            Waiter::Call(call) if write.answer.ruling() == Some(Ruling::Allow) => {
-                if matches!(write.answer, Answer::Verdict(_)) && !self.flights.contains_key(&call.id) {
-                    self.outcomes.push(settlement(call.id, call.run, call.carrier, Outcome::NotDispatched));
-                }
+            Waiter::Call(call) if permitted && !self.flights.contains_key(&call.id) => {
+                self.outcomes.push(settlement(call.id, call.run, call.carrier, Outcome::NotDispatched));
             }
             Waiter::Settling(settlement) => self.outcomes.push(settlement),
             _ => {}

@@ -40,7 +40,9 @@ async fn a_halt_denies_until_it_is_lifted_and_outlives_a_restart() {
 async fn a_halt_of_writes_lets_reads_through() {
     let house = House::up().await;
     let run = house.run().await;
-    house.install.remit(&["halt", "writes", "--why", "month end", "--json"]).ok();
+    let halted = house.install.remit(&["halt", "writes", "--why", "month end", "--json"]).ok().json();
+    assert!(halted["receipt"]["index"].is_u64(), "{halted}");
+    assert_eq!(house.install.remit(&["status", "--json"]).ok().json()["halts"], 1);
     assert_eq!(refused_for(&run.refund(100).await.unwrap()), "halted");
     let read = run.call("desk.lookup_ticket", json!({ "ticket_id": "T-1" })).await.unwrap();
     assert_eq!(read.outcome.as_deref(), Some("succeeded"));

@@ -67,10 +67,8 @@ impl World {
         let lazy = self.random.percent(50);
         let Some(flight) = self.flights.get_mut(&id) else { return Ok(()) };
         let expired = flight.until.is_some_and(|until| self.now >= until);
-        let acts = !flight.done
-            && !expired
-            && (flight.temper != Temper::Fails)
-            && !(flight.temper == Temper::Hangs && lazy);
+        let idle = flight.temper == Temper::Fails || (flight.temper == Temper::Hangs && lazy);
+        let acts = !(flight.done || expired || idle);
         if acts {
             flight.done = true;
             self.audit.read(&self.pipe.log)?;
