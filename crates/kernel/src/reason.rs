@@ -147,7 +147,8 @@ impl Reason {
                 "finish with what is left, or ask an operator for a larger budget".to_owned()
             }
             Code::ApprovalUnavailable => {
-                let without = "approvals are not built yet, so nobody can say yes; keep to what needs none".to_owned();
+                let without =
+                    "approvals are not built yet, so nobody can say yes; keep to what needs none".to_owned();
                 if self.near.is_empty() { without } else { format!("{without}: {}", self.near_words()) }
             }
             Code::IdempotencyConflict => "use a new key for a new call".to_owned(),
