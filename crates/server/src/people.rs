@@ -1,6 +1,7 @@
 //! Port 7471: what people read. Runs, calls, events, numbers; what they do is in `control`.
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use api::PAGE_ITEMS_MAX;
@@ -165,8 +166,11 @@ async fn status(_: Operator, State(house): State<Shared>) -> Json<Status> {
     })
 }
 
-async fn openapi() -> Json<Value> {
-    Json(api::openapi::document())
+/// Built once: whoever asks needs no key, and must not make work.
+static OPENAPI: LazyLock<Value> = LazyLock::new(api::openapi::document);
+
+async fn openapi() -> Json<&'static Value> {
+    Json(&*OPENAPI)
 }
 
 fn page(limit: Option<usize>) -> usize {
