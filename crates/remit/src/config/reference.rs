@@ -75,7 +75,8 @@ UPDATE_EXPECT=1 cargo test -p remit config -->
 
 A configuration is one folder: `remit.yaml`, `agents/*.yaml`, `tools/*.yaml` and `policies/*.cedar`.
 Whatever is wrong in it is refused at start, and by `remit check`, with file, line, column, the offending text
-and what would be right. Unknown keys are refused too. `config.schema.json` beside this page is the same for editors; name it in the first line of a file:
+and what would be right. Unknown keys are refused too. `config.schema.json` beside this page is the same
+for editors; name it in the first line of a file:
 
 ```yaml
 # yaml-language-server: $schema=…/docs/reference/config.schema.json
@@ -90,7 +91,8 @@ const TAIL: &str = "
 ## Not built yet
 
 These keys have their meaning in the design and are refused until something stands behind them:
-in `remit.yaml` `memory`, `models`, `notify`, `store.postgres`; in a manifest `before`, `gates`, `on_failure`, `delegate`,
+in `remit.yaml` `memory`, `models`, `notify`, `store.postgres`; in a manifest `before`, `gates`,
+`on_failure`, `delegate`,
 `budget.per_day`, `budget.per_month` and `limits` other than `per_run`; in a contract `via` other than
 `http`, `http.headers`, `cache`, `count`, `delay`, `expect`, `preview`, `redact`, `stamp`, `touches`, `undo`,
 `version`, `idempotency.field` and `limits` other than `timeout`.
