@@ -3,6 +3,7 @@
 //! Each is decided by the kernel, encoded, written to SQLite with its payloads and synced before it is answered.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
     reason = "an example talks and may fail"

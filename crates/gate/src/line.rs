@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Command};
-use kernel::verdict::Ruling;
 use ledger::Payload;
 use stdx::digest::Digest;
 use stdx::json::canonical;
@@ -159,29 +158,29 @@ impl Gate {
     /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
     async fn decided(&self, call: &Arc<Call>, payloads: Vec<Payload>) -> Result<Written, Error> {
         let mut wait = self.propose(call.run, Command::Propose(call.clone()), payloads).await?;
+        let (gate, late) = (self.clone(), call.clone());
         match tokio::time::timeout(DECIDE_WAIT, &mut wait).await {
+            Ok(Ok(Ok(written))) => return Ok(written),
             Ok(Ok(Err(Error::LogUnwritable))) => {
-                // The commit failed, yet its batch may be durable; this process knows that no permit was released.
-                self.disown(call);
-                Err(Error::LogUnwritable)
+                // The commit failed, and may be durable all the same: what was never released never left the house.
+                tokio::spawn(async move { gate.never_dispatched(&late).await });
             }
-            Ok(written) => written.map_err(|_| Error::Stopping)?,
+            Ok(Ok(Err(error))) => return Err(error),
+            Ok(Err(_)) => return Err(Error::Stopping),
             Err(_) => {
-                let (gate, call) = (self.clone(), call.clone());
                 tokio::spawn(async move {
-                    match wait.await {
-                        Ok(Ok(written)) if written.answer.ruling() != Some(Ruling::Allow) => {}
-                        _ => gate.disown(&call),
+                    if wait.await.is_ok() {
+                        gate.never_dispatched(&late).await;
                     }
                 });
-                Err(Error::LogUnwritable)
             }
         }
+        Err(Error::LogUnwritable)
     }
 
-    /// Closes a call whose permit nobody got, once the log can be written; if it was never permitted, nothing happens.
-    fn disown(&self, call: &Arc<Call>) {
-        let late = Settlement {
+    /// Closes a call whose permit was never made, if its decision is in the ledger; else there is nothing to close.
+    async fn never_dispatched(&self, call: &Call) {
+        let settlement = Settlement {
             call: call.id,
             run: call.run,
             outcome: Outcome::NotDispatched,
@@ -191,8 +190,8 @@ impl Gate {
             by: call.carrier,
             trouble: Some("decided_too_late".to_owned()),
         };
-        let gate = self.clone();
-        tokio::spawn(async move { gate.settled(late, Vec::new()).await });
+        // An error means that the house is stopping: then the next start calls it unknown.
+        let _ = self.settled(settlement, Vec::new()).await;
     }
 
     async fn reached(&self, permit: Permit) -> Reached {
