@@ -116,7 +116,8 @@ impl Gate {
             self.activate(rules, "start").await?;
         }
         for lane in 0..self.0.lanes.len() {
-            self.ask_lane(lane, Command::Restarted, Vec::new()).await?;
+            // Each answer marks a bounded number of calls, so that all of them together fit into batches.
+            while !self.ask_lane(lane, Command::Restarted, Vec::new()).await?.receipts.is_empty() {}
         }
         drive::start(self.clone());
         Ok(())

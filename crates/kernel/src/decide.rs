@@ -16,7 +16,7 @@ use crate::state::{Control, Due, State};
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
 
-/// At most so many events come of one sweep; the next sweep goes on.
+/// At most so many events come of one sweep or restart; the next goes on.
 const SWEEP_MAX: usize = 500;
 
 #[derive(Debug)]
@@ -283,6 +283,7 @@ fn restarted(state: &State) -> Decision {
     let lost = state.calls.iter().filter(|(_, open)| open.carrier == Carrier::Gate && !open.unknown);
     let mut lost: Vec<_> = lost.collect();
     lost.sort_by_key(|(id, _)| **id);
+    lost.truncate(SWEEP_MAX);
     let events = lost.into_iter().map(|(id, open)| unknown(*id, open, state.last, "restart")).collect();
     Decision { answer: Answer::Done, events }
 }

@@ -47,6 +47,31 @@ async fn keys_halts_runs_and_tokens_survive_and_what_was_under_way_is_unknown() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_calls_under_way_than_a_batch_holds_are_all_marked() {
+    const CALLS: usize = ledger::BATCH_ENTRIES_MAX + 100;
+    let mut book = book(vec![desk()]);
+    book.house.calls_per_run_max = u64::MAX;
+    let memory = ledger::memory::Memory::new();
+    let folder = || std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let stage = Stage::with(Box::new(memory.clone()), folder(), book.clone(), 1, 0).await;
+    let run = stage.open().await.run;
+    for started in 0..CALLS {
+        let (gate, caller) = (stage.gate.clone(), stage.caller.clone());
+        let asked = ask(run, "mail.send", json!({ "to": "a@b.example" }));
+        tokio::spawn(async move { gate.call(&caller, asked).await });
+        if started % 1_000 == 0 {
+            stage.world.wait_for(started).await;
+        }
+    }
+    stage.world.wait_for(CALLS).await;
+    memory.crash();
+    let stage = Stage::with(Box::new(memory.clone()), folder(), book, 1, 0).await;
+    let unknown =
+        |event: &&Event| matches!(event, Event::CallFinished(end) if end.outcome == Outcome::Unknown);
+    assert_eq!(stage.events().iter().filter(unknown).count(), CALLS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn views_are_built_again_from_the_log() {
     let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
     let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
