@@ -1,6 +1,6 @@
 //! The gate's handle: cheap to clone, safe to share; everything a door may ask of it starts here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -59,7 +59,8 @@ pub(crate) struct Inner {
     pub(crate) folder: PathBuf,
     pub(crate) disk_reserve_bytes: u64,
     /// Refusals not recorded one by one, until they are counted in one event.
-    pub(crate) flood: Mutex<HashMap<RunId, (String, u64)>>,
+    /// Refusals that the ledger does not hold one by one, by lane and agent, then by the run they named.
+    pub(crate) flood: Mutex<HashMap<(usize, String), BTreeMap<Option<RunId>, u64>>>,
 }
 
 impl Gate {

@@ -73,15 +73,14 @@ impl Gate {
         let result = Payload::new("result", seal::random(), reached.body.clone(), false);
         let settlement = Settlement {
             call: call.id,
-            run: call.run,
+            agent: None,
             outcome: reached.outcome,
             result: Some(result.commitment),
             used: reached.used,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            by: Carrier::Gate,
             trouble: reached.trouble.as_deref().map(bounds::code),
         };
-        self.settled(settlement, vec![result]).await?;
+        self.settled(self.lane_of(call.run), settlement, vec![result]).await?;
         ledger::failpoint::hit("gate.before_answer");
 
         // 6 answer
@@ -182,16 +181,15 @@ impl Gate {
     async fn never_dispatched(&self, call: &Call) {
         let settlement = Settlement {
             call: call.id,
-            run: call.run,
+            agent: (call.carrier == Carrier::Executor).then(|| call.agent.clone()),
             outcome: Outcome::NotDispatched,
             result: None,
             used: None,
             duration_ms: 0,
-            by: call.carrier,
             trouble: Some("decided_too_late".to_owned()),
         };
         // An error means that the house is stopping: then the next start calls it unknown.
-        let _ = self.settled(settlement, Vec::new()).await;
+        let _ = self.settled(self.lane_of(call.run), settlement, Vec::new()).await;
     }
 
     async fn reached(&self, permit: Permit) -> Reached {

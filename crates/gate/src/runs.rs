@@ -75,24 +75,26 @@ impl Gate {
 
     /// An executor's word on what became of its call. Claimed, not seen.
     pub async fn report(&self, caller: &Caller, call: CallId, report: Report) -> Receipted {
-        let found = self.call_view(call, None).await;
-        let own = found.ok().map(|(_, view)| view).filter(|view| view.agent == caller.agent);
-        let Some(run) = own.and_then(|view| view.run) else {
-            return Ok(Err(Reason::new(kernel::reason::Code::CallUnknown)));
-        };
         let result =
             report.result.map(|value| Payload::new("result", seal::random(), canonical(&value), false));
         let settlement = Settlement {
             call,
-            run,
+            agent: Some(caller.agent.clone()),
             outcome: report.outcome,
             result: result.as_ref().map(|payload| payload.commitment),
             used: None,
             duration_ms: bounds::count(report.duration_ms),
-            by: Carrier::Executor,
             trouble: None,
         };
-        receipted(self.settled(settlement, result.into_iter().collect()).await?)
+        let payloads: Vec<Payload> = result.into_iter().collect();
+        // A call's id does not tell its lane; a lane that does not hold the call says so and records nothing.
+        for lane in 1..self.lane_count() {
+            let answered = receipted(self.settled(lane, settlement.clone(), payloads.clone()).await?)?;
+            if answered.is_ok() {
+                return Ok(answered);
+            }
+        }
+        receipted(self.settled(0, settlement, payloads).await?)
     }
 
     /// What would be answered, were it asked now: no reservation, no permit, recorded all the same.
@@ -141,10 +143,8 @@ impl Gate {
         if self.ready().is_ok() {
             // It is refused either way; a log that cannot be written says so by itself.
             let written = self.ask_lane(lane, command, Vec::new()).await;
-            if let (Ok(written), Some(run)) = (written, run)
-                && written.receipts.is_empty()
-            {
-                self.flooded(run, &caller.agent);
+            if written.is_ok_and(|written| written.receipts.is_empty()) {
+                self.flooded(lane, run, &caller.agent);
             }
         }
     }
@@ -174,19 +174,20 @@ impl Gate {
     pub(crate) fn refused_call(&self, call: &Call, answered: &Answered) {
         bump(&self.0.tally.denied);
         if answered.receipt.is_none() {
-            self.flooded(call.run, &call.agent);
+            self.flooded(self.lane_of(call.run), Some(call.run), &call.agent);
         }
     }
 
-    fn flooded(&self, run: RunId, agent: &str) {
+    fn flooded(&self, lane: usize, run: Option<RunId>, agent: &str) {
         if let Ok(mut flood) = self.0.flood.lock() {
-            flood.entry(run).or_insert_with(|| (agent.to_owned(), 0)).1 += 1;
+            *flood.entry((lane, agent.to_owned())).or_default().entry(run).or_default() += 1;
         }
     }
 
     /// Records an outcome, however long the log takes to come back: an effect in the world is never forgotten here.
     pub(crate) async fn settled(
         &self,
+        lane: usize,
         settlement: Settlement,
         payloads: Vec<Payload>,
     ) -> Result<crate::committer::Written, Error> {
@@ -197,7 +198,6 @@ impl Gate {
             Outcome::Unknown => &tally.unknown,
             Outcome::NotDispatched => &tally.not_dispatched,
         });
-        let lane = self.lane_of(settlement.run);
         loop {
             match self.ask_lane(lane, Command::Settle(settlement.clone()), payloads.clone()).await {
                 Err(Error::LogUnwritable) if !*self.0.stop.borrow() => tokio::time::sleep(SETTLE_RETRY).await,
@@ -209,9 +209,9 @@ impl Gate {
     /// Writes the flood counts down.
     pub(crate) async fn count_floods(&self) {
         let floods = self.0.flood.lock().map(|mut flood| std::mem::take(&mut *flood)).unwrap_or_default();
-        for (run, (agent, count)) in floods {
-            let command = Command::CountRefusals { run, agent, count };
-            let _ = self.ask_lane(self.lane_of(run), command, Vec::new()).await;
+        for ((lane, agent), counts) in floods {
+            let command = Command::CountRefusals { agent, counts: counts.into_iter().collect() };
+            let _ = self.ask_lane(lane, command, Vec::new()).await;
         }
     }
 

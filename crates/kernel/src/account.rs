@@ -68,6 +68,11 @@ impl Amount {
         self.zip(other, u64::saturating_add)
     }
 
+    /// The smaller of each currency.
+    pub fn min(self, other: Amount) -> Amount {
+        self.zip(other, u64::min)
+    }
+
     /// What is left after taking `other`; never below zero.
     pub fn minus(self, other: Amount) -> Amount {
         self.zip(other, u64::saturating_sub)
@@ -111,7 +116,8 @@ pub struct Short {
     pub wanted: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Account {
     pub posted: Amount,
     pub pending: Amount,

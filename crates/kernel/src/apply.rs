@@ -5,7 +5,8 @@ use crate::call::Outcome;
 use crate::command::Ended;
 use crate::event::{CallDecided, CallFinished, Event, RunOpened, Stamp};
 use crate::halt::Halt;
-use crate::run::{Keyed, OpenCall, Run};
+use crate::id::RunId;
+use crate::run::{Keyed, OpenCall, Refusals, Run};
 use crate::state::{Control, Due, Key, State};
 use crate::time::Time;
 use crate::verdict::Ruling;
@@ -27,9 +28,7 @@ impl State {
             Event::CallDecided(decided) => self.call_decided(stamp.at, decided),
             Event::CallFinished(finished) => self.call_finished(finished),
             Event::RequestRefused(refused) => {
-                if let Some(run) = refused.run.and_then(|run| self.runs.get_mut(&run)) {
-                    run.refused(stamp.at);
-                }
+                self.refused(stamp.at, refused.run, &refused.agent);
             }
             Event::Questioned(_) | Event::RefusalsCounted(_) => {}
             Event::RulesActivated(_)
@@ -50,8 +49,7 @@ impl State {
             account: Account::default(),
             by_tool: Default::default(),
             keyed: Default::default(),
-            refusals: 0,
-            refusals_since: at,
+            refusals: Refusals { count: 0, since: at },
         };
         self.runs.insert(opened.run, run);
     }
@@ -59,14 +57,14 @@ impl State {
     fn call_decided(&mut self, at: Time, decided: &CallDecided) {
         // Whoever names another agent's run is refused, and leaves no trace in that run.
         let own = self.runs.get_mut(&decided.run).filter(|run| run.agent == decided.agent);
-        let Some(run) = own else { return };
+        let Some(run) = own else { return self.refused(at, None, &decided.agent) };
         if let Some(key) = decided.key {
             let keyed =
                 Keyed { call: decided.call, args: decided.mark, verdict: decided.verdict(), ended: None };
             run.keyed.insert(key, keyed);
         }
         if decided.ruling == Ruling::Deny {
-            run.refused(at);
+            run.refusals.add(at);
             return;
         }
         run.account.reserve(decided.reserved);
@@ -86,6 +84,13 @@ impl State {
             unknown: false,
         };
         self.calls.insert(decided.call, open);
+    }
+
+    fn refused(&mut self, at: Time, run: Option<RunId>, agent: &str) {
+        match run.and_then(|run| self.runs.get_mut(&run)) {
+            Some(run) => run.refusals.add(at),
+            None => self.refusals.entry(agent.to_owned()).or_default().add(at),
+        }
     }
 
     fn call_finished(&mut self, finished: &CallFinished) {

@@ -62,18 +62,27 @@ impl Outcome {
     }
 }
 
-/// The end of a call, as it is settled.
+/// The end of a call, as it is settled: by the gate for what it carries, by an agent for what its executor carried.
 #[derive(Clone, Debug)]
 pub struct Settlement {
     pub call: CallId,
-    pub run: RunId,
+    /// The agent that says so. None: Remit saw it itself.
+    pub agent: Option<String>,
     pub outcome: Outcome,
     /// Commitment to the result's bytes.
     pub result: Option<Digest>,
     /// What it cost, if that is known to be less than was reserved.
     pub used: Option<Amount>,
     pub duration_ms: u64,
-    pub by: Carrier,
     /// A short code of what went wrong outside: `timeout`, `http_500`.
     pub trouble: Option<String>,
+}
+
+impl Settlement {
+    pub fn carrier(&self) -> Carrier {
+        match self.agent {
+            Some(_) => Carrier::Executor,
+            None => Carrier::Gate,
+        }
+    }
 }

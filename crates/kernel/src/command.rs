@@ -33,11 +33,10 @@ pub enum Command {
         run: Option<RunId>,
         code: String,
     },
-    /// Refusals that were not recorded one by one.
+    /// Refusals of an agent that were not recorded one by one, by the run they named.
     CountRefusals {
-        run: RunId,
         agent: String,
-        count: u64,
+        counts: Vec<(Option<RunId>, u64)>,
     },
     /// Ends what is overdue: permits nobody reported on, runs past their time.
     Sweep,
@@ -105,7 +104,8 @@ pub enum Answer {
 }
 
 /// What is remembered of an ended call, to answer its idempotency key again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ended {
     pub outcome: crate::call::Outcome,
     pub result: Option<Digest>,

@@ -1,5 +1,7 @@
 //! Decide: what a command leads to. Pure: the same state, rules, command and time give the same events, for ever.
 
+use std::collections::BTreeMap;
+
 use crate::account::Amount;
 use crate::call::{Call, Carrier, Outcome, Settlement};
 use crate::checks::{Case, judge};
@@ -48,10 +50,7 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         Command::Question { call, by } => question(state, control, rules, call, by, now),
         Command::Settle(settlement) => settle(state, settlement),
         Command::Refused { agent, run, code } => refused(state, rules, agent, *run, code, now),
-        Command::CountRefusals { run, agent, count } => {
-            let counted = RefusalsCounted { agent: agent.clone(), count: *count, run: *run };
-            Decision::one(Answer::Done, Event::RefusalsCounted(counted))
-        }
+        Command::CountRefusals { agent, counts } => count_refusals(state, agent, counts),
         Command::Sweep => sweep(state, now),
         Command::Restarted => restarted(state),
     }
@@ -121,13 +120,15 @@ fn case<'a>(state: &'a State, control: &'a Control, rules: &'a Rules, call: &'a 
 fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Time) -> Decision {
     let case = case(state, control, rules, call, now);
     if let Some(answer) = seen_before(&case) {
-        return Decision::none(answer);
+        return match answer {
+            Answer::Same { .. } => Decision::none(answer),
+            conflict => Decision { answer: conflict, ..refused_at_the_key(state, rules, call, now) },
+        };
     }
     let (verdict, reserved) = judge(&case);
     let house = &rules.book.house;
-    let own = case.run.filter(|run| run.agent == call.agent);
-    let flooded = own.is_some_and(|run| run.is_flooded(now, house.refusals_per_minute_max));
-    if !verdict.allows() && flooded {
+    let refusals = state.refusals(Some(call.run), &call.agent);
+    if !verdict.allows() && refusals.is_flood(now, house.refusals_per_minute_max) {
         return Decision::none(Answer::Verdict(verdict));
     }
     let executor = verdict.allows() && call.carrier == Carrier::Executor;
@@ -189,7 +190,7 @@ pub fn explain_policy(
 
 /// An idempotency key means one call for ever: the same answer, or a conflict if the arguments differ.
 fn seen_before(case: &Case<'_>) -> Option<Answer> {
-    let run = case.run.filter(|run| run.agent == case.call.agent)?;
+    let run = case.state.own_run(case.call.run, &case.call.agent)?;
     let keyed = run.keyed.get(&case.call.key_mark?)?;
     if keyed.args != case.call.args_mark {
         return Some(Answer::Verdict(Verdict::deny(Reason::new(Code::IdempotencyConflict))));
@@ -213,18 +214,37 @@ fn question(state: &State, control: &Control, rules: &Rules, call: &Call, by: &s
     Decision::one(Answer::Verdict(verdict), Event::Questioned(Box::new(asked)))
 }
 
+/// One event for each of the agent's own runs, and one for all that it named and does not have.
+fn count_refusals(state: &State, agent: &str, counts: &[(Option<RunId>, u64)]) -> Decision {
+    let mut sums = BTreeMap::<Option<RunId>, u64>::new();
+    for (run, count) in counts {
+        let own = run.filter(|run| state.own_run(*run, agent).is_some());
+        let sum = sums.entry(own).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    let counted =
+        |(run, count)| Event::RefusalsCounted(RefusalsCounted { agent: agent.to_owned(), count, run });
+    Decision { answer: Answer::Done, events: sums.into_iter().map(counted).collect() }
+}
+
+/// The key belongs to another call, so the refusal is recorded beside that call and not in its place.
+fn refused_at_the_key(state: &State, rules: &Rules, call: &Call, now: Time) -> Decision {
+    refused(state, rules, &call.agent, Some(call.run), Code::IdempotencyConflict.name(), now)
+}
+
 fn settle(state: &State, settlement: &Settlement) -> Decision {
     let open = state.calls.get(&settlement.call).filter(|open| {
-        open.run == settlement.run
-            && open.carrier == settlement.by
+        open.carrier == settlement.carrier()
+            && settlement.agent.as_ref().is_none_or(|agent| *agent == open.agent)
             && (!open.unknown || settlement.outcome != Outcome::Unknown)
     });
     let Some(open) = open else { return Decision::none(Answer::refused(Code::CallUnknown)) };
     let posted = match settlement.outcome {
         Outcome::NotDispatched => Amount::default(),
-        _ => settlement.used.unwrap_or(open.reserved),
+        // INVARIANT: nothing is posted that was not reserved.
+        _ => settlement.used.map_or(open.reserved, |used| used.min(open.reserved)),
     };
-    let by = match settlement.by {
+    let by = match settlement.carrier() {
         Carrier::Gate => "gate",
         Carrier::Executor => "executor",
     };
@@ -235,16 +255,15 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
         outcome: settlement.outcome,
         posted,
         result: settlement.result,
-        run: settlement.run,
+        run: open.run,
         trouble: settlement.trouble.clone(),
     };
     Decision::one(Answer::Done, Event::CallFinished(finished))
 }
 
 fn refused(state: &State, rules: &Rules, agent: &str, run: Option<RunId>, code: &str, now: Time) -> Decision {
-    let own = run.filter(|run| state.runs.get(run).is_some_and(|open| open.agent == agent));
-    let flood_max = rules.book.house.refusals_per_minute_max;
-    if own.and_then(|run| state.runs.get(&run)).is_some_and(|run| run.is_flooded(now, flood_max)) {
+    let own = run.filter(|run| state.own_run(*run, agent).is_some());
+    if state.refusals(own, agent).is_flood(now, rules.book.house.refusals_per_minute_max) {
         return Decision::none(Answer::Done);
     }
     let refused = RequestRefused { agent: agent.to_owned(), code: code.to_owned(), run: own };

@@ -178,7 +178,8 @@ pub struct RequestRefused {
 pub struct RefusalsCounted {
     pub agent: String,
     pub count: u64,
-    pub run: RunId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
 }
 
 /// Where and when an event happened.

@@ -19,7 +19,8 @@ pub enum Scope {
     Run(String),
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Halt {
     pub by: String,
     pub why: String,

@@ -122,7 +122,7 @@ id!(
 );
 
 /// Equality inside one run and nothing more: an HMAC, cut to 16 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Mark(pub [u8; 16]);
 
 impl Serialize for Mark {

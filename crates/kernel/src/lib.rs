@@ -22,6 +22,7 @@ pub mod id;
 pub mod reason;
 pub mod rules;
 pub mod run;
+pub mod snapshot;
 pub mod state;
 pub mod time;
 pub mod verdict;

@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::account::{Account, Amount};
 use crate::call::Carrier;
 use crate::command::Ended;
 use crate::id::{CallId, Mark, RunId};
+use crate::snapshot::sorted;
 use crate::time::Time;
 use crate::verdict::Verdict;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Run {
     pub agent: String,
     pub person: Option<String>,
@@ -17,18 +21,27 @@ pub struct Run {
     pub expires: Time,
     pub account: Account,
     /// Permitted calls by tool.
+    #[serde(serialize_with = "sorted")]
     pub by_tool: HashMap<String, u64>,
     /// Idempotency keys seen.
+    #[serde(serialize_with = "sorted")]
     pub keyed: HashMap<Mark, Keyed>,
-    /// Refusals recorded since `refusals_since`, to tell a flood.
-    pub refusals: u64,
-    pub refusals_since: Time,
+    pub refusals: Refusals,
 }
 
 /// Refusals are counted in windows of this length.
 pub const REFUSAL_WINDOW_MS: u64 = 60_000;
 
-#[derive(Clone, Debug)]
+/// Refusals recorded since the window began, to tell a flood: in a run, or of an agent outside its own runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusals {
+    pub count: u64,
+    pub since: Time,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Keyed {
     pub call: CallId,
     pub args: Mark,
@@ -37,7 +50,8 @@ pub struct Keyed {
 }
 
 /// A permitted call whose outcome is not recorded yet, or is recorded as unknown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OpenCall {
     pub run: RunId,
     pub agent: String,
@@ -51,17 +65,16 @@ pub struct OpenCall {
     pub unknown: bool,
 }
 
-impl Run {
+impl Refusals {
     /// Whether one more refusal would be one too many to record by itself.
-    pub fn is_flooded(&self, now: Time, per_minute_max: u64) -> bool {
-        now.since_ms(self.refusals_since) < REFUSAL_WINDOW_MS && self.refusals >= per_minute_max
+    pub fn is_flood(&self, now: Time, per_minute_max: u64) -> bool {
+        now.since_ms(self.since) < REFUSAL_WINDOW_MS && self.count >= per_minute_max
     }
 
-    pub(crate) fn refused(&mut self, now: Time) {
-        if now.since_ms(self.refusals_since) >= REFUSAL_WINDOW_MS {
-            self.refusals_since = now;
-            self.refusals = 0;
+    pub(crate) fn add(&mut self, now: Time) {
+        if now.since_ms(self.since) >= REFUSAL_WINDOW_MS {
+            *self = Refusals { count: 0, since: now };
         }
-        self.refusals += 1;
+        self.count += 1;
     }
 }

@@ -2,44 +2,71 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
 use crate::halt::{Halt, Scope};
 use crate::id::{CallId, KeyId, RunId};
-use crate::run::{OpenCall, Run};
+use crate::run::{OpenCall, Refusals, Run};
+use crate::snapshot::sorted;
 use crate::time::Time;
 
 /// One lane's state; its clerk alone owns it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// Sequence of the last event folded in; 0 before the first.
     pub seq: u64,
     /// Time of that event: the ledger's time never goes back.
     pub last: Time,
+    #[serde(serialize_with = "sorted")]
     pub runs: HashMap<RunId, Run>,
+    #[serde(serialize_with = "sorted")]
     pub calls: HashMap<CallId, OpenCall>,
     pub due: BTreeSet<(Time, Due)>,
+    /// Refusals of each agent outside its own open runs: never more entries than there are agents with keys.
+    #[serde(serialize_with = "sorted")]
+    pub refusals: HashMap<String, Refusals>,
+}
+
+impl State {
+    /// The run, if it is this agent's own and still open.
+    pub fn own_run(&self, run: RunId, agent: &str) -> Option<&Run> {
+        self.runs.get(&run).filter(|open| open.agent == agent)
+    }
+
+    /// The window in which a refusal of this agent counts.
+    pub fn refusals(&self, run: Option<RunId>, agent: &str) -> Refusals {
+        match run.and_then(|run| self.own_run(run, agent)) {
+            Some(run) => run.refusals,
+            None => self.refusals.get(agent).copied().unwrap_or_default(),
+        }
+    }
 }
 
 /// What happens by itself when its time comes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Due {
     Call(CallId),
     Run(RunId),
 }
 
 /// What the control lane says: rules, keys, halts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Control {
     pub seq: u64,
     pub last: Time,
     /// Digest of the active rules and the payload that holds their text.
     pub rules: Option<(Digest, Digest)>,
+    #[serde(serialize_with = "sorted")]
     pub keys: HashMap<KeyId, Key>,
     pub halts: BTreeMap<Scope, Halt>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Key {
     pub agent: String,
     pub hash: Digest,

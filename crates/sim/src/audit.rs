@@ -278,10 +278,11 @@ fn shape(state: &State) -> String {
     let runs = runs.into_iter().map(|(id, run)| {
         let by_tool: BTreeMap<_, _> = run.by_tool.iter().collect();
         let keyed: BTreeMap<_, _> = run.keyed.iter().map(|(mark, keyed)| (mark.0, keyed)).collect();
-        let rest = (&run.agent, run.opened, run.expires, run.account, run.refusals, run.refusals_since);
+        let rest = (&run.agent, run.opened, run.expires, run.account, run.refusals);
         format!("{id} {rest:?} {by_tool:?} {keyed:?}")
     });
     let runs: Vec<String> = runs.collect();
     let calls: BTreeMap<_, _> = state.calls.iter().collect();
-    format!("{} {} {runs:?} {calls:?} {:?}", state.seq, state.last, state.due)
+    let refusals: BTreeMap<_, _> = state.refusals.iter().collect();
+    format!("{} {} {runs:?} {calls:?} {:?} {refusals:?}", state.seq, state.last, state.due)
 }

@@ -9,6 +9,7 @@ use kernel::call::{Call, Settlement};
 use kernel::command::{Answer, Command, ControlCommand};
 use kernel::decide::decide_control;
 use kernel::event::{Event, Stamp};
+use kernel::id::RunId;
 use kernel::rules::Rules;
 use kernel::state::Control;
 use kernel::time::Time;
@@ -22,7 +23,7 @@ pub(crate) const LANES: u16 = 4;
 pub(crate) enum Waiter {
     Opening,
     Call(Arc<Call>),
-    Settling(Settlement),
+    Settling(RunId, Settlement),
     Nobody,
 }
 

@@ -34,7 +34,8 @@ pub(crate) struct World {
     sent: Vec<Arc<Call>>,
     flights: BTreeMap<CallId, Flight>,
     /// Outcomes that are not recorded yet; the gate's own are lost with its process.
-    outcomes: Vec<Settlement>,
+    /// Outcomes that are still to be told, with the run whose lane they belong to.
+    outcomes: Vec<(RunId, Settlement)>,
     halts: Vec<Scope>,
     /// No faults, so that an end can be reached.
     calm: bool,
@@ -179,7 +180,7 @@ impl World {
         let Released { answer, waiter, receipts } = released;
         self.audit.acknowledge(&receipts);
         match (answer, waiter) {
-            (Answer::Opened { .. }, _) | (_, Waiter::Opening | Waiter::Settling(_) | Waiter::Nobody) => {}
+            (Answer::Opened { .. }, _) | (_, Waiter::Opening | Waiter::Settling(..) | Waiter::Nobody) => {}
             (Answer::Verdict(verdict), Waiter::Call(call)) if verdict.allows() && !receipts.is_empty() => {
                 self.dispatch(&call);
             }
@@ -197,9 +198,10 @@ impl World {
         let permitted = matches!(&write.answer, Answer::Verdict(verdict) if verdict.allows());
         match write.waiter {
             Waiter::Call(call) if permitted && !self.flights.contains_key(&call.id) => {
-                self.outcomes.push(settlement(call.id, call.run, call.carrier, Outcome::NotDispatched));
+                self.outcomes
+                    .push((call.run, self.settlement(call.id, call.carrier, Outcome::NotDispatched)));
             }
-            Waiter::Settling(settlement) => self.outcomes.push(settlement),
+            Waiter::Settling(run, settlement) => self.outcomes.push((run, settlement)),
             _ => {}
         }
     }
@@ -249,8 +251,7 @@ impl World {
         self.crashes += 1;
         self.pipe.log.crash();
         self.pipe.queue.clear();
-        self.outcomes
-            .retain(|outcome| outcome.by == Carrier::Executor && outcome.outcome != Outcome::NotDispatched);
+        self.outcomes.retain(|(_, told)| told.agent.is_some() && told.outcome != Outcome::NotDispatched);
         self.flights.values_mut().for_each(Flight::orphan);
         let mut rules = self.pipe.law.rules.clone();
         // Whoever starts it again may bring other rules.
@@ -309,8 +310,10 @@ impl World {
         self.check(true)?;
         self.audit.closed(true)
     }
-}
 
-fn settlement(call: CallId, run: RunId, by: Carrier, outcome: Outcome) -> Settlement {
-    Settlement { call, run, outcome, result: None, used: None, duration_ms: 1, by, trouble: None }
+    fn settlement(&self, call: CallId, by: Carrier, outcome: Outcome) -> Settlement {
+        let sent = self.sent.iter().rev().find(|sent| sent.id == call && by == Carrier::Executor);
+        let agent = sent.map(|sent| sent.agent.clone());
+        Settlement { call, agent, outcome, result: None, used: None, duration_ms: 1, trouble: None }
+    }
 }

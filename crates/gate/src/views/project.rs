@@ -80,7 +80,7 @@ fn project(db: &Transaction<'_>, index: u64, stamp: &Stamp, event: &Event) -> ru
         Event::Questioned(asked) => questioned(db, index, stamp, asked),
         Event::RefusalsCounted(counted) => db
             .prepare_cached("UPDATE runs SET uncounted = uncounted + ?2 WHERE id = ?1")?
-            .execute(params![counted.run.to_string(), counted.count])
+            .execute(params![counted.run.map(|run| run.to_string()), counted.count])
             .map(drop),
         Event::RulesActivated(_)
         | Event::KeyMinted(_)

@@ -1,6 +1,11 @@
 //! Contract: the tool exists, the arguments fit its schema, and every destination reads in one way.
 
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
+use serde_json::Value;
+
 use super::{Case, DETAIL_CHARS_MAX, Findings};
+use crate::contract::Contract;
 use crate::destination::destinations;
 use crate::reason::{Code, Reason};
 
@@ -11,6 +16,24 @@ fn bounded(pointer: &str) -> String {
     pointer.get(..pointer.floor_char_boundary(POINTER_BYTES_MAX)).unwrap_or_default().to_owned()
 }
 
+/// What was expected, in words that never repeat what was sent: neither a value nor a name that the schema does not know.
+fn words(tool: &Contract, error: &ValidationError<'_>) -> String {
+    let known = tool.input.get("properties").and_then(Value::as_object);
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { .. } if error.instance_path().is_empty() => {
+            let names: Vec<&str> =
+                known.into_iter().flat_map(|known| known.keys()).map(String::as_str).collect();
+            format!("there is a property that the schema does not allow; it allows: {}", names.join(", "))
+        }
+        ValidationErrorKind::AdditionalProperties { .. }
+        | ValidationErrorKind::UnevaluatedProperties { .. }
+        | ValidationErrorKind::PropertyNames { .. } => {
+            "there is a property that the schema does not allow".to_owned()
+        }
+        _ => error.masked_with("the value").to_string(),
+    }
+}
+
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
     let Some(tool) = case.tool else {
         return Err(Box::new(Reason::new(Code::ToolUnknown).detail(&case.call.tool)));
@@ -18,8 +41,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     if !tool.input.is_valid(&case.call.args) {
         let error = tool.input.iter_errors(&case.call.args).next();
         let (at, expected) = error.map_or_else(Default::default, |error| {
-            // Masked: the words name what was expected, and never repeat what was sent.
-            (bounded(error.instance_path().as_str()), error.masked_with("the value").to_string())
+            (bounded(error.instance_path().as_str()), words(&tool.contract, &error))
         });
         let expected: String = expected.chars().take(DETAIL_CHARS_MAX).collect();
         return Err(Box::new(Reason::new(Code::SchemaMismatch).at(at).detail(expected)));

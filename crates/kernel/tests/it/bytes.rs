@@ -118,7 +118,7 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
             verdict,
         })),
         Event::RequestRefused(RequestRefused { agent: agent.clone(), code: text.to_owned(), run: Some(run) }),
-        Event::RefusalsCounted(RefusalsCounted { agent, count: number, run }),
+        Event::RefusalsCounted(RefusalsCounted { agent, count: number, run: Some(run) }),
     ]
 }
 

@@ -106,16 +106,14 @@ impl World {
                     usd_nanos: used.min(known.reserved.usd_nanos),
                     ..known.reserved
                 });
-                let (call, run, by) = (**call, known.run, known.carrier);
-                let outcome = *outcome;
+                let agent = (known.carrier == Carrier::Executor).then(|| known.agent.clone());
                 Command::Settle(Settlement {
-                    call,
-                    run,
-                    outcome,
+                    call: **call,
+                    agent,
+                    outcome: *outcome,
                     result: None,
                     used,
                     duration_ms: 1,
-                    by,
                     trouble: None,
                 })
             }

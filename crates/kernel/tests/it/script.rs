@@ -120,10 +120,13 @@ impl Stage {
                 let call = Arc::new(self.new_call(row, run, agent, Carrier::Executor));
                 self.lane(now, &Command::Question { call, by })
             }
-            "settle" => self.settle(row, run, Carrier::Gate, now),
-            "report" => self.settle(row, run, Carrier::Executor, now),
+            "settle" => self.settle(row, None, now),
+            "report" => self.settle(row, Some(agent), now),
             "refused" => self.lane(now, &Command::Refused { agent, run: Some(run), code: word() }),
-            "count" => self.lane(now, &Command::CountRefusals { run, agent, count: word().parse().unwrap() }),
+            "count" => {
+                let counts = vec![(Some(run), word().parse().unwrap()), (Some(RunId(99)), 1)];
+                self.lane(now, &Command::CountRefusals { agent, counts })
+            }
             "sweep" => self.lane(now, &Command::Sweep),
             "restart" => self.lane(now, &Command::Restarted),
             "halt" => {
@@ -182,14 +185,14 @@ impl Stage {
     }
 
     /// `args` holds the outcome and, if it is known, what was used in dollars.
-    fn settle(&mut self, row: &Row, run: RunId, by: Carrier, now: Time) -> Decision {
+    fn settle(&mut self, row: &Row, agent: Option<String>, now: Time) -> Decision {
         let call = CallId(row["call"].trim_start_matches('c').parse().unwrap());
         let (outcome, used) = row["args"].split_once(' ').unwrap_or((&row["args"], ""));
         let outcome: Outcome = serde_json::from_value(outcome.into()).unwrap();
         let reserved = self.state.calls.get(&call).map(|open| open.reserved).unwrap_or_default();
         let used = used.parse().ok().map(|usd_nanos| Amount { usd_nanos, ..reserved });
         let settlement =
-            Settlement { call, run, outcome, result: None, used, duration_ms: 5, by, trouble: None };
+            Settlement { call, agent, outcome, result: None, used, duration_ms: 5, trouble: None };
         self.lane(now, &Command::Settle(settlement))
     }
 
@@ -233,7 +236,9 @@ impl Stage {
             Event::RequestRefused(refused) => {
                 format!("{kind} {}{}", refused.code, if refused.run.is_some() { " in run" } else { "" })
             }
-            Event::RefusalsCounted(counted) => format!("{kind} {}", counted.count),
+            Event::RefusalsCounted(counted) => {
+                format!("{kind} {}{}", counted.count, if counted.run.is_some() { " in run" } else { "" })
+            }
             _ => kind.to_owned(),
         }
     }

@@ -93,8 +93,8 @@ fn an_idempotency_key_means_one_call() {
         2s | call   | a   |        | crm.note  | {}           | k   |      | same as c1: allow, unknown   | by desk.may          | calls 0+1 writes 0+1 |
         2s | settle | a   |        |           | succeeded    |     | c1   | done                         |                      | calls 1+0 writes 1+0 | call_finished c1 succeeded by gate
         2s | call   | a   |        | crm.note  | {}           | k   |      | same as c1: allow, succeeded | by desk.may          | calls 1+0 writes 1+0 |
-        2s | call   | a   |        | crm.note  | {"text":"x"} | k   |      | deny                         | idempotency_conflict | calls 1+0 writes 1+0 |
-        2s | call   | a   |        | mail.send | {}           | k   |      | deny                         | idempotency_conflict | calls 1+0 writes 1+0 |
+        2s | call   | a   |        | crm.note  | {"text":"x"} | k   |      | deny                         | idempotency_conflict | calls 1+0 writes 1+0 | request_refused idempotency_conflict in run
+        2s | call   | a   |        | mail.send | {}           | k   |      | deny                         | idempotency_conflict | calls 1+0 writes 1+0 | request_refused idempotency_conflict in run
         2s | call   | a   |        | crm.note  | {}           | l   |      | allow                        | by desk.may          | calls 1+1 writes 1+1 | call_decided c7 allow
         3s | open   | b   |        |           |              |     |      | open until 13:00:03          |                      |                      | run_opened
         3s | call   | b   |        | crm.note  | {}           | k   |      | allow                        | by desk.may          | calls 0+1 writes 0+1 | call_decided c8 allow
@@ -103,7 +103,7 @@ fn an_idempotency_key_means_one_call() {
         4s | open   | c   | reader |           |              |     |      | open until 13:00:04          |                      |                      | run_opened
         4s | call   | c   | reader | crm.note  | {}           | k   |      | deny                         | no_rule_allows       |                      | call_decided c11 deny
         4s | call   | c   | reader | crm.note  | {}           | k   |      | same as c11: deny, open      | no_rule_allows       |                      |
-    "#]],
+        "#]],
     );
 }
 
@@ -119,9 +119,9 @@ fn only_an_executor_decides_without_the_gate() {
         1s | permit | b   | runner | crm.note | {}        |
         2s | settle | b   |        |          | succeeded | c2
         2s | report | a   |        |          | succeeded | c2
-        2s | report | b   |        |          | succeeded | c2
-        2s | report | b   |        |          | succeeded | c2
-        2s | report | b   |        |          | succeeded | c9
+        2s | report | b   | runner |          | succeeded | c2
+        2s | report | b   | runner |          | succeeded | c2
+        2s | report | b   | runner |          | succeeded | c9
     "#;
     check(
         book(vec![desk(), runner]),
@@ -134,10 +134,10 @@ fn only_an_executor_decides_without_the_gate() {
         1s | permit | b   | runner | crm.note | {}        |      | allow               | by runner.may     | calls 0+1 writes 0+1 | call_decided c2 allow until 12:01:31
         2s | settle | b   |        |          | succeeded | c2   | refused             | call_unknown      | calls 0+1 writes 0+1 |
         2s | report | a   |        |          | succeeded | c2   | refused             | call_unknown      |                      |
-        2s | report | b   |        |          | succeeded | c2   | done                |                   | calls 1+0 writes 1+0 | call_finished c2 succeeded by executor
-        2s | report | b   |        |          | succeeded | c2   | refused             | call_unknown      | calls 1+0 writes 1+0 |
-        2s | report | b   |        |          | succeeded | c9   | refused             | call_unknown      | calls 1+0 writes 1+0 |
-    "#]],
+        2s | report | b   | runner |          | succeeded | c2   | done                |                   | calls 1+0 writes 1+0 | call_finished c2 succeeded by executor
+        2s | report | b   | runner |          | succeeded | c2   | refused             | call_unknown      | calls 1+0 writes 1+0 |
+        2s | report | b   | runner |          | succeeded | c9   | refused             | call_unknown      | calls 1+0 writes 1+0 |
+        "#]],
     );
 }
 

@@ -153,6 +153,13 @@ fn a_flood_is_recorded_once() {
         61s  | call    | a   | crm.erase  | {}
         62s  | call    | a   | crm.erase  | {}
         63s  | call    | a   | crm.erase  | {}
+        64s  | call    | z   | crm.erase  | {}
+        65s  | call    | y   | crm.erase  | {}
+        66s  | refused |     |            | key_refused
+        67s  | call    | x   | crm.erase  | {}
+        67s  | refused |     |            | key_refused
+        68s  | call    | a   | crm.lookup | {"id":"7"}
+        69s  | count   | w   |            | 2
     "#;
     check(
         book,
@@ -166,14 +173,21 @@ fn a_flood_is_recorded_once() {
         4s  | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) |           |
         5s  | refused | a   |            | body_malformed    | done                |                          |           |
         6s  | call    | a   | crm.lookup | {"id":"7"}        | allow               | by desk.may              | calls 0+1 | call_decided c4 allow
-        7s  | count   | a   |            | 2                 | done                |                          | calls 0+1 | refusals_counted 2
+        7s  | count   | a   |            | 2                 | done                |                          | calls 0+1 | refusals_counted 1; refusals_counted 2 in run
         8s  | refused | b   |            | run_token_refused | done                |                          |           | request_refused run_token_refused
         59s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 |
         60s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c6 deny
         61s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c7 deny
         62s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c8 deny
         63s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 |
-    "#]],
+        64s | call    | z   | crm.erase  | {}                | deny                | run_unknown              |           | call_decided c10 deny
+        65s | call    | y   | crm.erase  | {}                | deny                | run_unknown              |           | call_decided c11 deny
+        66s | refused |     |            | key_refused       | done                |                          |           |
+        67s | call    | x   | crm.erase  | {}                | deny                | run_unknown              |           |
+        67s | refused |     |            | key_refused       | done                |                          |           |
+        68s | call    | a   | crm.lookup | {"id":"7"}        | allow               | by desk.may              | calls 0+2 | call_decided c13 allow
+        69s | count   | w   |            | 2                 | done                |                          |           | refusals_counted 3
+        "#]],
     );
 }
 

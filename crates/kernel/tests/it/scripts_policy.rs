@@ -56,15 +56,15 @@ fn a_contract_that_does_not_fit() {
         book(vec![desk()]),
         table,
         expect![[r#"
-        at | do   | run | tool       | args                              | answer              | code                                                                                  | account                        | event
-        0s | open | a   |            |                                   | open until 13:00:00 |                                                                                       |                                | run_opened
-        1s | call | a   | crm.lookup | {"id":7}                          | deny                | schema_mismatch at /id (the value is not of type "string")                            |                                | call_decided c1 deny
-        1s | call | a   | crm.lookup | {}                                | deny                | schema_mismatch at  ("id" is a required property)                                     |                                | call_decided c2 deny
-        1s | call | a   | crm.lookup | {"id":"7","colour":"red"}         | deny                | schema_mismatch at  (Additional properties are not allowed ('colour' was unexpected)) |                                | call_decided c3 deny
-        1s | call | a   | crm.erase  | {}                                | deny                | tool_unknown (crm.erase)                                                              |                                | call_decided c4 deny
-        1s | call | a   | mail.send  | {"to":"a@x.example, b@y.example"} | deny                | destination_invalid at /to (one e-mail address)                                       |                                | call_decided c5 deny
-        1s | call | a   | mail.send  | {"to":"a@x.example"}              | allow               | by desk.may                                                                           | calls 0+1 writes 0+1 final 0+1 | call_decided c6 allow
-    "#]],
+        at | do   | run | tool       | args                              | answer              | code                                                                                    | account                        | event
+        0s | open | a   |            |                                   | open until 13:00:00 |                                                                                         |                                | run_opened
+        1s | call | a   | crm.lookup | {"id":7}                          | deny                | schema_mismatch at /id (the value is not of type "string")                              |                                | call_decided c1 deny
+        1s | call | a   | crm.lookup | {}                                | deny                | schema_mismatch at  ("id" is a required property)                                       |                                | call_decided c2 deny
+        1s | call | a   | crm.lookup | {"id":"7","colour":"red"}         | deny                | schema_mismatch at  (there is a property that the schema does not allow; it allows: id) |                                | call_decided c3 deny
+        1s | call | a   | crm.erase  | {}                                | deny                | tool_unknown (crm.erase)                                                                |                                | call_decided c4 deny
+        1s | call | a   | mail.send  | {"to":"a@x.example, b@y.example"} | deny                | destination_invalid at /to (one e-mail address)                                         |                                | call_decided c5 deny
+        1s | call | a   | mail.send  | {"to":"a@x.example"}              | allow               | by desk.may                                                                             | calls 0+1 writes 0+1 final 0+1 | call_decided c6 allow
+        "#]],
     );
 }
 

@@ -103,7 +103,7 @@ impl World {
         let Some((run, agent)) = self.some_run() else { return };
         let command = match self.random.below(3) {
             0 => Command::Refused { agent, run: Some(run), code: "json_invalid".to_owned() },
-            1 => Command::CountRefusals { run, agent, count: 3 },
+            1 => Command::CountRefusals { agent, counts: vec![(Some(run), 3), (None, 1)] },
             _ => {
                 let Some(call) = self.sent.last().cloned() else { return };
                 Command::Question { call, by: agent }

@@ -8,7 +8,7 @@ use kernel::command::Command;
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
 
-use super::{World, lane_of, settlement};
+use super::{World, lane_of};
 use crate::pipeline::Waiter;
 
 /// How a tool treats a call.
@@ -87,21 +87,21 @@ impl World {
             Temper::Fails => Outcome::Failed,
             Temper::Succeeds | Temper::Cheap => Outcome::Succeeded,
         };
-        let mut settlement = settlement(id, run, by, outcome);
+        let mut settlement = self.settlement(id, by, outcome);
         if temper == Temper::Cheap {
             settlement.used = Some(Amount { calls: 1, ..Amount::default() });
         }
-        self.outcomes.push(settlement);
+        self.outcomes.push((run, settlement));
         Ok(())
     }
 
     /// One outcome is brought to be recorded; now and then twice.
     pub(super) fn tell(&mut self) {
-        let Some(settlement) = self.outcomes.pop() else { return };
+        let Some((run, settlement)) = self.outcomes.pop() else { return };
         let times = if self.random.percent(20) { 2 } else { 1 };
         for _ in 0..times {
             let command = Command::Settle(settlement.clone());
-            self.ask(lane_of(settlement.run), command, Vec::new(), Waiter::Settling(settlement.clone()));
+            self.ask(lane_of(run), command, Vec::new(), Waiter::Settling(run, settlement.clone()));
         }
     }
 
@@ -110,7 +110,7 @@ impl World {
         let unknown = self.audit.unknown();
         let Some((id, run, by)) = self.random.pick(&unknown).copied() else { return };
         if !self.flights.contains_key(&id) {
-            self.outcomes.push(settlement(id, run, by, Outcome::Succeeded));
+            self.outcomes.push((run, self.settlement(id, by, Outcome::Succeeded)));
         }
     }
 }
