@@ -19,7 +19,7 @@ use kernel::verdict::{Ruling, Verdict};
 use proptest::prelude::*;
 use stdx::digest::Digest;
 
-fn reason(text: &str, number: u64) -> Reason {
+pub(crate) fn reason(text: &str, number: u64) -> Reason {
     let rule = Arc::new(RuleRef {
         id: text.into(),
         file: "house.cedar".into(),

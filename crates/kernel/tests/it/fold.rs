@@ -18,7 +18,7 @@ use crate::book::{book, compile, desk};
 use crate::script::{START, call};
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Open(u128),
     Close(u128),
     Call { run: u128, tool: usize, key: Option<u8>, executor: bool },
@@ -35,7 +35,7 @@ const TOOLS: [(&str, &str); 4] = [
     ("crm.erase", "{}"),
 ];
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let outcome = prop_oneof![
         Just(Outcome::Succeeded),
         Just(Outcome::Failed),
@@ -69,10 +69,10 @@ fn rules() -> Rules {
 }
 
 /// Moves one state along, as a desk does, and keeps what was written.
-struct World {
+pub(crate) struct World {
     rules: Rules,
-    state: State,
-    written: Vec<(Stamp, Event)>,
+    pub(crate) state: State,
+    pub(crate) written: Vec<(Stamp, Event)>,
     asked: u128,
     opened: BTreeSet<u128>,
 }
@@ -149,7 +149,7 @@ impl World {
 }
 
 /// A state as text, with its maps in order.
-fn text(state: &State) -> String {
+pub(crate) fn text(state: &State) -> String {
     let mut lines = vec![format!("{} {:?} {:?}", state.seq, state.last, state.due)];
     lines.extend(state.calls.iter().map(|(id, call)| format!("{id} {call:?}")));
     for (id, run) in &state.runs {
@@ -163,7 +163,7 @@ fn text(state: &State) -> String {
     lines.join("\n")
 }
 
-fn play(steps: &[(Step, u64)]) -> World {
+pub(crate) fn play(steps: &[(Step, u64)]) -> World {
     let (state, written) = (State::default(), Vec::new());
     let mut world = World { rules: rules(), state, written, asked: 0, opened: BTreeSet::new() };
     let mut now = START;

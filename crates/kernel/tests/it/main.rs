@@ -11,3 +11,4 @@ mod scripts_budget;
 mod scripts_ends;
 mod scripts_halt;
 mod scripts_policy;
+mod snapshot;

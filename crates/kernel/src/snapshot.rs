@@ -1,0 +1,109 @@
+//! Snapshots: a fold as bytes, so that a start folds only what came after it. Whoever distrusts one folds the log.
+//!
+//! A line that says what it is, then one JSON body with its maps in order. The line names the kind, the digest of
+//! the sources that the fold is made of, and the digest of the body; a snapshot that differs in any of them is not
+//! read. A snapshot holds what the fold remembers and nothing else: names, ids, numbers, marks and digests, and never
+//! the content of a payload; so an erased payload is in no snapshot.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+use stdx::digest::Digest;
+
+use crate::event::{Event, Stamp};
+use crate::state::{Control, State};
+
+/// What is folded from the events of one lane.
+pub trait Fold: Default + Serialize + DeserializeOwned {
+    const KIND: &'static str;
+
+    /// Sequence of the last event folded in; 0 before the first.
+    fn seq(&self) -> u64;
+
+    fn apply(&mut self, stamp: &Stamp, event: &Event);
+}
+
+impl Fold for State {
+    const KIND: &'static str = "lane";
+
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn apply(&mut self, stamp: &Stamp, event: &Event) {
+        self.apply(stamp, event);
+    }
+}
+
+impl Fold for Control {
+    const KIND: &'static str = "control";
+
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn apply(&mut self, stamp: &Stamp, event: &Event) {
+        self.apply(stamp, event);
+    }
+}
+
+/// Raised when the body changes by something outside `SOURCES`.
+const FORMAT: u32 = 1;
+
+/// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
+/// forgotten version would cost a wrong account.
+const SOURCES: [(&str, &str); 13] = [
+    ("account", include_str!("account.rs")),
+    ("apply", include_str!("apply.rs")),
+    ("call", include_str!("call.rs")),
+    ("command", include_str!("command.rs")),
+    ("event", include_str!("event.rs")),
+    ("halt", include_str!("halt.rs")),
+    ("id", include_str!("id.rs")),
+    ("reason", include_str!("reason.rs")),
+    ("run", include_str!("run.rs")),
+    ("snapshot", include_str!("snapshot.rs")),
+    ("state", include_str!("state.rs")),
+    ("time", include_str!("time.rs")),
+    ("verdict", include_str!("verdict.rs")),
+];
+
+static FOLD: LazyLock<Digest> = LazyLock::new(|| {
+    let each = SOURCES.iter().flat_map(|(_, text)| Digest::of(text.as_bytes()).0);
+    Digest::of(&each.collect::<Vec<u8>>())
+});
+
+pub fn write<F: Fold>(fold: &F) -> Vec<u8> {
+    // Nothing that serde could refuse is in a fold; if ever it were, an empty body is one that nobody reads.
+    let body = serde_json::to_vec(fold).unwrap_or_default();
+    let mut bytes = head(F::KIND, &body).into_bytes();
+    bytes.extend(body);
+    bytes
+}
+
+/// None: not such a snapshot, not of this build's fold, or not whole.
+pub fn read<F: Fold>(bytes: &[u8]) -> Option<F> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')? + 1;
+    let (found, body) = bytes.split_at_checked(end)?;
+    if found != head(F::KIND, body).as_bytes() {
+        return None;
+    }
+    serde_json::from_slice(body).ok()
+}
+
+fn head(kind: &str, body: &[u8]) -> String {
+    format!("remit snapshot {FORMAT} {kind} fold {} body {}\n", *FOLD, Digest::of(body))
+}
+
+/// The same state is the same bytes, whatever order its maps are in.
+pub(crate) fn sorted<K: Ord + Serialize, V: Serialize, S: Serializer>(
+    map: &HashMap<K, V>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    out.collect_map(map.iter().collect::<BTreeMap<_, _>>())
+}
+
+#[cfg(test)]
+mod tests;
