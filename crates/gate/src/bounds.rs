@@ -1,6 +1,6 @@
 //! Bounds: how long what callers write may be, so that every event fits into the log.
 
-use ledger::{ENTRY_BYTES_MAX, Entry, PAYLOAD_BYTES_MAX, Payload};
+use ledger::{ENTRY_BYTES_MAX, Entry, PAYLOAD_BYTES_MAX};
 
 use crate::caller::CallAsk;
 use crate::error::Error;
@@ -36,12 +36,12 @@ pub(crate) fn code(text: &str) -> String {
     text.get(..text.floor_char_boundary(CODE_BYTES_MAX)).unwrap_or_default().to_owned()
 }
 
-/// The last line of defence: one oversized write would fail the whole batch that it is in.
-pub(crate) fn write(entries: &[Entry], payloads: &[Payload]) -> Result<(), Error> {
-    if entries.iter().any(|entry| entry.bytes.len() > ENTRY_BYTES_MAX) {
+/// The last line of defence: one oversized entry would fail the whole batch that it is in.
+pub(crate) fn entry(entry: &Entry) -> Result<(), Error> {
+    if entry.bytes.len() > ENTRY_BYTES_MAX {
         return Err(Error::TooLong { what: "the event", max: ENTRY_BYTES_MAX });
     }
-    if payloads.iter().any(|payload| payload.body.len() > PAYLOAD_BYTES_MAX) {
+    if entry.payloads.iter().any(|payload| payload.body.len() > PAYLOAD_BYTES_MAX) {
         return Err(Error::TooLong { what: "the body", max: PAYLOAD_BYTES_MAX });
     }
     Ok(())

@@ -69,25 +69,22 @@ impl Clerk {
     }
 
     fn take(&mut self, ask: Ask) {
-        let Ask { command, mut payloads, waiter } = ask;
+        let Ask { command, payloads, waiter } = ask;
         if self.closed.load(Ordering::Acquire) {
             let _ = waiter.send(Err(Error::LogUnwritable));
             return;
         }
         ledger::failpoint::hit("gate.before_append");
         let now: Time = self.clock.now();
-        let (answer, entries) = match self.desk.take(&self.law, &command, &payloads, now) {
+        let (answer, entries) = match self.desk.take(&self.law, &command, payloads, now) {
             Ok(taken) => taken,
             Err(error) => {
                 let _ = waiter.send(Err(error));
                 return;
             }
         };
-        if entries.is_empty() {
-            payloads.clear();
-        }
         let law = self.law.clone();
-        let write = Write { entries, payloads, answer, law, waiter: Some(waiter) };
+        let write = Write { entries, answer, law, waiter: Some(waiter) };
         if let Err(returned) = self.committer.send(Item::Write(write))
             && let Item::Write(Write { waiter: Some(waiter), .. }) = returned.0
         {

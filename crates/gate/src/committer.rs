@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use kernel::command::Answer;
-use ledger::{Batch, Entry, Log, Payload, Receipt};
+use ledger::{Batch, Entry, Log, Receipt};
 use tokio::sync::{oneshot, watch};
 
 use crate::counts::{Tally, bump};
@@ -28,7 +28,6 @@ pub(crate) type Waiter = oneshot::Sender<Result<Written, Error>>;
 
 pub(crate) struct Write {
     pub(crate) entries: Vec<Entry>,
-    pub(crate) payloads: Vec<Payload>,
     pub(crate) answer: Answer,
     pub(crate) law: Arc<Law>,
     pub(crate) waiter: Option<Waiter>,
@@ -70,7 +69,6 @@ impl Committer {
             let mut waiting = Vec::new();
             gather(first, &mut batch, &mut waiting);
             while batch.entries.len() < BATCH_ENTRIES_MAX
-                && batch.payloads.len() < BATCH_ENTRIES_MAX
                 && let Ok(item) = self.queue.try_recv()
             {
                 gather(item, &mut batch, &mut waiting);
@@ -138,11 +136,10 @@ impl Committer {
 
 fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>) {
     match item {
-        Item::Write(Write { mut entries, mut payloads, answer, law, waiter }) => {
+        Item::Write(Write { mut entries, answer, law, waiter }) => {
             batch.control_head = Some(law.epoch);
             let count = entries.len();
             batch.entries.append(&mut entries);
-            batch.payloads.append(&mut payloads);
             waiting.push(Waiting::Write { count, answer, law, waiter });
         }
         Item::Flush(done) => waiting.push(Waiting::Flush(done)),

@@ -8,17 +8,16 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use arc_swap::ArcSwap;
 use kernel::command::ControlCommand;
 use kernel::decide::decide_control;
-use kernel::event::Stamp;
+use kernel::event::{Event, Stamp};
 use kernel::rules::Rules;
 use kernel::state::Control;
 use ledger::{CONTROL_LANE, Payload, Read};
 use tokio::sync::oneshot;
 
-use crate::bounds;
 use crate::clerk::Message;
 use crate::clock::Clock;
 use crate::committer::{Item, Waiter, Write, Written};
-use crate::desk::{Law, each_event, entry};
+use crate::desk::{Law, each_event, entries};
 use crate::error::Error;
 
 pub(crate) enum ControlMessage {
@@ -117,20 +116,19 @@ impl ControlClerk {
         let at = self.clock.now().max(self.control.last);
         let tenant = law.rules.book.house.tenant.clone();
         let mut control = self.control.clone();
-        let mut entries = Vec::new();
-        for event in &decision.events {
+        let mut stamped: Vec<(Stamp, Event)> = Vec::new();
+        for event in decision.events {
             let stamp = Stamp { at, lane: CONTROL_LANE, lane_seq: control.seq + 1, tenant: tenant.clone() };
-            entries.push(entry(&stamp, event));
-            control.apply(&stamp, event);
+            control.apply(&stamp, &event);
+            stamped.push((stamp, event));
         }
+        let entries = entries(&stamped, payloads)?;
         if entries.is_empty() {
             return Ok(Written { answer: decision.answer, receipts: Vec::new(), law });
         }
-        bounds::write(&entries, &payloads)?;
         ledger::failpoint::hit("gate.in_control");
         let (waiter, wait) = oneshot::channel();
-        let write =
-            Write { entries, payloads, answer: decision.answer, law: law.clone(), waiter: Some(waiter) };
+        let write = Write { entries, answer: decision.answer, law: law.clone(), waiter: Some(waiter) };
         self.committer.send(Item::Write(write)).map_err(|_| Error::Stopping)?;
         let written = wait.blocking_recv().map_err(|_| Error::Stopping)??;
         let epoch = control.seq;

@@ -47,7 +47,7 @@ impl Desk {
         &mut self,
         law: &Law,
         command: &Command,
-        payloads: &[Payload],
+        payloads: Vec<Payload>,
         now: Time,
     ) -> Result<(Answer, Vec<Entry>), Error> {
         let decision = decide(&self.state, &law.control, &law.rules, command, now);
@@ -58,8 +58,7 @@ impl Desk {
             Stamp { at, lane: self.lane, lane_seq, tenant }
         });
         let stamped: Vec<(Stamp, Event)> = stamps.zip(decision.events).collect();
-        let entries: Vec<Entry> = stamped.iter().map(|(stamp, event)| entry(stamp, event)).collect();
-        bounds::write(&entries, payloads)?;
+        let entries = entries(&stamped, payloads)?;
         for (stamp, event) in &stamped {
             self.state.apply(stamp, event);
         }
@@ -67,14 +66,23 @@ impl Desk {
     }
 }
 
-pub(crate) fn entry(stamp: &Stamp, event: &Event) -> Entry {
-    Entry {
+/// The events of one decision as the log takes them. What the decision commits to belongs to its first event;
+/// without an event it is dropped.
+pub(crate) fn entries(stamped: &[(Stamp, Event)], payloads: Vec<Payload>) -> Result<Vec<Entry>, Error> {
+    let entry = |(stamp, event): &(Stamp, Event)| Entry {
         lane: stamp.lane,
         lane_seq: stamp.lane_seq,
         time_ms: stamp.at.0,
         bytes: event.encode(stamp),
         bumps_epoch: event.bumps_epoch(),
+        payloads: Vec::new(),
+    };
+    let mut entries: Vec<Entry> = stamped.iter().map(entry).collect();
+    if let Some(first) = entries.first_mut() {
+        first.payloads = payloads;
     }
+    entries.iter().try_for_each(bounds::entry)?;
+    Ok(entries)
 }
 
 /// Every event of one lane, in order.

@@ -188,10 +188,10 @@ impl Gate {
         self.0.reaches.iter().find(|reach| contract.via.get(reach.kind()).is_some()).cloned()
     }
 
-    /// A payload read back as JSON, if it was not erased.
-    pub(crate) fn payload_json(&self, commitment: &Digest) -> Option<serde_json::Value> {
+    /// A payload of one event read back as JSON, if it was not erased.
+    pub(crate) fn payload_json(&self, index: u64, commitment: &Digest) -> Option<serde_json::Value> {
         let mut log = self.0.payloads.lock().ok()?;
-        let bytes = log.payload(commitment).ok()?;
+        let bytes = log.payload(index, commitment).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 

@@ -50,7 +50,7 @@ impl Gate {
         let written = self.decided(&call, payloads).await?;
         let verdict = match written.answer {
             Answer::Verdict(verdict) => verdict,
-            answer => return self.answered_before(answer),
+            answer => return self.answered_before(answer).await,
         };
         let mut answered = Answered::new(&call, verdict, written.receipts.first().copied());
 
@@ -96,7 +96,7 @@ impl Gate {
         let written = self.decided(&call, payloads).await?;
         let verdict = match written.answer {
             Answer::Verdict(verdict) => verdict,
-            answer => return self.answered_before(answer),
+            answer => return self.answered_before(answer).await,
         };
         let mut answered = Answered::new(&call, verdict, written.receipts.first().copied());
         if !answered.verdict.allows() || answered.receipt.is_none() {

@@ -10,6 +10,7 @@ use kernel::id::{CallId, RunId};
 use kernel::reason::Reason;
 use ledger::{Payload, Receipt};
 use serde_json::Value;
+use stdx::digest::Digest;
 use stdx::json::canonical;
 
 use crate::bounds::{self, NAME_BYTES_MAX, REASON_BYTES_MAX, TOOL_BYTES_MAX, within};
@@ -51,6 +52,7 @@ impl Gate {
             agent: caller.agent.clone(),
             person: ask.person,
             intent: intent.as_ref().map(|payload| payload.commitment),
+            implicit: None,
         };
         let wait = self.propose(run, Command::OpenRun(open), intent.into_iter().collect()).await?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
@@ -150,12 +152,13 @@ impl Gate {
     }
 
     /// An answer that was given before: to the same idempotency key.
-    pub(crate) fn answered_before(&self, answer: Answer) -> Result<Answered, Error> {
+    pub(crate) async fn answered_before(&self, answer: Answer) -> Result<Answered, Error> {
         let Answer::Same { call, verdict, ended } = answer else { return Err(Error::LogUnwritable) };
         let (outcome, result) = match ended {
-            Some(Ended { outcome, result }) => {
-                (Some(outcome), result.and_then(|digest| self.payload_json(&digest)))
+            Some(Ended { outcome, result: Some(digest) }) => {
+                (Some(outcome), self.result_of(call, digest).await?)
             }
+            Some(Ended { outcome, result: None }) => (Some(outcome), None),
             None => (None, None),
         };
         Ok(Answered {
@@ -168,6 +171,14 @@ impl Gate {
             permit_token: None,
             again: true,
         })
+    }
+
+    /// What a call came to, if it was not erased.
+    async fn result_of(&self, call: CallId, digest: Digest) -> Result<Option<Value>, Error> {
+        // Views that lag cannot tell; an empty answer would be taken for the call's own.
+        let (_, view) = self.call_view(call, None).await.map_err(|_| Error::Overloaded)?;
+        let known = view.finished.is_some_and(|end| end.result == Some(digest));
+        if known { Ok(view.result) } else { Err(Error::Overloaded) }
     }
 
     /// A refusal that a flood swallowed is counted, so that the ledger tells how many there were.

@@ -36,9 +36,10 @@ fn ledger_rate(folder: &Path, size: u64) -> Result<f64, Box<dyn Error>> {
             time_ms: seq,
             bytes: vec![b'x'; ENTRY_BYTES],
             bumps_epoch: false,
+            payloads: vec![],
         };
         let entries = (first..first + size).map(entry).collect();
-        log.append(&Batch { entries, payloads: vec![], control_head: Some(0) })?;
+        log.append(&Batch { entries, control_head: Some(0) })?;
         Ok(())
     })
 }

@@ -14,7 +14,7 @@ pub enum Error {
     StaleControl { seen: u64, head: u64 },
     #[error(
         "over a limit of the log: 16 KiB an entry, 16 MiB a payload, 256 MiB a snapshot, 64 bytes a tag, \
-         4096 entries and 4096 payloads a batch"
+         16 payloads an entry, 4096 entries a batch"
     )]
     TooLarge,
     #[error("not a well-formed batch: {why}")]

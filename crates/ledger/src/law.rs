@@ -4,8 +4,8 @@ use stdx::digest::Digest;
 
 use crate::error::Error;
 use crate::log::{
-    BATCH_ENTRIES_MAX, Batch, CONTROL_LANE, ENTRY_BYTES_MAX, Entry, Head, PAYLOAD_BYTES_MAX, Payload,
-    Receipt, SNAPSHOT_BYTES_MAX, TAG_BYTES_MAX,
+    BATCH_ENTRIES_MAX, Batch, CONTROL_LANE, ENTRY_BYTES_MAX, ENTRY_PAYLOADS_MAX, Entry, Head,
+    PAYLOAD_BYTES_MAX, Payload, Receipt, SNAPSHOT_BYTES_MAX, TAG_BYTES_MAX,
 };
 
 /// SQL integers are signed, so numbers stop at half the range of `u64`.
@@ -13,11 +13,11 @@ const NUMBER_MAX: u64 = i64::MAX as u64;
 
 /// What can be judged without looking at the log. Errors come in a fixed order: sizes, shape, commitments.
 pub(crate) fn check_shape(batch: &Batch) -> Result<(), Error> {
-    if batch.entries.len() > BATCH_ENTRIES_MAX || batch.payloads.len() > BATCH_ENTRIES_MAX {
+    if batch.entries.len() > BATCH_ENTRIES_MAX {
         return Err(Error::TooLarge);
     }
     batch.entries.iter().try_for_each(check_entry)?;
-    batch.payloads.iter().try_for_each(check_payload)
+    batch.entries.iter().flat_map(|entry| &entry.payloads).try_for_each(check_payload)
 }
 
 pub(crate) fn check_snapshot(next_index: u64, index: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -63,7 +63,7 @@ fn admit_entry(head: &mut Head, entry: &Entry) -> Result<Receipt, Error> {
 }
 
 fn check_entry(entry: &Entry) -> Result<(), Error> {
-    if entry.bytes.len() > ENTRY_BYTES_MAX {
+    if entry.bytes.len() > ENTRY_BYTES_MAX || entry.payloads.len() > ENTRY_PAYLOADS_MAX {
         return Err(Error::TooLarge);
     }
     if entry.bumps_epoch && entry.lane != CONTROL_LANE {

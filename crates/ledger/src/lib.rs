@@ -22,8 +22,8 @@ pub mod sqlite;
 
 pub use error::Error;
 pub use log::{
-    BATCH_ENTRIES_MAX, Batch, CONTROL_LANE, ENTRY_BYTES_MAX, Entry, Head, Log, PAYLOAD_BYTES_MAX, Payload,
-    READ_ROWS_MAX, Read, Receipt, SNAPSHOT_BYTES_MAX, Stored, TAG_BYTES_MAX,
+    BATCH_ENTRIES_MAX, Batch, CONTROL_LANE, ENTRY_BYTES_MAX, ENTRY_PAYLOADS_MAX, Entry, Head, Log,
+    PAYLOAD_BYTES_MAX, Payload, READ_ROWS_MAX, Read, Receipt, SNAPSHOT_BYTES_MAX, Stored, TAG_BYTES_MAX,
 };
 pub use space::free_bytes;
 

@@ -11,8 +11,10 @@ pub const ENTRY_BYTES_MAX: usize = 16 * 1024;
 pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const TAG_BYTES_MAX: usize = 64;
-/// The most entries, and the most payloads, in one batch.
 pub const BATCH_ENTRIES_MAX: usize = 4096;
+/// The most payloads that one entry brings. Part of the stored format: a payload's key is the index of its
+/// entry times this, plus its place.
+pub const ENTRY_PAYLOADS_MAX: usize = 16;
 /// The most rows one `read` returns, whatever its limit.
 pub const READ_ROWS_MAX: usize = 16 * 1024;
 /// The lane whose epoch fences all the others.
@@ -29,9 +31,12 @@ pub struct Entry {
     pub bytes: Vec<u8>,
     /// Whoever has not seen this entry may no longer append. Only in the control lane.
     pub bumps_epoch: bool,
+    /// The bodies that `bytes` commit to.
+    pub payloads: Vec<Payload>,
 }
 
-/// A body kept beside the log, committed to by an entry, erasable without breaking a proof.
+/// A body kept beside the log, committed to by an entry, erasable without breaking a proof. It belongs to that
+/// entry and is found under its index.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     /// `Digest::commit(tag, salt, body)`; a batch with any other digest is refused.
@@ -65,7 +70,6 @@ impl std::fmt::Debug for Payload {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub entries: Vec<Entry>,
-    pub payloads: Vec<Payload>,
     /// The control epoch (see `Head`) that the decider had seen; `None` leaves it unchecked.
     pub control_head: Option<u64>,
 }
@@ -113,8 +117,8 @@ pub trait Log: Send + 'static {
     /// the batch, must read the log again, and must not simply retry.
     fn append(&mut self, batch: &Batch) -> Result<Vec<Receipt>, Error>;
 
-    /// Destroys the body and the salt; the row and the entries that commit to it stay. Twice is once.
-    fn erase(&mut self, commitment: &Digest) -> Result<(), Error>;
+    /// Destroys the body and the salt that entry `index` brought; the row and the entry stay. Twice is once.
+    fn erase(&mut self, index: u64, commitment: &Digest) -> Result<(), Error>;
 
     /// Replaces the snapshot of that name: a fold of the entries below `index`.
     fn put_snapshot(&mut self, name: &str, index: u64, bytes: &[u8]) -> Result<(), Error>;
@@ -130,8 +134,8 @@ pub trait Read: Send {
     /// (see `READ_ROWS_MAX`).
     fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Stored>, Error>;
 
-    /// The body, after checking it against its commitment.
-    fn payload(&mut self, commitment: &Digest) -> Result<Vec<u8>, Error>;
+    /// The body that entry `index` brought, after checking it against its commitment.
+    fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error>;
 
     fn snapshot(&mut self, name: &str) -> Result<Option<(u64, Vec<u8>)>, Error>;
 }

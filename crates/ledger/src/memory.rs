@@ -30,7 +30,8 @@ pub struct Memory {
 struct Disk {
     head: Head,
     events: Vec<Stored>,
-    payloads: HashMap<Digest, Kept>,
+    /// By the index of their entry.
+    payloads: HashMap<u64, Vec<Kept>>,
     snapshots: HashMap<String, (u64, Vec<u8>)>,
     faults: BTreeMap<u64, Fault>,
     /// Appends tried so far, refused and failed ones too.
@@ -41,6 +42,7 @@ struct Disk {
 
 /// An erased payload has lost its content and not its row.
 struct Kept {
+    commitment: Digest,
     content: Option<Payload>,
     keep: bool,
 }
@@ -77,9 +79,10 @@ impl Memory {
     }
 
     /// Changes one stored byte behind the log's back; false if the payload has no such byte.
-    pub fn tamper_payload(&self, commitment: &Digest, at: usize) -> bool {
+    pub fn tamper_payload(&self, index: u64, commitment: &Digest, at: usize) -> bool {
         let mut disk = self.lock();
-        let content = disk.payloads.get_mut(commitment).and_then(|row| row.content.as_mut());
+        let mut rows = disk.payloads_mut(index, commitment);
+        let content = rows.next().and_then(|row| row.content.as_mut());
         let byte = content.and_then(|payload| payload.body.get_mut(at));
         byte.map(|byte| *byte ^= 1).is_some()
     }
@@ -126,7 +129,6 @@ impl Log for Memory {
         }
         let mut head = disk.head.clone();
         let receipts = law::admit(&mut head, batch)?;
-        disk.refuse_forgotten(&batch.payloads)?;
         disk.store(batch, &receipts);
         disk.head = head;
         match fault {
@@ -135,13 +137,16 @@ impl Log for Memory {
         }
     }
 
-    fn erase(&mut self, commitment: &Digest) -> Result<(), Error> {
+    fn erase(&mut self, index: u64, commitment: &Digest) -> Result<(), Error> {
         let mut disk = self.live()?;
-        let row = disk.payloads.get_mut(commitment).ok_or(Error::NotFound)?;
-        if row.keep {
+        let rows: Vec<&mut Kept> = disk.payloads_mut(index, commitment).collect();
+        if rows.is_empty() {
+            return Err(Error::NotFound);
+        }
+        if rows.iter().any(|row| row.keep) {
             return Err(Error::Kept);
         }
-        row.content = None;
+        rows.into_iter().for_each(|row| row.content = None);
         Ok(())
     }
 
@@ -173,13 +178,14 @@ impl Read for Memory {
         Ok(disk.events.iter().skip(from).take(limit.min(READ_ROWS_MAX)).cloned().collect())
     }
 
-    fn payload(&mut self, commitment: &Digest) -> Result<Vec<u8>, Error> {
+    fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error> {
         let disk = self.live()?;
-        let row = disk.payloads.get(commitment).ok_or(Error::NotFound)?;
+        let mut rows = disk.payloads.get(&index).into_iter().flatten();
+        let row = rows.find(|row| row.commitment == *commitment).ok_or(Error::NotFound)?;
         let payload = row.content.as_ref().ok_or(Error::Erased)?;
         if !law::verify_payload(commitment, &payload.tag, &payload.salt, &payload.body) {
             let why = format!("the payload {commitment} is not what was committed to");
-            return Err(Error::damaged(None, why));
+            return Err(Error::damaged(index, why));
         }
         Ok(payload.body.clone())
     }
@@ -190,22 +196,16 @@ impl Read for Memory {
 }
 
 impl Disk {
-    fn refuse_forgotten(&self, payloads: &[Payload]) -> Result<(), Error> {
-        let forgotten = |payload: &Payload| {
-            self.payloads.get(&payload.commitment).is_some_and(|row| row.content.is_none())
-        };
-        if payloads.iter().any(forgotten) { Err(Error::Erased) } else { Ok(()) }
+    fn payloads_mut(&mut self, index: u64, commitment: &Digest) -> impl Iterator<Item = &mut Kept> {
+        let rows = self.payloads.get_mut(&index).into_iter().flatten();
+        rows.filter(|row| row.commitment == *commitment)
     }
 
     fn store(&mut self, batch: &Batch, receipts: &[Receipt]) {
-        for payload in &batch.payloads {
-            let row = self
-                .payloads
-                .entry(payload.commitment)
-                .or_insert_with(|| Kept { content: Some(payload.clone()), keep: false });
-            row.keep |= payload.keep;
-        }
         for (entry, receipt) in batch.entries.iter().zip(receipts) {
+            if !entry.payloads.is_empty() {
+                self.payloads.insert(receipt.index, entry.payloads.iter().map(Kept::from).collect());
+            }
             self.events.push(Stored {
                 index: receipt.index,
                 lane: receipt.lane,
@@ -214,6 +214,12 @@ impl Disk {
                 bytes: entry.bytes.clone(),
             });
         }
+    }
+}
+
+impl From<&Payload> for Kept {
+    fn from(payload: &Payload) -> Kept {
+        Kept { commitment: payload.commitment, content: Some(payload.clone()), keep: payload.keep }
     }
 }
 

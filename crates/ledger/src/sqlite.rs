@@ -90,8 +90,8 @@ impl Log for Sqlite {
         // Heads are read, not remembered: nothing that happened to the file behind our back goes unnoticed.
         let mut head = read::head_of(&tx, batch)?;
         let receipts = law::admit(&mut head, batch)?;
-        write::payloads(&tx, &batch.payloads)?;
         write::entries(&tx, &batch.entries, &receipts)?;
+        write::payloads(&tx, &batch.entries, &receipts)?;
         write::head(&tx, &head)?;
         failpoint::hit("ledger.in_commit");
         tx.commit()?;
@@ -99,9 +99,9 @@ impl Log for Sqlite {
         Ok(receipts)
     }
 
-    fn erase(&mut self, commitment: &Digest) -> Result<(), Error> {
+    fn erase(&mut self, index: u64, commitment: &Digest) -> Result<(), Error> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        write::erase(&tx, commitment)?;
+        write::erase(&tx, index, commitment)?;
         tx.commit()?;
         self.scrub()
     }

@@ -10,7 +10,14 @@ use crate::{Batch, ENTRY_BYTES_MAX, Entry, Error, Head, Log, Payload, Receipt};
 
 pub(crate) fn entry(lane: u16, lane_seq: u64) -> Entry {
     let bytes = format!("entry {lane}/{lane_seq}").into_bytes();
-    Entry { lane, lane_seq, time_ms: 1_700_000_000_000 + lane_seq, bytes, bumps_epoch: false }
+    Entry {
+        lane,
+        lane_seq,
+        time_ms: 1_700_000_000_000 + lane_seq,
+        bytes,
+        bumps_epoch: false,
+        payloads: vec![],
+    }
 }
 
 pub(crate) fn batch(entries: &[Entry]) -> Batch {
@@ -21,8 +28,9 @@ pub(crate) fn payload(body: &str) -> Payload {
     Payload::new("test", [7; 32], body.as_bytes().to_vec(), false)
 }
 
+/// The first entry of lane 9, with one payload.
 pub(crate) fn with_payload(payload: Payload) -> Batch {
-    Batch { payloads: vec![payload], ..Batch::default() }
+    batch(&[Entry { payloads: vec![payload], ..entry(9, 1) }])
 }
 
 pub(crate) fn bump(lane_seq: u64) -> Entry {
@@ -69,15 +77,14 @@ fn a_wrong_sequence_is_a_conflict_and_nothing_of_its_batch_stays() {
         let before = head(log);
         for wrong in [0, 1, 3, 5] {
             // By its fourth entry the batch itself has moved lane 1 on to 3.
-            let entries = [entry(1, 2), entry(2, 1), entry(1, 3), entry(1, wrong)];
-            let torn = Batch { payloads: vec![payload("beside")], ..batch(&entries) };
-            let refused = log.append(&torn);
+            let beside = Entry { payloads: vec![payload("beside")], ..entry(1, 2) };
+            let refused = log.append(&batch(&[beside, entry(2, 1), entry(1, 3), entry(1, wrong)]));
             assert!(
                 matches!(refused, Err(Error::Conflict { lane: 1, expected: 4, found }) if found == wrong),
                 "{refused:?}"
             );
             assert_eq!(head(log), before);
-            let lost = log.reader().unwrap().payload(&payload("beside").commitment);
+            let lost = log.reader().unwrap().payload(1, &payload("beside").commitment);
             assert!(matches!(lost, Err(Error::NotFound)));
         }
         log.append(&batch(&[entry(1, 2)])).unwrap();
@@ -123,37 +130,64 @@ fn limits_hold() {
 }
 
 #[test]
-fn a_payload_is_checked_kept_once_and_forgotten_for_good() {
+fn a_payload_is_checked_kept_under_its_entry_and_forgotten_for_good() {
     on_both(|log| {
         let (body, absent) = (payload("a body"), payload("another"));
         let forged = Payload { body: b"a b0dy".to_vec(), ..body.clone() };
         assert!(matches!(log.append(&with_payload(forged)), Err(Error::WrongCommitment)));
-        log.append(&with_payload(body.clone())).unwrap();
-        log.append(&with_payload(body.clone())).unwrap();
-        let mut reader = log.reader().unwrap();
-        assert_eq!(reader.payload(&body.commitment).unwrap(), b"a body");
-        assert!(matches!(reader.payload(&absent.commitment), Err(Error::NotFound)));
-        assert!(matches!(log.erase(&absent.commitment), Err(Error::NotFound)));
-
-        log.erase(&body.commitment).unwrap();
-        log.erase(&body.commitment).unwrap();
-        assert!(matches!(reader.payload(&body.commitment), Err(Error::Erased)));
-        // It does not come back, and takes its batch with it.
-        let again = Batch { entries: vec![entry(1, 1)], ..with_payload(body) };
-        assert!(matches!(log.append(&again), Err(Error::Erased)));
         assert_eq!(head(log), Head::default());
+        let two = Entry { payloads: vec![payload("first"), body.clone()], ..entry(9, 1) };
+        log.append(&batch(&[two, entry(9, 2)])).unwrap();
+        log.append(&batch(&[Entry { payloads: vec![body.clone()], ..entry(9, 3) }])).unwrap();
+        let mut reader = log.reader().unwrap();
+        assert_eq!(reader.payload(0, &payload("first").commitment).unwrap(), b"first");
+        assert_eq!(reader.payload(0, &body.commitment).unwrap(), b"a body");
+        assert_eq!(reader.payload(2, &body.commitment).unwrap(), b"a body");
+        for (index, commitment) in [
+            (0, &absent.commitment),
+            (1, &body.commitment),
+            (3, &body.commitment),
+            (u64::MAX, &body.commitment),
+        ] {
+            assert!(matches!(reader.payload(index, commitment), Err(Error::NotFound)));
+            assert!(log.erase(index, commitment).is_err());
+        }
+
+        log.erase(0, &body.commitment).unwrap();
+        log.erase(0, &body.commitment).unwrap();
+        assert!(matches!(reader.payload(0, &body.commitment), Err(Error::Erased)));
+        // What another entry brought is its own.
+        assert_eq!(reader.payload(0, &payload("first").commitment).unwrap(), b"first");
+        assert_eq!(reader.payload(2, &body.commitment).unwrap(), b"a body");
+    });
+}
+
+#[test]
+fn an_entry_brings_so_many_payloads_and_no_more() {
+    on_both(|log| {
+        let bodies = |count: usize| (0..count).map(|place| payload(&format!("body {place}"))).collect();
+        let full = |seq, count| Entry { payloads: bodies(count), ..entry(1, seq) };
+        let refused = log.append(&batch(&[full(1, crate::ENTRY_PAYLOADS_MAX + 1)]));
+        assert!(matches!(refused, Err(Error::TooLarge)));
+        // Neighbours that are both full do not take each other's place.
+        let many = crate::ENTRY_PAYLOADS_MAX;
+        log.append(&batch(&[full(1, many), full(2, many)])).unwrap();
+        let last = format!("body {}", many - 1);
+        let mut reader = log.reader().unwrap();
+        for index in [0, 1] {
+            assert_eq!(reader.payload(index, &payload("body 0").commitment).unwrap(), b"body 0");
+            assert_eq!(reader.payload(index, &payload(&last).commitment).unwrap(), last.as_bytes());
+        }
     });
 }
 
 #[test]
 fn what_must_be_kept_cannot_be_erased() {
     on_both(|log| {
-        let rules = payload("permit nothing");
+        let rules = Payload { keep: true, ..payload("permit nothing") };
         log.append(&with_payload(rules.clone())).unwrap();
-        log.append(&with_payload(Payload { keep: true, ..rules.clone() })).unwrap();
-        log.append(&with_payload(rules.clone())).unwrap();
-        assert!(matches!(log.erase(&rules.commitment), Err(Error::Kept)));
-        assert_eq!(log.reader().unwrap().payload(&rules.commitment).unwrap(), b"permit nothing");
+        assert!(matches!(log.erase(0, &rules.commitment), Err(Error::Kept)));
+        assert_eq!(log.reader().unwrap().payload(0, &rules.commitment).unwrap(), b"permit nothing");
     });
 }
 
@@ -218,7 +252,7 @@ fn step_batch(model: &Model, step: &Step) -> Batch {
         *next += 1;
         entries.push(Entry { bumps_epoch: *bumps && *lane == 0, ..entry(*lane, *next + slip) });
     }
-    Batch { entries, payloads: vec![], control_head: step.1.map(|slip| model.epoch + slip) }
+    Batch { entries, control_head: step.1.map(|slip| model.epoch + slip) }
 }
 
 proptest! {

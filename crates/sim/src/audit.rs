@@ -109,7 +109,8 @@ impl Audit {
         }
         match &event {
             Event::RulesActivated(activated) => {
-                let text = reader.payload(&activated.payload).map_err(|error| error.to_string())?;
+                let text =
+                    reader.payload(row.index, &activated.payload).map_err(|error| error.to_string())?;
                 let book: Book = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
                 if book.digest() != activated.digest {
                     return Err("the text of rules in the ledger is not what was activated".to_owned());
@@ -120,7 +121,7 @@ impl Audit {
             }
             Event::Halted(halted) => drop(self.halts.insert(halted.scope.clone())),
             Event::Resumed(resumed) => drop(self.halts.remove(&resumed.scope)),
-            Event::CallDecided(decided) => self.decided(&stamp, decided, reader)?,
+            Event::CallDecided(decided) => self.decided(row.index, &stamp, decided, reader)?,
             Event::CallFinished(finished) => self.finished(finished)?,
             _ => {}
         }
@@ -134,7 +135,13 @@ impl Audit {
         Ok(())
     }
 
-    fn decided(&mut self, stamp: &Stamp, decided: &CallDecided, reader: &mut Memory) -> Result<(), String> {
+    fn decided(
+        &mut self,
+        index: u64,
+        stamp: &Stamp,
+        decided: &CallDecided,
+        reader: &mut Memory,
+    ) -> Result<(), String> {
         let call = decided.call;
         if decided.control_seq != self.control.seq {
             return Err(format!(
@@ -147,7 +154,8 @@ impl Audit {
         }
         let rules = self.rules.get(&decided.rules_digest).cloned();
         let rules = rules.ok_or_else(|| format!("{call} cites rules that the ledger does not hold"))?;
-        self.recompute(stamp, decided, &rules, reader)?;
+        let args = reader.payload(index, &decided.args).map_err(|error| error.to_string())?;
+        self.recompute(stamp, decided, &rules, &args)?;
         if decided.ruling != Ruling::Allow {
             self.denied += 1;
             return Ok(());
@@ -172,15 +180,14 @@ impl Audit {
         stamp: &Stamp,
         decided: &CallDecided,
         rules: &Rules,
-        reader: &mut Memory,
+        args: &[u8],
     ) -> Result<(), String> {
-        let args = reader.payload(&decided.args).map_err(|error| error.to_string())?;
         let call = Call {
             id: decided.call,
             run: decided.run,
             agent: decided.agent.clone(),
             tool: decided.tool.clone(),
-            args: serde_json::from_slice(&args).map_err(|error| error.to_string())?,
+            args: serde_json::from_slice(args).map_err(|error| error.to_string())?,
             args_commitment: decided.args,
             args_mark: decided.mark,
             key_mark: decided.key,

@@ -29,7 +29,6 @@ pub(crate) enum Waiter {
 
 pub(crate) struct Write {
     entries: Vec<Entry>,
-    payloads: Vec<Payload>,
     pub(crate) answer: Answer,
     pub(crate) waiter: Waiter,
     epoch: u64,
@@ -99,15 +98,14 @@ impl Pipeline {
     ) {
         let desk = self.desks.iter_mut().find(|desk| desk.lane == lane);
         let Some(desk) = desk else { return };
-        let (answer, entries) = match desk.take(&self.law, command, &payloads, now) {
+        let (answer, entries) = match desk.take(&self.law, command, payloads, now) {
             Ok(taken) => taken,
             Err(error) => {
                 self.trouble = Some(format!("a desk refuses what is well within bounds: {error}"));
                 return;
             }
         };
-        let payloads = if entries.is_empty() { Vec::new() } else { payloads };
-        self.queue.push_back(Write { entries, payloads, answer, waiter, epoch: self.law.epoch });
+        self.queue.push_back(Write { entries, answer, waiter, epoch: self.law.epoch });
     }
 
     /// Writes the oldest so many as one batch.
@@ -121,7 +119,6 @@ impl Pipeline {
         for write in &writes {
             batch.control_head = Some(write.epoch).filter(|_| !self.unfenced);
             batch.entries.extend(write.entries.iter().cloned());
-            batch.payloads.extend(write.payloads.iter().cloned());
         }
         match self.append(&batch)? {
             Some(receipts) => Ok(Committed::Done(release(writes, receipts))),
@@ -157,7 +154,7 @@ impl Pipeline {
         let at = now.max(self.law.control.last);
         let tenant = self.law.rules.book.house.tenant.clone();
         let mut control = (*self.law.control).clone();
-        let mut batch = Batch { payloads, control_head: Some(self.law.epoch), ..Batch::default() };
+        let mut batch = Batch { control_head: Some(self.law.epoch), ..Batch::default() };
         for event in &decision.events {
             let stamp = Stamp { at, lane: CONTROL_LANE, lane_seq: control.seq + 1, tenant: tenant.clone() };
             batch.entries.push(Entry {
@@ -166,8 +163,12 @@ impl Pipeline {
                 time_ms: at.0,
                 bytes: event.encode(&stamp),
                 bumps_epoch: event.bumps_epoch(),
+                payloads: Vec::new(),
             });
             control.apply(&stamp, event);
+        }
+        if let Some(first) = batch.entries.first_mut() {
+            first.payloads = payloads;
         }
         let Some(receipts) = self.append(&batch)? else {
             self.refold()?;

@@ -187,16 +187,16 @@ impl Gate {
     }
 
     fn with_payloads(&self, mut call: CallView) -> CallView {
-        call.args = call.args_commitment.and_then(|digest| self.payload_json(&digest));
-        call.reasoning = call.reasoning_commitment.and_then(|digest| self.payload_json(&digest));
-        let result = call.finished.as_ref().and_then(|finished| finished.result);
-        call.result = result.and_then(|digest| self.payload_json(&digest));
+        call.args = call.args_commitment.and_then(|digest| self.payload_json(call.index, &digest));
+        call.reasoning = call.reasoning_commitment.and_then(|digest| self.payload_json(call.index, &digest));
+        call.result =
+            call.finished.as_ref().and_then(|end| self.payload_json(end.index, end.result.as_ref()?));
         call
     }
 
     fn with_intent(&self, mut run: RunView) -> RunView {
         let digest = run.intent.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
-        run.intent = digest.and_then(|digest| self.payload_json(&digest));
+        run.intent = digest.and_then(|digest| self.payload_json(run.index, &digest));
         run
     }
 }

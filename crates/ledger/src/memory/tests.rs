@@ -47,7 +47,7 @@ fn a_changed_byte_is_damage() {
     let mut log = Memory::new();
     let body = payload("a body");
     log.append(&with_payload(body.clone())).unwrap();
-    assert!(log.tamper_payload(&body.commitment, 3));
-    assert!(!log.tamper_payload(&body.commitment, 99));
-    assert!(matches!(log.payload(&body.commitment), Err(Error::Damaged { .. })));
+    assert!(log.tamper_payload(0, &body.commitment, 3));
+    assert!(!log.tamper_payload(0, &body.commitment, 99));
+    assert!(matches!(log.payload(0, &body.commitment), Err(Error::Damaged { .. })));
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 use stdx::digest::Digest;
 
-use super::write::signed;
+use super::write::{payload_keys, signed};
 use super::{BUSY_WAIT, schema};
 use crate::error::Error;
 use crate::law;
@@ -81,12 +81,17 @@ impl Read for Reader {
         Ok(found)
     }
 
-    fn payload(&mut self, commitment: &Digest) -> Result<Vec<u8>, Error> {
+    fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error> {
         type PayloadRow = (String, Option<Vec<u8>>, Option<Vec<u8>>, bool);
-        let mut statement =
-            self.conn.prepare_cached("SELECT tag, salt, body, erased FROM payloads WHERE commitment = ?1")?;
+        // An index that no log can reach has no payloads.
+        let Ok((first, last)) = payload_keys(index) else { return Err(Error::NotFound) };
+        let mut statement = self.conn.prepare_cached(
+            "SELECT tag, salt, body, erased FROM payloads WHERE key BETWEEN ?1 AND ?2 AND commitment = ?3",
+        )?;
         let row: Option<PayloadRow> = statement
-            .query_row(params![commitment.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .query_row(params![first, last, commitment.0], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
             .optional()?;
         let (tag, salt, body) = match row {
             None => return Err(Error::NotFound),
@@ -96,7 +101,7 @@ impl Read for Reader {
         let salt: Option<[u8; 32]> = salt.and_then(|salt| salt.try_into().ok());
         match (salt, body) {
             (Some(salt), Some(body)) if law::verify_payload(commitment, &tag, &salt, &body) => Ok(body),
-            _ => Err(Error::damaged(None, format!("the payload {commitment} is not what was committed to"))),
+            _ => Err(Error::damaged(index, format!("the payload {commitment} is not what was committed to"))),
         }
     }
 

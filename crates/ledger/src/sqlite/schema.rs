@@ -29,7 +29,8 @@ const EVENTS: &str = "
     ) STRICT;
     INSERT INTO log_head (id, next_index, control_epoch) VALUES (1, 0, 0);
     CREATE TABLE payloads (
-        commitment BLOB PRIMARY KEY NOT NULL,
+        key INTEGER PRIMARY KEY,
+        commitment BLOB NOT NULL,
         tag TEXT NOT NULL,
         salt BLOB,
         body BLOB,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 
 use super::{Options, Sqlite, files, open_read_only, schema};
-use crate::tests::{batch, bump, entry, payload, with_payload};
-use crate::{Batch, Entry, Error, Log, Read};
+use crate::tests::{batch, bump, entry, payload};
+use crate::{Entry, Error, Log, Read};
 
 fn open(folder: &Path) -> Result<Sqlite, Error> {
     Sqlite::open(folder, &Options::default())
@@ -21,8 +21,8 @@ fn tamper(folder: &Path, sql: &str) {
 
 fn filled(folder: &Path) {
     let mut log = open(folder).unwrap();
-    log.append(&batch(&[bump(1), entry(1, 1), entry(1, 2), entry(2, 1)])).unwrap();
-    log.append(&with_payload(payload("a body"))).unwrap();
+    let last = Entry { payloads: vec![payload("a body")], ..entry(2, 1) };
+    log.append(&batch(&[bump(1), entry(1, 1), entry(1, 2), last])).unwrap();
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_reopened_log_holds_everything() {
     let mut reader = log.reader().unwrap();
     assert_eq!(reader.head().unwrap().next_index, 4);
     assert_eq!(reader.head().unwrap().control_epoch, 1);
-    assert_eq!(reader.payload(&payload("a body").commitment).unwrap(), b"a body");
+    assert_eq!(reader.payload(3, &payload("a body").commitment).unwrap(), b"a body");
     assert_eq!(log.append(&batch(&[entry(2, 2)])).unwrap()[0].index, 4);
 }
 
@@ -107,7 +107,7 @@ fn a_changed_payload_is_damage() {
         filled(folder.path());
         tamper(folder.path(), &format!("UPDATE payloads SET {change}"));
         let mut reader = open_read_only(folder.path()).unwrap();
-        let read = reader.payload(&payload("a body").commitment);
+        let read = reader.payload(3, &payload("a body").commitment);
         assert!(matches!(read, Err(Error::Damaged { .. })), "{change}");
     }
 }
@@ -140,11 +140,11 @@ fn erased_bytes_are_in_no_file() {
     let mut log = open(folder.path()).unwrap();
     // One body fits a page, the other spills over many.
     let (short, long) = (payload("a private matter"), payload(&"an affair of state ".repeat(3000)));
-    log.append(&with_payload(short.clone())).unwrap();
-    log.append(&with_payload(long.clone())).unwrap();
+    let both = Entry { payloads: vec![short.clone(), long.clone()], ..entry(1, 1) };
+    log.append(&batch(&[both])).unwrap();
     assert!(holds(b"a private matter") && holds(b"an affair of state"));
-    log.erase(&short.commitment).unwrap();
-    log.erase(&long.commitment).unwrap();
+    log.erase(0, &short.commitment).unwrap();
+    log.erase(0, &long.commitment).unwrap();
     assert!(!holds(b"a private matter") && !holds(b"an affair of state"));
     assert!(!log.scrub_due);
 }
@@ -193,8 +193,8 @@ fn a_full_disk_refuses_whole_batches_and_heals() {
         log.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     };
     set_max(&log, pages + 4);
-    let big = |seq| Entry { bytes: vec![1; 4000], ..entry(1, seq) };
-    let many = Batch { payloads: vec![payload("beside")], ..batch(&(1..20).map(big).collect::<Vec<_>>()) };
+    let big = |seq| Entry { bytes: vec![1; 4000], payloads: vec![payload("beside")], ..entry(1, seq) };
+    let many = batch(&(1..20).map(big).collect::<Vec<_>>());
     assert!(matches!(log.append(&many), Err(Error::Full)));
     assert!(log.conn.is_autocommit());
     assert_eq!(log.reader().unwrap().head().unwrap().next_index, 0);

@@ -1,10 +1,10 @@
 //! Writing: the only statements that change a row. Events are inserted, never updated or deleted.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use stdx::digest::Digest;
 
 use crate::error::Error;
-use crate::log::{Entry, Head, Payload, Receipt};
+use crate::log::{ENTRY_PAYLOADS_MAX, Entry, Head, Receipt};
 
 pub(super) fn entries(conn: &Connection, entries: &[Entry], receipts: &[Receipt]) -> Result<(), Error> {
     let mut statement = conn.prepare_cached(
@@ -17,22 +17,25 @@ pub(super) fn entries(conn: &Connection, entries: &[Entry], receipts: &[Receipt]
     Ok(())
 }
 
-/// The same payload twice is one row. What was once marked to be kept stays so.
-pub(super) fn payloads(conn: &Connection, payloads: &[Payload]) -> Result<(), Error> {
+/// Keys rise with the log, so that a batch fills a few pages at the end instead of touching one page a payload.
+pub(super) fn payloads(conn: &Connection, entries: &[Entry], receipts: &[Receipt]) -> Result<(), Error> {
     let mut statement = conn.prepare_cached(
-        "INSERT INTO payloads (commitment, tag, salt, body, keep, erased) VALUES (?1, ?2, ?3, ?4, ?5, 0)
-         ON CONFLICT (commitment) DO UPDATE SET keep = max(keep, excluded.keep)
-         RETURNING erased",
+        "INSERT INTO payloads (key, commitment, tag, salt, body, keep, erased) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
     )?;
-    for payload in payloads {
-        let row = params![payload.commitment.0, payload.tag, payload.salt, payload.body, payload.keep];
-        let erased: bool = statement.query_row(row, |row| row.get(0))?;
-        // What was forgotten does not come back by being said again.
-        if erased {
-            return Err(Error::Erased);
+    for (entry, receipt) in entries.iter().zip(receipts) {
+        for (key, payload) in (payload_keys(receipt.index)?.0..).zip(&entry.payloads) {
+            let (commitment, salt) = (payload.commitment.0, payload.salt);
+            statement.execute(params![key, commitment, payload.tag, salt, payload.body, payload.keep])?;
         }
     }
     Ok(())
+}
+
+/// The first and the last key of the payloads that belong to one entry.
+pub(super) fn payload_keys(index: u64) -> Result<(i64, i64), Error> {
+    let count = ENTRY_PAYLOADS_MAX as u64;
+    let first = signed(index.checked_mul(count).unwrap_or(u64::MAX))?;
+    Ok((first, first.saturating_add_unsigned(count - 1)))
 }
 
 /// Takes the head after the batch; it holds exactly the lanes that the batch touched.
@@ -50,16 +53,19 @@ pub(super) fn head(conn: &Connection, head: &Head) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn erase(conn: &Connection, commitment: &Digest) -> Result<(), Error> {
+pub(super) fn erase(conn: &Connection, index: u64, commitment: &Digest) -> Result<(), Error> {
+    let (first, last) = payload_keys(index)?;
     let keep: Option<bool> = conn
-        .prepare_cached("SELECT keep FROM payloads WHERE commitment = ?1")?
-        .query_row(params![commitment.0], |row| row.get(0))
-        .optional()?;
+        .prepare_cached("SELECT max(keep) FROM payloads WHERE key BETWEEN ?1 AND ?2 AND commitment = ?3")?
+        .query_row(params![first, last, commitment.0], |row| row.get(0))?;
     if keep.ok_or(Error::NotFound)? {
         return Err(Error::Kept);
     }
-    conn.prepare_cached("UPDATE payloads SET salt = NULL, body = NULL, erased = 1 WHERE commitment = ?1")?
-        .execute(params![commitment.0])?;
+    conn.prepare_cached(
+        "UPDATE payloads SET salt = NULL, body = NULL, erased = 1
+         WHERE key BETWEEN ?1 AND ?2 AND commitment = ?3",
+    )?
+    .execute(params![first, last, commitment.0])?;
     Ok(())
 }
 
