@@ -35,8 +35,10 @@ Commands:
                                   seeded worlds with faults, crashes and lying tools; prints the seeds that
                                   break a law. 1000 worlds of 400 steps if not said
   dist                            the release binary as it is shipped, and its size
-  bench                           the benchmarks beside their floors, in one run on this machine; numbers to
-                                  read, never an assertion
+  bench [--quick] [--json] [SECTION...]
+                                  the benchmarks beside their floors, in one run on this machine; numbers to
+                                  read, never an assertion. Sections: rules, log, process, http, runs,
+                                  events, start, size; all if none is named
 
 Environment:
   REMIT_FULL=1                    as ci --full
@@ -74,7 +76,7 @@ enum Command {
     Fuzz { seconds: u32, target: Option<String> },
     Sim { words: Vec<String> },
     Dist,
-    Bench,
+    Bench { words: Vec<String> },
 }
 
 fn parse(words: &[&str]) -> Result<Command> {
@@ -85,9 +87,11 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["fuzz", rest @ ..] => parse_fuzz(rest)?,
         ["sim", rest @ ..] => Command::Sim { words: rest.iter().map(|word| (*word).to_owned()).collect() },
         ["dist"] => Command::Dist,
-        ["bench"] => Command::Bench,
+        ["bench", rest @ ..] => {
+            Command::Bench { words: rest.iter().map(|word| (*word).to_owned()).collect() }
+        }
         [] => bail!("which command?"),
-        [first, rest @ ..] if ["ci", "tidy", "dist", "bench"].contains(first) => {
+        [first, rest @ ..] if ["ci", "tidy", "dist"].contains(first) => {
             bail!("`{first}` does not take `{}`", rest.join(" "))
         }
         [first, ..] => bail!("there is no command `{first}`"),
@@ -120,6 +124,6 @@ fn run(command: Command) -> Result<()> {
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Sim { words } => sim::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Dist => dist::run(),
-        Command::Bench => bench::run(),
+        Command::Bench { words } => bench::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
     }
 }

@@ -1,0 +1,52 @@
+//! What the benchmarks print becomes rows: each shape of line, its floor and its growth.
+
+use super::table::Table;
+use super::{Asked, lines};
+
+fn read(read: fn(&str, &mut Table), said: &str) -> Table {
+    let mut table = Table::default();
+    read(said, &mut table);
+    table
+}
+
+#[test]
+fn the_rate_over_http_stands_on_the_constant_before_it() {
+    let said = "1000 rules: up in 85 ms, 20480 KiB resident when idle\n\
+        constant    64 runs   40000 /s   p50   1500 µs   p99   2500 µs   cpu   20.5 µs   core 100 %   21000 KiB\n\
+        decide      64 runs   10000 /s   p50   6000 µs   p99   9000 µs   cpu   99.5 µs   core 100 %   22000 KiB\n";
+    let table = read(lines::http, said);
+    assert_eq!(table.value("http", "1000 rules, idle memory"), Some(20.0));
+    assert_eq!(table.value("http", "1000 rules, decide at 64 runs"), Some(10_000.0));
+    assert_eq!(table.value("http", "1000 rules, decide at 64 runs, p99"), Some(9_000.0));
+    assert_eq!(table.value("http", "1000 rules, decide at 64 runs, processor each"), Some(99.5));
+    let rate = &table.json()[2];
+    assert_eq!((&rate["floor"], &rate["aim"]), (&40_000.0.into(), &">= 20000".into()));
+}
+
+#[test]
+fn decisions_in_process_stand_on_the_database() {
+    let mut table =
+        read(lines::log, " batch  ledger rows/s   floor rows/s    ratio\n    64   90000   120000   0.75\n");
+    let said = "100 rules\nkernel `decide` alone: p50 4000 ns, p99 9000 ns\n\
+        decide_only    64 runs     8900 /s   p50    7000 µs   p99   12000 µs    500 commits\n";
+    lines::process(said, &mut table);
+    assert_eq!(table.value("process", "100 rules, the kernel alone p50"), Some(4.0));
+    assert_eq!(table.json()[4]["floor"], 120_000.0);
+}
+
+#[test]
+fn a_tenfold_number_is_shown_as_growth() {
+    let said = "10000 open runs: 51200 KiB resident, 3000 bytes a run\n100000 open runs: 102400 KiB resident, 900 \
+        bytes a run\n";
+    let mut table = read(lines::runs, said);
+    table.grow();
+    assert_eq!(table.value("runs", "memory: 10000 open runs, then tenfold"), Some(2.0));
+}
+
+#[test]
+fn a_section_that_is_not_there_is_refused_with_those_that_are() {
+    let asked = Asked::read(&["--quick", "http", "size"]).unwrap();
+    assert!(asked.quick && !asked.json && asked.names == ["http", "size"]);
+    let refused = Asked::read(&["https"]).err().unwrap().to_string();
+    assert!(refused.contains("`https`") && refused.contains("rules, log, process, http"), "{refused}");
+}
