@@ -1,6 +1,7 @@
 //! The tools: the hands that reach the world's tools, one file a kind of reach. Today: JSON over HTTP.
 //!
 //! - `http.rs`     the reach itself: one permitted call, one exchange, one outcome that is never guessed
+//! - `mcp.rs`      the Model Context Protocol, as Remit speaks it towards servers
 //! - `catalog.rs`  what a contract's `via` may say, read strictly
 //! - `resolve.rs`  names to addresses, each address checked before anything connects to it
 //! - `redact.rs`   what a tool echoes of its own secret does not come back in
@@ -8,6 +9,7 @@
 pub mod catalog;
 mod error;
 pub mod http;
+pub mod mcp;
 mod redact;
 mod resolve;
 
