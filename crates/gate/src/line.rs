@@ -9,6 +9,7 @@ use kernel::command::{Answer, Command};
 use ledger::Payload;
 use stdx::digest::Digest;
 use stdx::json::canonical;
+use tokio::sync::watch;
 
 use crate::caller::{Answered, CallAsk, Caller};
 use crate::committer::Written;
@@ -16,7 +17,7 @@ use crate::counts::bump;
 use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
 use crate::permit::Permit;
-use crate::port::Reached;
+use crate::port::{Cancel, Feed, Reached};
 use crate::{bounds, seal, vault};
 
 /// A call on its way to be decided, with the bytes that everything after is bound to.
@@ -29,6 +30,17 @@ struct Draft {
 impl Gate {
     /// Decides a call, carries it out if it may be, and records how it went. A caller that hangs up cancels nothing.
     pub async fn call(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
+        self.call_fed(caller, ask, Feed::default(), None).await
+    }
+
+    /// The same, for a caller that listens while it is under way, and may say that it no longer wants it.
+    pub async fn call_fed(
+        &self,
+        caller: &Caller,
+        ask: CallAsk,
+        feed: Feed,
+        unwanted: Option<watch::Receiver<bool>>,
+    ) -> Result<Answered, Error> {
         ledger::failpoint::hit("gate.after_parse");
         // 1 admit: the house takes no more than it can finish
         self.ready()?;
@@ -36,14 +48,19 @@ impl Gate {
         let gate = self.clone();
         self.0.walking.fetch_add(1, Ordering::AcqRel);
         let walk = tokio::spawn(async move {
-            let answered = gate.walk(draft).await;
+            let cancel = Cancel::new(gate.0.stop.subscribe(), unwanted);
+            let answered = gate.walk(draft, cancel, feed).await;
             gate.0.walking.fetch_sub(1, Ordering::AcqRel);
             answered
         });
-        walk.await.map_err(|_| Error::Stopping)?
+        let answered = walk.await.map_err(|_| Error::Stopping)?;
+        if answered.as_ref().is_ok_and(Answered::lost_its_run) {
+            self.forget_implicit(caller.key);
+        }
+        answered
     }
 
-    async fn walk(&self, draft: Draft) -> Result<Answered, Error> {
+    async fn walk(&self, draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
         let Draft { call, bytes, payloads } = draft;
 
         // 2 propose: decided, appended, durable; without a receipt there is no permit
@@ -66,7 +83,7 @@ impl Gate {
 
         // 4 reach: the permit is moved; the secret is opened for it alone
         let started = Instant::now();
-        let reached = self.reached(permit).await;
+        let reached = self.reached(permit, cancel, feed).await;
         ledger::failpoint::hit("gate.before_settle");
 
         // 5 settle: how it went is recorded before it is told
@@ -192,7 +209,7 @@ impl Gate {
         let _ = self.settled(self.lane_of(call.run), settlement, Vec::new()).await;
     }
 
-    async fn reached(&self, permit: Permit) -> Reached {
+    async fn reached(&self, permit: Permit, cancel: Cancel, feed: Feed) -> Reached {
         let not_dispatched = |trouble: &str| Reached {
             outcome: Outcome::NotDispatched,
             body: b"null".to_vec(),
@@ -201,7 +218,7 @@ impl Gate {
         };
         let Some(reach) = self.reach_for(permit.contract()) else { return not_dispatched("no_reach") };
         match vault::open(&permit) {
-            Ok(secret) => reach.reach(permit, secret, self.0.stop.subscribe()).await,
+            Ok(secret) => reach.reach(permit, secret, cancel, feed).await,
             Err(error) => {
                 tracing::error!(%error, "a call was not dispatched");
                 not_dispatched(error.code())

@@ -1,17 +1,63 @@
 //! The port: what a room of the outside world offers to the line.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 
 use kernel::account::Amount;
 use kernel::call::Outcome;
-use tokio::sync::watch;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
 
 use crate::permit::Permit;
 use crate::vault::Secret;
 
-/// Turns true when the call must stop: a halt, a shutdown.
-pub type Cancel = watch::Receiver<bool>;
+/// Says when a call must stop: Remit leaves, or its caller no longer wants it.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    house: watch::Receiver<bool>,
+    caller: Option<watch::Receiver<bool>>,
+}
+
+impl Cancel {
+    pub fn new(house: watch::Receiver<bool>, caller: Option<watch::Receiver<bool>>) -> Cancel {
+        Cancel { house, caller }
+    }
+
+    /// Ends when the call must stop; who can no longer say so is not waited for, and says nothing.
+    pub async fn wanted(&mut self) {
+        let Cancel { house, caller } = self;
+        tokio::select! {
+            () = turned(house) => {}
+            () = async { match caller { Some(caller) => turned(caller).await, None => pending().await } } => {}
+        }
+    }
+}
+
+async fn turned(signal: &mut watch::Receiver<bool>) {
+    if signal.wait_for(|stop| *stop).await.is_err() {
+        pending::<()>().await;
+    }
+}
+
+/// Word from a call under way, for whoever waits at the door: progress, log lines. What finds no room is dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Feed(Option<mpsc::Sender<Value>>);
+
+impl Feed {
+    pub fn new(listener: mpsc::Sender<Value>) -> Feed {
+        Feed(Some(listener))
+    }
+
+    pub fn is_heard(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub fn send(&self, word: Value) {
+        if let Some(listener) = &self.0 {
+            let _ = listener.try_send(word);
+        }
+    }
+}
 
 pub type Reaching = Pin<Box<dyn Future<Output = Reached> + Send>>;
 
@@ -21,7 +67,7 @@ pub trait Reach: Send + Sync + 'static {
     fn kind(&self) -> &'static str;
 
     /// Carries one permitted call out. Never panics, never outlives the contract's timeout.
-    fn reach(&self, permit: Permit, secret: Option<Secret>, cancel: Cancel) -> Reaching;
+    fn reach(&self, permit: Permit, secret: Option<Secret>, cancel: Cancel, feed: Feed) -> Reaching;
 }
 
 /// How it went out there.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Closing, Command, Ended, OpenRun};
 use kernel::id::{CallId, RunId};
-use kernel::reason::Reason;
+use kernel::reason::{Code, Reason};
 use ledger::{Payload, Receipt};
 use serde_json::Value;
 use stdx::digest::Digest;
@@ -38,6 +38,12 @@ impl Answered {
             permit_token: None,
             again: false,
         }
+    }
+
+    /// Refused because its run is over.
+    pub(crate) fn lost_its_run(&self) -> bool {
+        let over = |reason: &Reason| matches!(reason.code, Code::RunUnknown | Code::RunExpired);
+        self.verdict.reasons.iter().any(over)
     }
 }
 

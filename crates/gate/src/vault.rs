@@ -32,7 +32,11 @@ impl Drop for Secret {
 
 /// The secret that this permit's contract names, if it names one.
 pub(crate) fn open(permit: &Permit) -> Result<Option<Secret>, Error> {
-    let Some(reference) = permit.contract().credential.as_deref() else { return Ok(None) };
+    permit.contract().credential.as_deref().map(open_reference).transpose()
+}
+
+/// The secret behind a reference, for what Remit itself asks a tool server: what it offers.
+pub fn open_reference(reference: &str) -> Result<Secret, Error> {
     let text = match reference.split_once(':') {
         Some(("env", name)) => std::env::var(name).ok().map(String::into_bytes),
         Some(("file", path)) => std::fs::read(path).ok(),
@@ -45,5 +49,5 @@ pub(crate) fn open(permit: &Permit) -> Result<Option<Secret>, Error> {
     if text.is_empty() || text.iter().any(u8::is_ascii_control) {
         return Err(Error::Credential { reference: reference.to_owned() });
     }
-    Ok(Some(Secret(text)))
+    Ok(Secret(text))
 }

@@ -22,7 +22,12 @@ impl State {
             Event::RunOpened(opened) => self.run_opened(stamp.at, opened),
             Event::RunClosed(closed) => {
                 if let Some(run) = self.runs.remove(&closed.run) {
-                    self.due.remove(&(run.expires, Due::Run(closed.run)));
+                    self.due.remove(&(run.ends(), Due::Run(closed.run)));
+                    if let Some((key, _)) =
+                        run.implicit.filter(|(key, _)| self.implicit.get(key) == Some(&closed.run))
+                    {
+                        self.implicit.remove(&key);
+                    }
                 }
             }
             Event::CallDecided(decided) => self.call_decided(stamp.at, decided),
@@ -35,22 +40,28 @@ impl State {
             | Event::KeyMinted(_)
             | Event::KeyRevoked(_)
             | Event::Halted(_)
-            | Event::Resumed(_) => debug_assert!(false, "a control event in lane {}", stamp.lane),
+            | Event::Resumed(_)
+            | Event::ToolSeen(_) => debug_assert!(false, "a control event in lane {}", stamp.lane),
         }
     }
 
     fn run_opened(&mut self, at: Time, opened: &RunOpened) {
-        self.due.insert((opened.expires, Due::Run(opened.run)));
         let run = Run {
             agent: opened.agent.clone(),
             person: opened.person.clone(),
             opened: at,
             expires: opened.expires,
+            implicit: opened.implicit.zip(opened.idle_ms),
+            touched: at,
             account: Account::default(),
             by_tool: Default::default(),
             keyed: Default::default(),
             refusals: Refusals { count: 0, since: at },
         };
+        self.due.insert((run.ends(), Due::Run(opened.run)));
+        if let Some(key) = opened.implicit {
+            self.implicit.insert(key, opened.run);
+        }
         self.runs.insert(opened.run, run);
     }
 
@@ -58,6 +69,12 @@ impl State {
         // Whoever names another agent's run is refused, and leaves no trace in that run.
         let own = self.runs.get_mut(&decided.run).filter(|run| run.agent == decided.agent);
         let Some(run) = own else { return self.refused(at, None, &decided.agent) };
+        // A call that came too late does not bring the run back.
+        if run.implicit.is_some() && at < run.ends() {
+            self.due.remove(&(run.ends(), Due::Run(decided.run)));
+            run.touched = at;
+            self.due.insert((run.ends(), Due::Run(decided.run)));
+        }
         if let Some(key) = decided.key {
             let keyed =
                 Keyed { call: decided.call, args: decided.mark, verdict: decided.verdict(), ended: None };
@@ -136,6 +153,9 @@ impl Control {
             }
             Event::Resumed(resumed) => {
                 self.halts.remove(&resumed.scope);
+            }
+            Event::ToolSeen(seen) => {
+                self.seen.insert(seen.tool.clone(), seen.digest);
             }
             _ => debug_assert!(false, "{} in the control lane", event.kind()),
         }

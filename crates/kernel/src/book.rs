@@ -29,6 +29,8 @@ pub struct House {
     /// `audit.capture_reasoning`
     pub capture_reasoning: bool,
     pub run_ttl_ms: u64,
+    /// A run of calls that named none is closed after so long without a call.
+    pub implicit_idle_ms: u64,
     pub permit_ttl_ms: u64,
     pub permit_grace_ms: u64,
     /// Refusals of one run that are recorded one by one in a minute; the rest are counted in one event.
@@ -43,6 +45,7 @@ impl Default for House {
             calls_per_run_max: 200,
             capture_reasoning: true,
             run_ttl_ms: 3_600_000,
+            implicit_idle_ms: 1_800_000,
             permit_ttl_ms: 60_000,
             permit_grace_ms: 30_000,
             refusals_per_minute_max: 60,

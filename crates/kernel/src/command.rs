@@ -52,6 +52,8 @@ pub struct OpenRun {
     pub person: Option<String>,
     /// Commitment to what it is for, in the agent's words.
     pub intent: Option<Digest>,
+    /// The credential of calls that name no run: it has one run at a time, closed when idle.
+    pub implicit: Option<KeyId>,
 }
 
 /// How a run ended, in the words of whoever closed it.
@@ -78,11 +80,41 @@ impl Closing {
 /// Asked of the control lane: what all lanes must know before they decide again.
 #[derive(Clone, Debug)]
 pub enum ControlCommand {
-    Activate { digest: Digest, payload: Digest, agents: u64, tools: u64, by: String },
-    MintKey { key: KeyId, agent: String, hash: Digest, expires: Time, by: String },
-    RevokeKey { key: KeyId, by: String, why: String },
-    Halt { scope: Scope, why: String, by: String },
-    Resume { scope: Scope, why: String, by: String },
+    Activate {
+        digest: Digest,
+        payload: Digest,
+        agents: u64,
+        tools: u64,
+        by: String,
+    },
+    MintKey {
+        key: KeyId,
+        agent: String,
+        hash: Digest,
+        expires: Time,
+        by: String,
+    },
+    RevokeKey {
+        key: KeyId,
+        by: String,
+        why: String,
+    },
+    Halt {
+        scope: Scope,
+        why: String,
+        by: String,
+    },
+    Resume {
+        scope: Scope,
+        why: String,
+        by: String,
+    },
+    /// A tool server was asked what it offers.
+    SeeTool {
+        tool: String,
+        digest: Digest,
+        definition: Digest,
+    },
 }
 
 /// What the law answers, beside the events.

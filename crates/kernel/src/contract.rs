@@ -53,26 +53,90 @@ pub struct DestinationPath {
     pub path: Vec<String>,
 }
 
+/// How gently a tool is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Care {
+    /// Calls of it under way at once.
+    pub concurrent: u32,
+    /// Failures in a row after which it is left alone for a while.
+    pub failures_max: u32,
+    /// Calls that may wait for their turn; the next is told when to come again.
+    pub queue: u32,
+    /// Tries after the first, of reads and of calls with an idempotency key.
+    pub retries: u32,
+}
+
+impl Default for Care {
+    fn default() -> Care {
+        Care { concurrent: 32, failures_max: 5, queue: 64, retries: 2 }
+    }
+}
+
+/// What a text may be searched for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pattern {
+    /// Keys and tokens in the forms that their issuers give them, private keys, passwords in addresses.
+    Secrets,
+    Email,
+    CreditCard,
+    Iban,
+    Phone,
+}
+
+/// A pattern that no argument may hold, unless everything it is sent to is among these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forbidden {
+    pub pattern: Pattern,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unless_to: Vec<String>,
+}
+
+/// What must not pass in a tool's arguments, and what its results must not show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Redact {
+    pub arguments: Vec<Forbidden>,
+    /// Fields of the result, as member names from its root, that agents do not see.
+    pub fields: Vec<Vec<String>>,
+    /// Patterns that are blotted out of every text of the result.
+    pub results: Vec<Pattern>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contract {
     pub about: String,
+    #[serde(default)]
+    pub care: Care,
     /// Where the vault finds the secret: `env:NAME` or `file:PATH`. Never the secret.
     pub credential: Option<String>,
     pub cost_usd_nanos: u64,
+    /// What a tool server says of this tool, as a person has accepted it: what agents are shown, and nothing newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Value>,
     pub destinations: Vec<DestinationPath>,
     pub effect: Effect,
     pub env: String,
     /// The header that carries the idempotency key, if the tool honours one.
     pub idempotency_header: Option<String>,
+    /// The argument that carries it, if the tool reads it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_field: Option<String>,
     /// JSON Schema of the arguments.
     pub input: Value,
     pub labels: Vec<String>,
     /// `server.tool`
     pub name: String,
     pub operation: Operation,
-    /// The digest of `input` that a person has accepted.
+    /// The digest that a person has accepted: of `definition` where there is one, else of `input`.
     pub pin: Option<Digest>,
+    #[serde(default)]
+    pub redact: Redact,
     pub result_bytes_max: u64,
+    /// Member names from the arguments' root: where the run's id is written, so that side effects can be searched by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Vec<String>>,
     pub server: String,
     pub timeout_ms: u64,
     pub tool: String,

@@ -8,7 +8,7 @@ use crate::checks::{Case, judge};
 use crate::command::{Answer, Closing, Command, ControlCommand, OpenRun};
 use crate::event::{
     CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted,
-    RequestRefused, RulesActivated, RunClosed, RunOpened,
+    RequestRefused, RulesActivated, RunClosed, RunOpened, ToolSeen,
 };
 use crate::id::{CallId, RunId};
 use crate::reason::{Code, Reason};
@@ -42,7 +42,7 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
     // INVARIANT: the ledger's time never goes back, whatever the clock does.
     let now = now.max(state.last);
     match command {
-        Command::OpenRun(open) => open_run(control, rules, open, now),
+        Command::OpenRun(open) => open_run(state, control, rules, open, now),
         Command::CloseRun { run, agent, outcome, by } => {
             close_run(state, *run, agent.as_deref(), *outcome, by)
         }
@@ -70,11 +70,23 @@ pub fn decide_control(control: &Control, command: &ControlCommand) -> Decision {
         ControlCommand::RevokeKey { key, by, why } => Event::KeyRevoked(KeyRevoked { by, key, why }),
         ControlCommand::Halt { scope, why, by } => Event::Halted(Halted { by, scope, why }),
         ControlCommand::Resume { scope, why, by } => Event::Resumed(Halted { by, scope, why }),
+        ControlCommand::SeeTool { tool, digest, .. } if control.seen.get(&tool) == Some(&digest) => {
+            return Decision::none(Answer::Done);
+        }
+        ControlCommand::SeeTool { tool, digest, definition } => {
+            Event::ToolSeen(ToolSeen { definition, digest, tool })
+        }
     };
     Decision::one(Answer::Done, event)
 }
 
-fn open_run(control: &Control, rules: &Rules, open: &OpenRun, now: Time) -> Decision {
+fn open_run(state: &State, control: &Control, rules: &Rules, open: &OpenRun, now: Time) -> Decision {
+    let standing = open.implicit.and_then(|key| state.implicit.get(&key));
+    if let Some((run, known)) = standing.and_then(|run| state.runs.get_key_value(run))
+        && known.ends() > now
+    {
+        return Decision::none(Answer::Opened { run: *run, expires: known.expires });
+    }
     if rules.agent(&open.agent).is_none() {
         return Decision::none(Answer::Refused(Reason::new(Code::AgentUnknown).detail(&open.agent)));
     }
@@ -89,7 +101,9 @@ fn open_run(control: &Control, rules: &Rules, open: &OpenRun, now: Time) -> Deci
     }
     let expires = now.plus_ms(rules.book.house.run_ttl_ms);
     let (agent, person) = (open.agent.clone(), open.person.clone());
-    let opened = RunOpened { agent, expires, intent: open.intent, person, run: open.run };
+    let idle_ms = open.implicit.map(|_| rules.book.house.implicit_idle_ms);
+    let implicit = open.implicit;
+    let opened = RunOpened { agent, expires, idle_ms, implicit, intent: open.intent, person, run: open.run };
     Decision::one(Answer::Opened { run: open.run, expires }, Event::RunOpened(opened))
 }
 

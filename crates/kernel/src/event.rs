@@ -31,6 +31,7 @@ pub enum Event {
     KeyRevoked(KeyRevoked),
     Halted(Halted),
     Resumed(Halted),
+    ToolSeen(ToolSeen),
     RunOpened(RunOpened),
     RunClosed(RunClosed),
     CallDecided(Box<CallDecided>),
@@ -74,10 +75,23 @@ pub struct Halted {
     pub why: String,
 }
 
+/// A tool server describes a tool differently than before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSeen {
+    /// Commitment to the description itself.
+    pub definition: Digest,
+    pub digest: Digest,
+    pub tool: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunOpened {
     pub agent: String,
     pub expires: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implicit: Option<KeyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -228,6 +242,7 @@ impl Event {
             Event::KeyRevoked(_) => "key_revoked",
             Event::Halted(_) => "halted",
             Event::Resumed(_) => "resumed",
+            Event::ToolSeen(_) => "tool_seen",
             Event::RunOpened(_) => "run_opened",
             Event::RunClosed(_) => "run_closed",
             Event::CallDecided(_) => "call_decided",
@@ -240,8 +255,11 @@ impl Event {
 
     /// Whether every lane must have seen this before it decides again.
     pub fn bumps_epoch(&self) -> bool {
-        use Event::{Halted, KeyMinted, KeyRevoked, Resumed, RulesActivated};
-        matches!(self, RulesActivated(_) | KeyMinted(_) | KeyRevoked(_) | Halted(_) | Resumed(_))
+        use Event::{Halted, KeyMinted, KeyRevoked, Resumed, RulesActivated, ToolSeen};
+        matches!(
+            self,
+            RulesActivated(_) | KeyMinted(_) | KeyRevoked(_) | Halted(_) | Resumed(_) | ToolSeen(_)
+        )
     }
 
     /// The bytes that are stored, verbatim.
@@ -252,6 +270,7 @@ impl Event {
             Event::KeyMinted(body) => written(stamp, kind, body),
             Event::KeyRevoked(body) => written(stamp, kind, body),
             Event::Halted(body) | Event::Resumed(body) => written(stamp, kind, body),
+            Event::ToolSeen(body) => written(stamp, kind, body),
             Event::RunOpened(body) => written(stamp, kind, body),
             Event::RunClosed(body) => written(stamp, kind, body),
             Event::CallDecided(body) => written(stamp, kind, body),
@@ -276,6 +295,7 @@ impl Event {
             "key_revoked" => Event::KeyRevoked(body(read.body)?),
             "halted" => Event::Halted(body(read.body)?),
             "resumed" => Event::Resumed(body(read.body)?),
+            "tool_seen" => Event::ToolSeen(body(read.body)?),
             "run_opened" => Event::RunOpened(body(read.body)?),
             "run_closed" => Event::RunClosed(body(read.body)?),
             "call_decided" => Event::CallDecided(Box::new(body(read.body)?)),

@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::call::Call;
 use crate::time::Time;
 
+/// As much of what is no scope is said again.
+const TYPED_CHARS_MAX: usize = 80;
+
 /// What is halted. Written `all`, `writes`, `agent:NAME`, `server:NAME`, `tool:NAME`, `run:ID`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Scope {
@@ -54,11 +57,17 @@ impl fmt::Display for Scope {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotAScope;
+pub struct NotAScope {
+    typed: String,
+}
 
 impl fmt::Display for NotAScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected all, writes, agent:NAME, server:NAME, tool:NAME or run:ID")
+        write!(
+            f,
+            "`{}` is no scope: expected all, writes, agent:NAME, server:NAME, tool:NAME or run:ID",
+            self.typed
+        )
     }
 }
 
@@ -73,14 +82,15 @@ impl FromStr for Scope {
             "writes" => return Ok(Scope::Writes),
             _ => {}
         }
-        let (kind, name) = text.split_once(':').filter(|(_, name)| !name.is_empty()).ok_or(NotAScope)?;
+        let refused = || NotAScope { typed: text.chars().take(TYPED_CHARS_MAX).collect() };
+        let (kind, name) = text.split_once(':').filter(|(_, name)| !name.is_empty()).ok_or_else(refused)?;
         let name = name.to_owned();
         match kind {
             "agent" => Ok(Scope::Agent(name)),
             "server" => Ok(Scope::Server(name)),
             "tool" => Ok(Scope::Tool(name)),
             "run" => Ok(Scope::Run(name)),
-            _ => Err(NotAScope),
+            _ => Err(refused()),
         }
     }
 }

@@ -34,8 +34,10 @@ codes! {
     AgentUnknown => "agent_unknown",
     RunUnknown => "run_unknown",
     RunExpired => "run_expired",
+    RunRequired => "run_required",
     ExecutorRequired => "executor_required",
     ToolUnknown => "tool_unknown",
+    ToolChanged => "tool_changed",
     SchemaMismatch => "schema_mismatch",
     DestinationInvalid => "destination_invalid",
     LimitReached => "limit_reached",
@@ -109,8 +111,12 @@ impl Reason {
             Code::AgentUnknown => format!("no manifest names the agent `{detail}`"),
             Code::RunUnknown => "this run is closed, or was never opened here".to_owned(),
             Code::RunExpired => "this run's time is over".to_owned(),
+            Code::RunRequired => "this agent works in phases, and this call names no run".to_owned(),
             Code::ExecutorRequired => "only an agent with the role `executor` may do this".to_owned(),
             Code::ToolUnknown => format!("there is no tool `{detail}`: no contract declares it"),
+            Code::ToolChanged => {
+                format!("`{detail}` is quarantined: its server describes it otherwise than it was accepted")
+            }
             Code::SchemaMismatch => format!("the arguments do not fit the tool's schema at {at}: {detail}"),
             Code::DestinationInvalid => format!("the destination at {at} cannot be read as {detail}"),
             Code::LimitReached => format!("{detail} may be called {limit} times in a run, and has been"),
@@ -132,10 +138,18 @@ impl Reason {
             Code::Halted => "wait until an operator resumes it; retrying does not help".to_owned(),
             Code::AgentUnknown => "add a manifest for it under agents/".to_owned(),
             Code::RunUnknown | Code::RunExpired => "open a new run".to_owned(),
+            Code::RunRequired => {
+                "open a run and send its token in the header `Remit-Run`, or set `phases: off` in the manifest"
+                    .to_owned()
+            }
             Code::ExecutorRequired => {
                 "let Remit carry the call, or give the agent `roles: [executor]` in its manifest".to_owned()
             }
             Code::ToolUnknown => "use a full name, `server.tool`, of a declared tool".to_owned(),
+            Code::ToolChanged => {
+                "do without it until an operator has read the change: `remit tool diff`, then `remit tool accept`"
+                    .to_owned()
+            }
             Code::SchemaMismatch => "send arguments that fit the schema".to_owned(),
             Code::DestinationInvalid => "send one plain address per value, without names or lists".to_owned(),
             Code::LimitReached => "do without it, or open a new run for a new prompt".to_owned(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Account, Amount};
 use crate::call::Carrier;
 use crate::command::Ended;
-use crate::id::{CallId, Mark, RunId};
+use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::snapshot::sorted;
 use crate::time::Time;
 use crate::verdict::Verdict;
@@ -19,6 +19,10 @@ pub struct Run {
     pub person: Option<String>,
     pub opened: Time,
     pub expires: Time,
+    /// Set for the run of calls that named none: whose they are, and how long it may be idle.
+    pub implicit: Option<(KeyId, u64)>,
+    /// The last call of such a run.
+    pub touched: Time,
     pub account: Account,
     /// Permitted calls by tool.
     #[serde(serialize_with = "sorted")]
@@ -63,6 +67,13 @@ pub struct OpenCall {
     pub key: Option<Mark>,
     /// Its reservation stays at the maximum until somebody resolves it.
     pub unknown: bool,
+}
+
+impl Run {
+    /// When it ends by itself, as things stand.
+    pub fn ends(&self) -> Time {
+        self.implicit.map_or(self.expires, |(_, idle_ms)| self.touched.plus_ms(idle_ms).min(self.expires))
+    }
 }
 
 impl Refusals {

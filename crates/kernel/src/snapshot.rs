@@ -1,8 +1,8 @@
 //! Snapshots: a fold as bytes, so that a start folds only what came after it. Whoever distrusts one folds the log.
 //!
-//! A line that says what it is, then one JSON body with its maps in order. The line names the kind, the digest of
-//! the sources that the fold is made of, and the digest of the body; a snapshot that differs in any of them is not
-//! read. A snapshot holds what the fold remembers and nothing else: names, ids, numbers, marks and digests, and never
+//! A line that says what it is, then one JSON body with its maps in order. The line holds a title, the digest of the
+//! sources that the fold is made of, and the digest of the body; a snapshot that differs in any of them is not read.
+//! A snapshot holds what the fold remembers and nothing else: names, ids, numbers, marks and digests, and never
 //! the content of a payload; so an erased payload is in no snapshot.
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,8 +17,6 @@ use crate::state::{Control, State};
 
 /// What is folded from the events of one lane.
 pub trait Fold: Default + Serialize + DeserializeOwned {
-    const KIND: &'static str;
-
     /// Sequence of the last event folded in; 0 before the first.
     fn seq(&self) -> u64;
 
@@ -26,8 +24,6 @@ pub trait Fold: Default + Serialize + DeserializeOwned {
 }
 
 impl Fold for State {
-    const KIND: &'static str = "lane";
-
     fn seq(&self) -> u64 {
         self.seq
     }
@@ -38,8 +34,6 @@ impl Fold for State {
 }
 
 impl Fold for Control {
-    const KIND: &'static str = "control";
-
     fn seq(&self) -> u64 {
         self.seq
     }
@@ -75,26 +69,27 @@ static FOLD: LazyLock<Digest> = LazyLock::new(|| {
     Digest::of(&each.collect::<Vec<u8>>())
 });
 
-pub fn write<F: Fold>(fold: &F) -> Vec<u8> {
+/// The title says of what and of which moment it is.
+pub fn write<F: Fold>(title: &str, fold: &F) -> Vec<u8> {
     // Nothing that serde could refuse is in a fold; if ever it were, an empty body is one that nobody reads.
     let body = serde_json::to_vec(fold).unwrap_or_default();
-    let mut bytes = head(F::KIND, &body).into_bytes();
+    let mut bytes = head(title, &body).into_bytes();
     bytes.extend(body);
     bytes
 }
 
-/// None: not such a snapshot, not of this build's fold, or not whole.
-pub fn read<F: Fold>(bytes: &[u8]) -> Option<F> {
+/// None: not of this title, not of this build's fold, or not whole.
+pub fn read<F: Fold>(title: &str, bytes: &[u8]) -> Option<F> {
     let end = bytes.iter().position(|byte| *byte == b'\n')? + 1;
     let (found, body) = bytes.split_at_checked(end)?;
-    if found != head(F::KIND, body).as_bytes() {
+    if found != head(title, body).as_bytes() {
         return None;
     }
     serde_json::from_slice(body).ok()
 }
 
-fn head(kind: &str, body: &[u8]) -> String {
-    format!("remit snapshot {FORMAT} {kind} fold {} body {}\n", *FOLD, Digest::of(body))
+fn head(title: &str, body: &[u8]) -> String {
+    format!("remit snapshot {FORMAT} of {title}, fold {}, body {}\n", *FOLD, Digest::of(body))
 }
 
 /// The same state is the same bytes, whatever order its maps are in.

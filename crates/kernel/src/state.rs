@@ -21,6 +21,9 @@ pub struct State {
     pub last: Time,
     #[serde(serialize_with = "sorted")]
     pub runs: HashMap<RunId, Run>,
+    /// The open run of each credential whose calls named none.
+    #[serde(serialize_with = "sorted")]
+    pub implicit: HashMap<KeyId, RunId>,
     #[serde(serialize_with = "sorted")]
     pub calls: HashMap<CallId, OpenCall>,
     pub due: BTreeSet<(Time, Due)>,
@@ -63,6 +66,8 @@ pub struct Control {
     #[serde(serialize_with = "sorted")]
     pub keys: HashMap<KeyId, Key>,
     pub halts: BTreeMap<Scope, Halt>,
+    /// What tool servers last said of their tools, by full name.
+    pub seen: BTreeMap<String, Digest>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use ::http::{HeaderName, HeaderValue, Request};
 use bytes::Bytes;
 use gate::permit::Permit;
-use gate::port::{Cancel, Reach, Reached, Reaching};
+use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -86,7 +86,7 @@ impl Reach for Http {
         "http"
     }
 
-    fn reach(&self, permit: Permit, secret: Option<Secret>, cancel: Cancel) -> Reaching {
+    fn reach(&self, permit: Permit, secret: Option<Secret>, cancel: Cancel, _: Feed) -> Reaching {
         let wires = Arc::clone(&self.wires);
         Box::pin(async move {
             let order = Order {
@@ -131,7 +131,7 @@ impl Wires {
         let bytes_max = usize::try_from(contract.result_bytes_max).unwrap_or(usize::MAX);
         let ended = tokio::select! {
             biased;
-            () = cancelled(&mut cancel) => Ended::Broken("cancelled"),
+            () = cancel.wanted() => Ended::Broken("cancelled"),
             () = tokio::time::sleep(Duration::from_millis(contract.timeout_ms)) => Ended::Broken("timeout"),
             ended = exchange(wire, request, bytes_max) => ended,
         };
@@ -208,13 +208,6 @@ fn is_private(error: &(dyn std::error::Error + 'static)) -> bool {
         next = error.source();
     }
     false
-}
-
-/// Returns when the call must stop. A sender that is gone can no longer stop anything.
-async fn cancelled(cancel: &mut Cancel) {
-    if cancel.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 #[cfg(test)]

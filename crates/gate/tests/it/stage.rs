@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use gate::clock::Clock;
 use gate::permit::Permit;
-use gate::port::{Cancel, Reach, Reached, Reaching};
+use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
 use gate::{CallAsk, Caller, Gate, OpenAsk, Options, RunOpened};
 use kernel::book::Book;
@@ -30,7 +30,7 @@ impl Clock for Hand {
     }
 }
 
-/// Reads succeed, `pay.refund` fails, `mail.send` hangs until it is let go.
+/// Reads succeed, `pay.refund` fails, `mail.send` says so and hangs until it is let go or no longer wanted.
 pub(crate) struct World {
     pub(crate) reached: Mutex<Vec<Seen>>,
     pub(crate) go: Notify,
@@ -50,15 +50,18 @@ impl Reach for Arm {
         "test"
     }
 
-    fn reach(&self, permit: Permit, secret: Option<Secret>, _: Cancel) -> Reaching {
+    fn reach(&self, permit: Permit, secret: Option<Secret>, mut cancel: Cancel, feed: Feed) -> Reaching {
         let world = self.0.clone();
         Box::pin(async move {
             world.see(&permit, secret);
             match permit.call().tool.as_str() {
                 "pay.refund" => ended(Outcome::Failed, json!({ "error": "no funds" }), Some("status_402")),
                 "mail.send" => {
-                    world.go.notified().await;
-                    ended(Outcome::Succeeded, json!("sent"), None)
+                    feed.send(json!("sending"));
+                    tokio::select! {
+                        () = world.go.notified() => ended(Outcome::Succeeded, json!("sent"), None),
+                        () = cancel.wanted() => ended(Outcome::Unknown, json!(null), Some("cancelled")),
+                    }
                 }
                 _ => ended(Outcome::Succeeded, json!({ "ticket": 7 }), None),
             }

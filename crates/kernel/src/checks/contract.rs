@@ -38,6 +38,10 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     let Some(tool) = case.tool else {
         return Err(Box::new(Reason::new(Code::ToolUnknown).detail(&case.call.tool)));
     };
+    let seen = case.control.seen.get(&case.call.tool);
+    if seen.is_some() && tool.contract.definition.is_some() && seen != tool.contract.pin.as_ref() {
+        return Err(Box::new(Reason::new(Code::ToolChanged).detail(&case.call.tool)));
+    }
     if !tool.input.is_valid(&case.call.args) {
         let error = tool.input.iter_errors(&case.call.args).next();
         let (at, expected) = error.map_or_else(Default::default, |error| {

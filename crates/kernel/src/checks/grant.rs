@@ -17,7 +17,7 @@ pub(super) fn check(case: &Case<'_>, _: &mut Findings) -> Result<(), Box<Reason>
     match case.run {
         // Another agent's run is as good as none: its existence is not this agent's business.
         Some(run) if run.agent != case.call.agent => Err(Box::new(Reason::new(Code::RunUnknown))),
-        Some(run) if case.now >= run.expires => Err(Box::new(Reason::new(Code::RunExpired))),
+        Some(run) if case.now >= run.ends() => Err(Box::new(Reason::new(Code::RunExpired))),
         Some(_) => Ok(()),
         None => Err(Box::new(Reason::new(Code::RunUnknown))),
     }

@@ -1,3 +1,5 @@
+//! What the version of a snapshot covers.
+
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use super::SOURCES;

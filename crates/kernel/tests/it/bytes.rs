@@ -8,7 +8,7 @@ use kernel::call::{Carrier, Outcome};
 use kernel::command::Closing;
 use kernel::event::{
     CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted,
-    RequestRefused, RulesActivated, RunClosed, RunOpened, Stamp,
+    RequestRefused, RulesActivated, RunClosed, RunOpened, Stamp, ToolSeen,
 };
 use kernel::halt::Scope;
 use kernel::id::{CallId, KeyId, Mark, RunId};
@@ -66,9 +66,12 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
         Event::KeyRevoked(KeyRevoked { by: by.clone(), key, why: why.clone() }),
         Event::Halted(halted.clone()),
         Event::Resumed(halted),
+        Event::ToolSeen(ToolSeen { definition: digest, digest, tool: text.to_owned() }),
         Event::RunOpened(RunOpened {
             agent: agent.clone(),
             expires: time,
+            idle_ms: Some(number),
+            implicit: Some(key),
             intent: Some(digest),
             person: Some(text.to_owned()),
             run,
@@ -148,7 +151,8 @@ fn golden() {
         {"at":9,"body":{"by":"desk","key":"key_00000000000000000000000003","why":"desk"},"kind":"key_revoked","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"desk","scope":"agent:desk","why":"desk"},"kind":"halted","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"desk","scope":"agent:desk","why":"desk"},"kind":"resumed","lane":1,"lane_seq":9,"tenant":"default","v":1}
-        {"at":9,"body":{"agent":"desk","expires":5,"intent":"DIGEST","person":"desk","run":"run_00000000000000000000000002"},"kind":"run_opened","lane":1,"lane_seq":9,"tenant":"default","v":1}
+        {"at":9,"body":{"definition":"DIGEST","digest":"DIGEST","tool":"desk"},"kind":"tool_seen","lane":1,"lane_seq":9,"tenant":"default","v":1}
+        {"at":9,"body":{"agent":"desk","expires":5,"idle_ms":5,"implicit":"key_00000000000000000000000003","intent":"DIGEST","person":"desk","run":"run_00000000000000000000000002"},"kind":"run_opened","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"desk","outcome":"success","run":"run_00000000000000000000000002"},"kind":"run_closed","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"agent":"desk","args":"DIGEST","call":"call_00000000000000000000000001","carrier":"executor","context_tokens":5,"contract":"DIGEST","control_seq":5,"effect":"read","expires":5,"key":"07070707070707070707070707070707","mark":"08080808080808080808080808080808","model":"desk","reasoning":"DIGEST","reasons":[{"ask":["desk"],"at":"desk","code":"rule_forbids","detail":"desk","limit":5,"near":[{"file":"house.cedar","forbids":true,"id":"desk","line":3,"words":"desk"}],"rule":{"file":"house.cedar","forbids":true,"id":"desk","line":3,"words":"desk"}}],"reserved":{"calls":1,"usd_nanos":5,"writes":1},"rules":[{"file":"house.cedar","forbids":true,"id":"desk","line":3,"words":"desk"}],"rules_digest":"DIGEST","ruling":"deny","run":"run_00000000000000000000000002","tool":"desk","would":[{"ask":["desk"],"at":"desk","code":"rule_forbids","detail":"desk","limit":5,"near":[{"file":"house.cedar","forbids":true,"id":"desk","line":3,"words":"desk"}],"rule":{"file":"house.cedar","forbids":true,"id":"desk","line":3,"words":"desk"}}]},"kind":"call_decided","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"desk","call":"call_00000000000000000000000001","duration_ms":5,"outcome":"not_dispatched","posted":{"calls":1,"usd_nanos":5,"writes":1},"result":"DIGEST","run":"run_00000000000000000000000002","trouble":"desk"},"kind":"call_finished","lane":1,"lane_seq":9,"tenant":"default","v":1}
@@ -159,8 +163,15 @@ fn golden() {
 
 #[test]
 fn what_is_not_set_is_not_written() {
-    let opened =
-        RunOpened { agent: "desk".into(), expires: Time(0), intent: None, person: None, run: RunId(1) };
+    let opened = RunOpened {
+        agent: "desk".into(),
+        expires: Time(0),
+        idle_ms: None,
+        implicit: None,
+        intent: None,
+        person: None,
+        run: RunId(1),
+    };
     let text = String::from_utf8(Event::RunOpened(opened).encode(&stamp("default", 1))).unwrap();
     assert!(!text.contains("null") && !text.contains("intent"), "{text}");
 }

@@ -3,12 +3,18 @@
 use kernel::reason::Code;
 
 use crate::script::{CODES, ONLY_CODES};
-use crate::{scripts_budget, scripts_ends, scripts_halt, scripts_policy};
+use crate::{scripts_budget, scripts_ends, scripts_gateway, scripts_halt, scripts_policy};
 
 #[test]
 fn every_code_occurs_in_some_script() {
     ONLY_CODES.set(true);
-    let scripts = [scripts_policy::ALL, scripts_budget::ALL, scripts_ends::ALL, scripts_halt::ALL];
+    let scripts = [
+        scripts_policy::ALL,
+        scripts_budget::ALL,
+        scripts_ends::ALL,
+        scripts_halt::ALL,
+        scripts_gateway::ALL,
+    ];
     scripts.into_iter().flatten().for_each(|script| script());
     let seen = CODES.take();
     let missing: Vec<&str> =

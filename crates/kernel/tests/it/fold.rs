@@ -84,7 +84,7 @@ impl World {
             Step::Open(run) => {
                 // Ids are never used twice.
                 let run = Some(RunId(*run)).filter(|_| self.opened.insert(*run))?;
-                Command::OpenRun(OpenRun { run, agent: agent(), person: None, intent: None })
+                Command::OpenRun(OpenRun { run, agent: agent(), person: None, intent: None, implicit: None })
             }
             Step::Close(run) => {
                 let (run, outcome) = (RunId(*run), Closing::Success);

@@ -9,6 +9,7 @@ mod names;
 mod script;
 mod scripts_budget;
 mod scripts_ends;
+mod scripts_gateway;
 mod scripts_halt;
 mod scripts_policy;
 mod snapshot;

@@ -1,5 +1,6 @@
 //! Ids and times: they round-trip, they sort, and they read as people expect.
 
+use kernel::halt::Scope;
 use kernel::id::{CallId, KeyId, RunId};
 use kernel::time::Time;
 use proptest::prelude::*;
@@ -53,4 +54,17 @@ fn times_read_as_known_dates() {
     assert_eq!(Time(1_795_262_400_000).hour(), 12);
     // The far end of time is still a time.
     assert!(!Time(u64::MAX).to_string().is_empty());
+}
+
+#[test]
+fn a_scope_without_a_name_is_refused_with_what_was_typed_and_the_forms() {
+    for typed in ["", "agent:", "tool:", "run:", "agents:desk", "everything", "agent"] {
+        let why = typed.parse::<Scope>().unwrap_err().to_string();
+        assert!(why.starts_with(&format!("`{typed}` is no scope")), "{why}");
+        assert!(why.contains("all, writes, agent:NAME, server:NAME, tool:NAME or run:ID"), "{why}");
+    }
+    assert!("x".repeat(9_000).parse::<Scope>().unwrap_err().to_string().len() < 200);
+    for typed in ["all", "writes", "agent:desk", "server:crm", "tool:crm.pay", "run:run_1"] {
+        assert_eq!(typed.parse::<Scope>().unwrap().to_string(), typed);
+    }
 }

@@ -109,7 +109,18 @@ impl Stage {
         let mut words = cell("args").split(' ');
         let mut word = || words.next().unwrap_or_default().to_owned();
         let decision = match cell("do") {
-            "open" => self.lane(now, &Command::OpenRun(OpenRun { run, agent, person: None, intent: None })),
+            "open" => {
+                let implicit = cell("key").strip_prefix('k').map(|key| KeyId(key.parse().unwrap()));
+                self.lane(
+                    now,
+                    &Command::OpenRun(OpenRun { run, agent, person: None, intent: None, implicit }),
+                )
+            }
+            "seen" => {
+                let digest = Digest::of(word().as_bytes());
+                let tool = cell("tool").to_owned();
+                self.control(now, &ControlCommand::SeeTool { tool, digest, definition: digest })
+            }
             "close" => {
                 let outcome = Closing::Success;
                 self.lane(now, &Command::CloseRun { run, agent: Some(agent), outcome, by })
@@ -208,8 +219,9 @@ impl Stage {
                 let ended = ended.as_ref().map_or("open", |ended| ended.outcome.name());
                 [format!("same as {}: {}, {ended}", self.name(*call), verdict.ruling.name()), why(verdict)]
             }
-            Answer::Opened { expires, .. } => {
-                [format!("open until {}", &expires.to_string()[11..19]), String::new()]
+            Answer::Opened { run, expires } => {
+                let known = self.runs.iter().find(|(_, id)| *id == run).map_or("", |(name, _)| name);
+                [format!("{known} open until {}", &expires.to_string()[11..19]), String::new()]
             }
             Answer::Done => ["done".to_owned(), String::new()],
             Answer::Refused(reason) => ["refused".to_owned(), show(reason)],

@@ -47,37 +47,37 @@ fn halts_of_each_scope() {
         book(vec![desk(), other]),
         table,
         expect![[r#"
-        at | do     | run | agent | tool       | args          | answer              | code                                                                                      | account                                 | event
-        0s | open   | a   | desk  |            |               | open until 13:00:00 |                                                                                           |                                         | run_opened
-        0s | open   | b   | other |            |               | open until 13:00:00 |                                                                                           |                                         | run_opened
-        1s | halt   |     |       |            | writes        | done                |                                                                                           |                                         | halted
-        1s | call   | a   | desk  | crm.note   | {}            | deny                | halted (writes, since 2026-11-21T12:00:01.000Z by ann: smoke)                             |                                         | call_decided c1 deny
-        1s | call   | a   | desk  | crm.erase  | {}            | deny                | halted (writes, since 2026-11-21T12:00:01.000Z by ann: smoke)                             |                                         | call_decided c2 deny
-        1s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow               | by desk.may                                                                               | calls 0+1                               | call_decided c3 allow
-        1s | resume |     |       |            | writes        | done                |                                                                                           |                                         | resumed
-        2s | halt   |     |       |            | agent:desk    | done                |                                                                                           |                                         | halted
-        2s | call   | a   | desk  | crm.note   | {}            | deny                | halted (agent:desk, since 2026-11-21T12:00:02.000Z by ann: smoke)                         | calls 0+1                               | call_decided c4 deny
-        2s | call   | b   | other | crm.note   | {}            | allow               | by other.may                                                                              | calls 0+1 writes 0+1                    | call_decided c5 allow
-        2s | resume |     |       |            | agent:desk    | done                |                                                                                           |                                         | resumed
-        3s | halt   |     |       |            | server:crm    | done                |                                                                                           |                                         | halted
-        3s | call   | a   | desk  | crm.note   | {}            | deny                | halted (server:crm, since 2026-11-21T12:00:03.000Z by ann: smoke)                         | calls 0+1                               | call_decided c6 deny
-        3s | call   | a   | desk  | pay.refund | {"cents":1}   | allow               | by desk.may                                                                               | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c7 allow
-        3s | resume |     |       |            | server:crm    | done                |                                                                                           |                                         | resumed
-        4s | halt   |     |       |            | tool:crm.note | done                |                                                                                           |                                         | halted
-        4s | call   | a   | desk  | crm.note   | {}            | deny                | halted (tool:crm.note, since 2026-11-21T12:00:04.000Z by ann: smoke)                      | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c8 deny
-        4s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow               | by desk.may                                                                               | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c9 allow
-        4s | resume |     |       |            | tool:crm.note | done                |                                                                                           |                                         | resumed
-        5s | halt   | a   |       |            | run:own       | done                |                                                                                           | calls 0+3 writes 0+1 final 0+1 usd 0+10 | halted
-        5s | call   | a   | desk  | crm.note   | {}            | deny                | halted (run:run_00000000000000000000000001, since 2026-11-21T12:00:05.000Z by ann: smoke) | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c10 deny
-        5s | call   | b   | other | crm.note   | {}            | allow               | by other.may                                                                              | calls 0+2 writes 0+2                    | call_decided c11 allow
-        5s | resume | a   |       |            | run:own       | done                |                                                                                           | calls 0+3 writes 0+1 final 0+1 usd 0+10 | resumed
-        6s | halt   |     |       |            | all           | done                |                                                                                           |                                         | halted
-        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | deny                | halted (all, since 2026-11-21T12:00:06.000Z by ann: smoke)                                | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c12 deny
-        6s | resume |     |       |            | writes        | done                |                                                                                           |                                         | resumed
-        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | deny                | halted (all, since 2026-11-21T12:00:06.000Z by ann: smoke)                                | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c13 deny
-        6s | resume |     |       |            | all           | done                |                                                                                           |                                         | resumed
-        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow               | by desk.may                                                                               | calls 0+4 writes 0+1 final 0+1 usd 0+10 | call_decided c14 allow
-    "#]],
+        at | do     | run | agent | tool       | args          | answer                | code                                                                                      | account                                 | event
+        0s | open   | a   | desk  |            |               | a open until 13:00:00 |                                                                                           |                                         | run_opened
+        0s | open   | b   | other |            |               | b open until 13:00:00 |                                                                                           |                                         | run_opened
+        1s | halt   |     |       |            | writes        | done                  |                                                                                           |                                         | halted
+        1s | call   | a   | desk  | crm.note   | {}            | deny                  | halted (writes, since 2026-11-21T12:00:01.000Z by ann: smoke)                             |                                         | call_decided c1 deny
+        1s | call   | a   | desk  | crm.erase  | {}            | deny                  | halted (writes, since 2026-11-21T12:00:01.000Z by ann: smoke)                             |                                         | call_decided c2 deny
+        1s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow                 | by desk.may                                                                               | calls 0+1                               | call_decided c3 allow
+        1s | resume |     |       |            | writes        | done                  |                                                                                           |                                         | resumed
+        2s | halt   |     |       |            | agent:desk    | done                  |                                                                                           |                                         | halted
+        2s | call   | a   | desk  | crm.note   | {}            | deny                  | halted (agent:desk, since 2026-11-21T12:00:02.000Z by ann: smoke)                         | calls 0+1                               | call_decided c4 deny
+        2s | call   | b   | other | crm.note   | {}            | allow                 | by other.may                                                                              | calls 0+1 writes 0+1                    | call_decided c5 allow
+        2s | resume |     |       |            | agent:desk    | done                  |                                                                                           |                                         | resumed
+        3s | halt   |     |       |            | server:crm    | done                  |                                                                                           |                                         | halted
+        3s | call   | a   | desk  | crm.note   | {}            | deny                  | halted (server:crm, since 2026-11-21T12:00:03.000Z by ann: smoke)                         | calls 0+1                               | call_decided c6 deny
+        3s | call   | a   | desk  | pay.refund | {"cents":1}   | allow                 | by desk.may                                                                               | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c7 allow
+        3s | resume |     |       |            | server:crm    | done                  |                                                                                           |                                         | resumed
+        4s | halt   |     |       |            | tool:crm.note | done                  |                                                                                           |                                         | halted
+        4s | call   | a   | desk  | crm.note   | {}            | deny                  | halted (tool:crm.note, since 2026-11-21T12:00:04.000Z by ann: smoke)                      | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c8 deny
+        4s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow                 | by desk.may                                                                               | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c9 allow
+        4s | resume |     |       |            | tool:crm.note | done                  |                                                                                           |                                         | resumed
+        5s | halt   | a   |       |            | run:own       | done                  |                                                                                           | calls 0+3 writes 0+1 final 0+1 usd 0+10 | halted
+        5s | call   | a   | desk  | crm.note   | {}            | deny                  | halted (run:run_00000000000000000000000001, since 2026-11-21T12:00:05.000Z by ann: smoke) | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c10 deny
+        5s | call   | b   | other | crm.note   | {}            | allow                 | by other.may                                                                              | calls 0+2 writes 0+2                    | call_decided c11 allow
+        5s | resume | a   |       |            | run:own       | done                  |                                                                                           | calls 0+3 writes 0+1 final 0+1 usd 0+10 | resumed
+        6s | halt   |     |       |            | all           | done                  |                                                                                           |                                         | halted
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | deny                  | halted (all, since 2026-11-21T12:00:06.000Z by ann: smoke)                                | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c12 deny
+        6s | resume |     |       |            | writes        | done                  |                                                                                           |                                         | resumed
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | deny                  | halted (all, since 2026-11-21T12:00:06.000Z by ann: smoke)                                | calls 0+3 writes 0+1 final 0+1 usd 0+10 | call_decided c13 deny
+        6s | resume |     |       |            | all           | done                  |                                                                                           |                                         | resumed
+        6s | call   | a   | desk  | crm.lookup | {"id":"7"}    | allow                 | by desk.may                                                                               | calls 0+4 writes 0+1 final 0+1 usd 0+10 | call_decided c14 allow
+        "#]],
     );
 }
 
@@ -98,16 +98,16 @@ fn no_run_opens_under_a_halt() {
         book(vec![desk()]),
         table,
         expect![[r#"
-        at | do     | run | args       | answer              | code                                                              | account | event
-        0s | halt   |     | agent:desk | done                |                                                                   |         | halted
-        0s | open   | a   |            | refused             | halted (agent:desk, since 2026-11-21T12:00:00.000Z by ann: smoke) |         |
-        1s | resume |     | agent:desk | done                |                                                                   |         | resumed
-        1s | halt   |     | all        | done                |                                                                   |         | halted
-        1s | open   | a   |            | refused             | halted (all, since 2026-11-21T12:00:01.000Z by ann: smoke)        |         |
-        2s | resume |     | all        | done                |                                                                   |         | resumed
-        2s | halt   |     | writes     | done                |                                                                   |         | halted
-        2s | open   | a   |            | open until 13:00:02 |                                                                   |         | run_opened
-    "#]],
+        at | do     | run | args       | answer                | code                                                              | account | event
+        0s | halt   |     | agent:desk | done                  |                                                                   |         | halted
+        0s | open   | a   |            | refused               | halted (agent:desk, since 2026-11-21T12:00:00.000Z by ann: smoke) |         |
+        1s | resume |     | agent:desk | done                  |                                                                   |         | resumed
+        1s | halt   |     | all        | done                  |                                                                   |         | halted
+        1s | open   | a   |            | refused               | halted (all, since 2026-11-21T12:00:01.000Z by ann: smoke)        |         |
+        2s | resume |     | all        | done                  |                                                                   |         | resumed
+        2s | halt   |     | writes     | done                  |                                                                   |         | halted
+        2s | open   | a   |            | a open until 13:00:02 |                                                                   |         | run_opened
+        "#]],
     );
 }
 
@@ -165,28 +165,28 @@ fn a_flood_is_recorded_once() {
         book,
         table,
         expect![[r#"
-        at  | do      | run | tool       | args              | answer              | code                     | account   | event
-        0s  | open    | a   |            |                   | open until 13:00:00 |                          |           | run_opened
-        1s  | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) |           | call_decided c1 deny
-        2s  | refused | a   |            | body_malformed    | done                |                          |           | request_refused body_malformed in run
-        3s  | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) |           | call_decided c2 deny
-        4s  | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) |           |
-        5s  | refused | a   |            | body_malformed    | done                |                          |           |
-        6s  | call    | a   | crm.lookup | {"id":"7"}        | allow               | by desk.may              | calls 0+1 | call_decided c4 allow
-        7s  | count   | a   |            | 2                 | done                |                          | calls 0+1 | refusals_counted 1; refusals_counted 2 in run
-        8s  | refused | b   |            | run_token_refused | done                |                          |           | request_refused run_token_refused
-        59s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 |
-        60s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c6 deny
-        61s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c7 deny
-        62s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 | call_decided c8 deny
-        63s | call    | a   | crm.erase  | {}                | deny                | tool_unknown (crm.erase) | calls 0+1 |
-        64s | call    | z   | crm.erase  | {}                | deny                | run_unknown              |           | call_decided c10 deny
-        65s | call    | y   | crm.erase  | {}                | deny                | run_unknown              |           | call_decided c11 deny
-        66s | refused |     |            | key_refused       | done                |                          |           |
-        67s | call    | x   | crm.erase  | {}                | deny                | run_unknown              |           |
-        67s | refused |     |            | key_refused       | done                |                          |           |
-        68s | call    | a   | crm.lookup | {"id":"7"}        | allow               | by desk.may              | calls 0+2 | call_decided c13 allow
-        69s | count   | w   |            | 2                 | done                |                          |           | refusals_counted 3
+        at  | do      | run | tool       | args              | answer                | code                     | account   | event
+        0s  | open    | a   |            |                   | a open until 13:00:00 |                          |           | run_opened
+        1s  | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) |           | call_decided c1 deny
+        2s  | refused | a   |            | body_malformed    | done                  |                          |           | request_refused body_malformed in run
+        3s  | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) |           | call_decided c2 deny
+        4s  | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) |           |
+        5s  | refused | a   |            | body_malformed    | done                  |                          |           |
+        6s  | call    | a   | crm.lookup | {"id":"7"}        | allow                 | by desk.may              | calls 0+1 | call_decided c4 allow
+        7s  | count   | a   |            | 2                 | done                  |                          | calls 0+1 | refusals_counted 1; refusals_counted 2 in run
+        8s  | refused | b   |            | run_token_refused | done                  |                          |           | request_refused run_token_refused
+        59s | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) | calls 0+1 |
+        60s | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) | calls 0+1 | call_decided c6 deny
+        61s | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) | calls 0+1 | call_decided c7 deny
+        62s | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) | calls 0+1 | call_decided c8 deny
+        63s | call    | a   | crm.erase  | {}                | deny                  | tool_unknown (crm.erase) | calls 0+1 |
+        64s | call    | z   | crm.erase  | {}                | deny                  | run_unknown              |           | call_decided c10 deny
+        65s | call    | y   | crm.erase  | {}                | deny                  | run_unknown              |           | call_decided c11 deny
+        66s | refused |     |            | key_refused       | done                  |                          |           |
+        67s | call    | x   | crm.erase  | {}                | deny                  | run_unknown              |           |
+        67s | refused |     |            | key_refused       | done                  |                          |           |
+        68s | call    | a   | crm.lookup | {"id":"7"}        | allow                 | by desk.may              | calls 0+2 | call_decided c13 allow
+        69s | count   | w   |            | 2                 | done                  |                          |           | refusals_counted 3
         "#]],
     );
 }
@@ -203,7 +203,10 @@ fn the_61st_refusal_in_a_minute_yields_no_event() {
 
     let mut stage = Stage::new(book(vec![desk()]));
     let run = RunId(1);
-    stage.lane(START, &Command::OpenRun(OpenRun { run, agent: "desk".into(), person: None, intent: None }));
+    stage.lane(
+        START,
+        &Command::OpenRun(OpenRun { run, agent: "desk".into(), person: None, intent: None, implicit: None }),
+    );
     let mut refuse = |n: u128| {
         let call = call(CallId(n), run, "desk", "crm.erase", "", None, Carrier::Gate);
         let decision = stage.lane(START.plus_ms(1_000), &Command::Propose(Arc::new(call)));

@@ -31,12 +31,12 @@ fn a_call_that_a_rule_allows() {
         book(vec![desk()]),
         table,
         expect![[r#"
-        at | do     | run | tool       | args       | call | answer              | code         | account   | event
-        0s | open   | a   |            |            |      | open until 13:00:00 |              |           | run_opened
-        1s | call   | a   | crm.lookup | {"id":"7"} |      | allow               | by desk.may  | calls 0+1 | call_decided c1 allow
-        2s | settle | a   |            | succeeded  | c1   | done                |              | calls 1+0 | call_finished c1 succeeded by gate
-        3s | settle | a   |            | succeeded  | c1   | refused             | call_unknown | calls 1+0 |
-    "#]],
+        at | do     | run | tool       | args       | call | answer                | code         | account   | event
+        0s | open   | a   |            |            |      | a open until 13:00:00 |              |           | run_opened
+        1s | call   | a   | crm.lookup | {"id":"7"} |      | allow                 | by desk.may  | calls 0+1 | call_decided c1 allow
+        2s | settle | a   |            | succeeded  | c1   | done                  |              | calls 1+0 | call_finished c1 succeeded by gate
+        3s | settle | a   |            | succeeded  | c1   | refused               | call_unknown | calls 1+0 |
+        "#]],
     );
 }
 
@@ -56,14 +56,14 @@ fn a_contract_that_does_not_fit() {
         book(vec![desk()]),
         table,
         expect![[r#"
-        at | do   | run | tool       | args                              | answer              | code                                                                                    | account                        | event
-        0s | open | a   |            |                                   | open until 13:00:00 |                                                                                         |                                | run_opened
-        1s | call | a   | crm.lookup | {"id":7}                          | deny                | schema_mismatch at /id (the value is not of type "string")                              |                                | call_decided c1 deny
-        1s | call | a   | crm.lookup | {}                                | deny                | schema_mismatch at  ("id" is a required property)                                       |                                | call_decided c2 deny
-        1s | call | a   | crm.lookup | {"id":"7","colour":"red"}         | deny                | schema_mismatch at  (there is a property that the schema does not allow; it allows: id) |                                | call_decided c3 deny
-        1s | call | a   | crm.erase  | {}                                | deny                | tool_unknown (crm.erase)                                                                |                                | call_decided c4 deny
-        1s | call | a   | mail.send  | {"to":"a@x.example, b@y.example"} | deny                | destination_invalid at /to (one e-mail address)                                         |                                | call_decided c5 deny
-        1s | call | a   | mail.send  | {"to":"a@x.example"}              | allow               | by desk.may                                                                             | calls 0+1 writes 0+1 final 0+1 | call_decided c6 allow
+        at | do   | run | tool       | args                              | answer                | code                                                                                    | account                        | event
+        0s | open | a   |            |                                   | a open until 13:00:00 |                                                                                         |                                | run_opened
+        1s | call | a   | crm.lookup | {"id":7}                          | deny                  | schema_mismatch at /id (the value is not of type "string")                              |                                | call_decided c1 deny
+        1s | call | a   | crm.lookup | {}                                | deny                  | schema_mismatch at  ("id" is a required property)                                       |                                | call_decided c2 deny
+        1s | call | a   | crm.lookup | {"id":"7","colour":"red"}         | deny                  | schema_mismatch at  (there is a property that the schema does not allow; it allows: id) |                                | call_decided c3 deny
+        1s | call | a   | crm.erase  | {}                                | deny                  | tool_unknown (crm.erase)                                                                |                                | call_decided c4 deny
+        1s | call | a   | mail.send  | {"to":"a@x.example, b@y.example"} | deny                  | destination_invalid at /to (one e-mail address)                                         |                                | call_decided c5 deny
+        1s | call | a   | mail.send  | {"to":"a@x.example"}              | allow                 | by desk.may                                                                             | calls 0+1 writes 0+1 final 0+1 | call_decided c6 allow
         "#]],
     );
 }
@@ -86,13 +86,13 @@ fn default_deny_says_what_was_near() {
         book(vec![clerk]),
         table,
         expect![[r#"
-        at | do   | run | agent | tool       | args           | answer              | code                                                 | account                                 | event
-        0s | open | a   | clerk |            |                | open until 13:00:00 |                                                      |                                         | run_opened
-        1s | call | a   | clerk | pay.refund | {"cents":5000} | allow               | by clerk.may[1]                                      | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
-        1s | call | a   | clerk | pay.refund | {"cents":5001} | deny                | no_rule_allows near clerk.may[1]: args.cents <= 5000 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
-        1s | call | a   | clerk | crm.note   | {}             | deny                | no_rule_allows                                       | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c3 deny
-        1s | call | a   | ghost | crm.note   | {}             | deny                | agent_unknown (ghost)                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c4 deny
-    "#]],
+        at | do   | run | agent | tool       | args           | answer                | code                                                 | account                                 | event
+        0s | open | a   | clerk |            |                | a open until 13:00:00 |                                                      |                                         | run_opened
+        1s | call | a   | clerk | pay.refund | {"cents":5000} | allow                 | by clerk.may[1]                                      | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        1s | call | a   | clerk | pay.refund | {"cents":5001} | deny                  | no_rule_allows near clerk.may[1]: args.cents <= 5000 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        1s | call | a   | clerk | crm.note   | {}             | deny                  | no_rule_allows                                       | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c3 deny
+        1s | call | a   | ghost | crm.note   | {}             | deny                  | agent_unknown (ghost)                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c4 deny
+        "#]],
     );
 }
 
@@ -115,11 +115,11 @@ fn a_forbid_wins_and_an_error_denies() {
         with_rule(book(vec![desk()]), text),
         table,
         expect![[r#"
-        at | do   | run | tool       | args        | answer              | code                                                                                         | account                                 | event
-        0s | open | a   |            |             | open until 13:00:00 |                                                                                              |                                         | run_opened
-        1s | call | a   | pay.refund | {"cents":1} | allow               | by desk.may                                                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
-        1s | call | a   | pay.refund | {"cents":5} | deny                | rule_erred (integer overflow while attempting to multiply the values … and …) rule overflows | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
-    "#]],
+        at | do   | run | tool       | args        | answer                | code                                                                                         | account                                 | event
+        0s | open | a   |            |             | a open until 13:00:00 |                                                                                              |                                         | run_opened
+        1s | call | a   | pay.refund | {"cents":1} | allow                 | by desk.may                                                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        1s | call | a   | pay.refund | {"cents":5} | deny                  | rule_erred (integer overflow while attempting to multiply the values … and …) rule overflows | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        "#]],
     );
     let text = text.split("@id(\"overflows\")").next().unwrap();
     let table = r#"
@@ -132,11 +132,11 @@ fn a_forbid_wins_and_an_error_denies() {
         with_rule(book(vec![desk()]), text),
         table,
         expect![[r#"
-        at | do   | run | tool       | args            | answer              | code                                 | account                                 | event
-        0s | open | a   |            |                 | open until 13:00:00 |                                      |                                         | run_opened
-        1s | call | a   | pay.refund | {"cents":10000} | allow               | by desk.may                          | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
-        1s | call | a   | pay.refund | {"cents":10001} | deny                | rule_forbids rule no_refund_over_100 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
-    "#]],
+        at | do   | run | tool       | args            | answer                | code                                 | account                                 | event
+        0s | open | a   |            |                 | a open until 13:00:00 |                                      |                                         | run_opened
+        1s | call | a   | pay.refund | {"cents":10000} | allow                 | by desk.may                          | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        1s | call | a   | pay.refund | {"cents":10001} | deny                  | rule_forbids rule no_refund_over_100 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        "#]],
     );
 }
 
@@ -154,11 +154,11 @@ fn asking_needs_approvals() {
         book(vec![manifest("desk", vec![small, ask])]),
         table,
         expect![[r#"
-        at | do   | run | tool       | args          | answer              | code                           | account                                 | event
-        0s | open | a   |            |               | open until 13:00:00 |                                |                                         | run_opened
-        1s | call | a   | pay.refund | {"cents":100} | allow               | by desk.may[0]                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
-        1s | call | a   | pay.refund | {"cents":101} | deny                | approval_unavailable ask leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
-    "#]],
+        at | do   | run | tool       | args          | answer                | code                           | account                                 | event
+        0s | open | a   |            |               | a open until 13:00:00 |                                |                                         | run_opened
+        1s | call | a   | pay.refund | {"cents":100} | allow                 | by desk.may[0]                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        1s | call | a   | pay.refund | {"cents":101} | deny                  | approval_unavailable ask leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        "#]],
     );
 }
 
@@ -181,14 +181,14 @@ fn propose_mode_turns_writes_into_questions_for_people() {
         book(vec![agent, line]),
         table,
         expect![[r#"
-        at | do   | run | agent | tool       | args        | answer              | code                                   | account                                 | event
-        0s | open | a   | desk  |            |             | open until 13:00:00 |                                        |                                         | run_opened
-        1s | call | a   | desk  | crm.lookup | {"id":"7"}  | allow               | by desk.may                            | calls 0+1                               | call_decided c1 allow
-        1s | call | a   | desk  | crm.note   | {}          | deny                | approval_unavailable ask support-leads | calls 0+1                               | call_decided c2 deny
-        2s | open | b   | line  |            |             | open until 13:00:02 |                                        |                                         | run_opened
-        2s | call | b   | line  | crm.note   | {}          | deny                | approval_unavailable ask support-leads |                                         | call_decided c3 deny
-        2s | call | b   | line  | pay.refund | {"cents":1} | allow               | by line.may[0]                         | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c4 allow
-    "#]],
+        at | do   | run | agent | tool       | args        | answer                | code                                   | account                                 | event
+        0s | open | a   | desk  |            |             | a open until 13:00:00 |                                        |                                         | run_opened
+        1s | call | a   | desk  | crm.lookup | {"id":"7"}  | allow                 | by desk.may                            | calls 0+1                               | call_decided c1 allow
+        1s | call | a   | desk  | crm.note   | {}          | deny                  | approval_unavailable ask support-leads | calls 0+1                               | call_decided c2 deny
+        2s | open | b   | line  |            |             | b open until 13:00:02 |                                        |                                         | run_opened
+        2s | call | b   | line  | crm.note   | {}          | deny                  | approval_unavailable ask support-leads |                                         | call_decided c3 deny
+        2s | call | b   | line  | pay.refund | {"cents":1} | allow                 | by line.may[0]                         | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c4 allow
+        "#]],
     );
 }
 
@@ -219,20 +219,20 @@ fn observe_lets_go_but_not_everything() {
         book(vec![agent]),
         table,
         expect![[r#"
-        at | do   | run | tool       | args                 | answer              | code                                                                                               | account                                 | event
-        0s | open | a   |            |                      | open until 13:00:00 |                                                                                                    |                                         | run_opened
-        1s | call | a   | crm.lookup | {"id":"7"}           | allow               | by desk.may[0]                                                                                     | calls 0+1                               | call_decided c1 allow
-        1s | call | a   | crm.lookup | {"id":"7"}           | allow               | would: limit_reached (crm.lookup) max 1; by desk.may[0]                                            | calls 0+2                               | call_decided c2 allow
-        1s | call | a   | crm.note   | {}                   | allow               | would: phase_forbids (explore); would: no_rule_allows                                              | calls 0+3 writes 0+1                    | call_decided c3 allow
-        1s | call | a   | mail.send  | {"to":"a@x.example"} | allow               | would: phase_forbids (explore); would: approval_unavailable ask leads                              | calls 0+4 writes 0+2 final 0+1          | call_decided c4 allow
-        1s | call | a   | pay.refund | {"cents":1}          | allow               | would: phase_forbids (explore); would: no_rule_allows                                              | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c5 allow
-        1s | call | a   | pay.refund | {"cents":1}          | deny                | budget_exceeded (usd (nano-dollars)) max 10; would: phase_forbids (explore); would: no_rule_allows | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c6 deny
-        1s | call | a   | crm.lookup | {}                   | deny                | schema_mismatch at  ("id" is a required property)                                                  | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c7 deny
-        1s | call | a   | crm.erase  | {}                   | deny                | tool_unknown (crm.erase)                                                                           | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c8 deny
-        1s | call | b   | crm.lookup | {"id":"7"}           | deny                | run_unknown                                                                                        |                                         | call_decided c9 deny
-        2s | halt |     |            | all                  | done                |                                                                                                    |                                         | halted
-        2s | call | a   | crm.lookup | {"id":"7"}           | deny                | halted (all, since 2026-11-21T12:00:02.000Z by ann: smoke)                                         | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c10 deny
-    "#]],
+        at | do   | run | tool       | args                 | answer                | code                                                                                               | account                                 | event
+        0s | open | a   |            |                      | a open until 13:00:00 |                                                                                                    |                                         | run_opened
+        1s | call | a   | crm.lookup | {"id":"7"}           | allow                 | by desk.may[0]                                                                                     | calls 0+1                               | call_decided c1 allow
+        1s | call | a   | crm.lookup | {"id":"7"}           | allow                 | would: limit_reached (crm.lookup) max 1; by desk.may[0]                                            | calls 0+2                               | call_decided c2 allow
+        1s | call | a   | crm.note   | {}                   | allow                 | would: phase_forbids (explore); would: no_rule_allows                                              | calls 0+3 writes 0+1                    | call_decided c3 allow
+        1s | call | a   | mail.send  | {"to":"a@x.example"} | allow                 | would: phase_forbids (explore); would: approval_unavailable ask leads                              | calls 0+4 writes 0+2 final 0+1          | call_decided c4 allow
+        1s | call | a   | pay.refund | {"cents":1}          | allow                 | would: phase_forbids (explore); would: no_rule_allows                                              | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c5 allow
+        1s | call | a   | pay.refund | {"cents":1}          | deny                  | budget_exceeded (usd (nano-dollars)) max 10; would: phase_forbids (explore); would: no_rule_allows | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c6 deny
+        1s | call | a   | crm.lookup | {}                   | deny                  | schema_mismatch at  ("id" is a required property)                                                  | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c7 deny
+        1s | call | a   | crm.erase  | {}                   | deny                  | tool_unknown (crm.erase)                                                                           | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c8 deny
+        1s | call | b   | crm.lookup | {"id":"7"}           | deny                  | run_unknown                                                                                        |                                         | call_decided c9 deny
+        2s | halt |     |            | all                  | done                  |                                                                                                    |                                         | halted
+        2s | call | a   | crm.lookup | {"id":"7"}           | deny                  | halted (all, since 2026-11-21T12:00:02.000Z by ann: smoke)                                         | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c10 deny
+        "#]],
     );
 }
 
@@ -251,12 +251,12 @@ fn an_agent_in_phases_only_reads() {
         book(vec![agent]),
         table,
         expect![[r#"
-        at | do       | run | tool       | args       | answer              | code                    | account   | event
-        0s | open     | a   |            |            | open until 13:00:00 |                         |           | run_opened
-        1s | call     | a   | crm.lookup | {"id":"7"} | allow               | by desk.may             | calls 0+1 | call_decided c1 allow
-        1s | call     | a   | crm.note   | {}         | deny                | phase_forbids (explore) | calls 0+1 | call_decided c2 deny
-        1s | question |     | crm.note   | {}         | allow               | by desk.may             |           | questioned c3
-    "#]],
+        at | do       | run | tool       | args       | answer                | code                    | account   | event
+        0s | open     | a   |            |            | a open until 13:00:00 |                         |           | run_opened
+        1s | call     | a   | crm.lookup | {"id":"7"} | allow                 | by desk.may             | calls 0+1 | call_decided c1 allow
+        1s | call     | a   | crm.note   | {}         | deny                  | phase_forbids (explore) | calls 0+1 | call_decided c2 deny
+        1s | question |     | crm.note   | {}         | allow                 | by desk.may             |           | questioned c3
+        "#]],
     );
 }
 

@@ -61,9 +61,9 @@ proptest! {
         let written = play(&steps).written;
         let (head, tail) = written.split_at(cut.index(written.len() + 1));
         let whole: State = fold(State::default(), &written);
-        let again: State = fold(read(&write(&fold(State::default(), head))).unwrap(), tail);
+        let again: State = fold(read("a", &write("a", &fold(State::default(), head))).unwrap(), tail);
         prop_assert_eq!(text(&again), text(&whole));
-        prop_assert_eq!(write(&again), write(&whole));
+        prop_assert_eq!(write("a", &again), write("a", &whole));
     }
 
     #[test]
@@ -73,10 +73,10 @@ proptest! {
         let written = halts_and_keys(&choices);
         let (head, tail) = written.split_at(cut.index(written.len() + 1));
         let whole: Control = fold(Control::default(), &written);
-        let again: Control = fold(read(&write(&fold(Control::default(), head))).unwrap(), tail);
+        let again: Control = fold(read("a", &write("a", &fold(Control::default(), head))).unwrap(), tail);
         prop_assert_eq!((again.seq, again.last, again.rules), (whole.seq, whole.last, whole.rules));
         prop_assert_eq!((&again.keys, &again.halts), (&whole.keys, &whole.halts));
-        prop_assert_eq!(write(&again), write(&whole));
+        prop_assert_eq!(write("a", &again), write("a", &whole));
     }
 }
 
@@ -85,7 +85,15 @@ fn lane() -> Vec<(Stamp, Event)> {
     let (run, digest) = (RunId(2), Digest::of(b"x"));
     let amount = Amount { calls: 1, irreversible: 1, usd_nanos: 5, writes: 1 };
     let person = Some("kim".to_owned());
-    let opened = RunOpened { agent: "desk".into(), expires: Time(9_000), intent: Some(digest), person, run };
+    let opened = RunOpened {
+        agent: "desk".into(),
+        expires: Time(9_000),
+        idle_ms: Some(500),
+        implicit: Some(KeyId(7)),
+        intent: Some(digest),
+        person,
+        run,
+    };
     let reasons = vec![crate::bytes::reason("house.line", 7)];
     let decided = |call, ruling| CallDecided {
         agent: "desk".into(),
@@ -143,9 +151,9 @@ fn check_body(bytes: &[u8], want: Expect) {
 #[test]
 fn golden_lane() {
     check_body(
-        &write(&fold(State::default(), &lane())),
+        &write("a", &fold(State::default(), &lane())),
         expect![[
-            r#"{"seq":6,"last":1006,"runs":{"run_00000000000000000000000002":{"agent":"desk","person":"kim","opened":1001,"expires":9000,"account":{"posted":{},"pending":{"calls":2,"irreversible":2,"usd_nanos":10,"writes":2}},"by_tool":{"pay.refund":2},"keyed":{"03030303030303030303030303030303":{"call":"call_00000000000000000000000003","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"deny","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null},"04040404040404040404040404040404":{"call":"call_00000000000000000000000004","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":{"outcome":"unknown","result":"DIGEST"}},"05050505050505050505050505050505":{"call":"call_00000000000000000000000005","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null}},"refusals":{"count":1,"since":1001}}},"calls":{"call_00000000000000000000000004":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1003,"expires":8000,"key":"04040404040404040404040404040404","unknown":true},"call_00000000000000000000000005":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1004,"expires":8000,"key":"05050505050505050505050505050505","unknown":false}},"due":[[8000,{"call":"call_00000000000000000000000005"}],[9000,{"run":"run_00000000000000000000000002"}]],"refusals":{"mail":{"count":1,"since":0}}}"#
+            r#"{"seq":6,"last":1006,"runs":{"run_00000000000000000000000002":{"agent":"desk","person":"kim","opened":1001,"expires":9000,"implicit":["key_00000000000000000000000007",500],"touched":1004,"account":{"posted":{},"pending":{"calls":2,"irreversible":2,"usd_nanos":10,"writes":2}},"by_tool":{"pay.refund":2},"keyed":{"03030303030303030303030303030303":{"call":"call_00000000000000000000000003","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"deny","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null},"04040404040404040404040404040404":{"call":"call_00000000000000000000000004","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":{"outcome":"unknown","result":"DIGEST"}},"05050505050505050505050505050505":{"call":"call_00000000000000000000000005","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null}},"refusals":{"count":1,"since":1001}}},"implicit":{"key_00000000000000000000000007":"run_00000000000000000000000002"},"calls":{"call_00000000000000000000000004":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1003,"expires":8000,"key":"04040404040404040404040404040404","unknown":true},"call_00000000000000000000000005":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1004,"expires":8000,"key":"05050505050505050505050505050505","unknown":false}},"due":[[1504,{"run":"run_00000000000000000000000002"}],[8000,{"call":"call_00000000000000000000000005"}]],"refusals":{"mail":{"count":1,"since":0}}}"#
         ]],
     );
 }
@@ -154,26 +162,27 @@ fn golden_lane() {
 fn golden_control() {
     let choices = [(0, 3), (0, 4), (1, 3), (2, 5), (4, 0)];
     check_body(
-        &write(&fold(Control::default(), &halts_and_keys(&choices))),
+        &write("a", &fold(Control::default(), &halts_and_keys(&choices))),
         expect![[
-            r#"{"seq":5,"last":1005,"rules":["DIGEST","DIGEST"],"keys":{"key_00000000000000000000000004":{"agent":"a4","hash":"DIGEST","expires":4}},"halts":{"agent:a5":{"by":"","why":"","since":1004}}}"#
+            r#"{"seq":5,"last":1005,"rules":["DIGEST","DIGEST"],"keys":{"key_00000000000000000000000004":{"agent":"a4","hash":"DIGEST","expires":4}},"halts":{"agent:a5":{"by":"","why":"","since":1004}},"seen":{}}"#
         ]],
     );
 }
 
 #[test]
-fn what_is_not_whole_or_of_another_kind_or_version_is_not_read() {
-    let bytes = write(&fold(State::default(), &lane()));
-    assert!(read::<State>(&bytes).is_some());
-    assert!(read::<Control>(&bytes).is_none());
+fn what_is_not_whole_or_of_another_title_kind_or_version_is_not_read() {
+    let bytes = write("a", &fold(State::default(), &lane()));
+    assert!(read::<State>("a", &bytes).is_some());
+    assert!(read::<State>("b", &bytes).is_none());
+    assert!(read::<Control>("a", &bytes).is_none());
     for at in (0..bytes.len()).step_by(7) {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
-        assert!(read::<State>(&changed).is_none(), "byte {at} was changed, and it was read");
-        assert!(read::<State>(&bytes[..at]).is_none(), "it was cut at {at}, and it was read");
+        assert!(read::<State>("a", &changed).is_none(), "byte {at} was changed, and it was read");
+        assert!(read::<State>("a", &bytes[..at]).is_none(), "it was cut at {at}, and it was read");
     }
-    assert!(read::<State>(&[&bytes[..], b" "].concat()).is_none());
+    assert!(read::<State>("a", &[&bytes[..], b" "].concat()).is_none());
     let text = String::from_utf8(bytes).unwrap();
     let other = text.replace("remit snapshot 1 ", "remit snapshot 2 ");
-    assert!(other != text && read::<State>(other.as_bytes()).is_none());
+    assert!(other != text && read::<State>("a", other.as_bytes()).is_none());
 }

@@ -8,7 +8,7 @@ use axum::body::Body;
 use gate::Gate;
 use gate::clock::Wall;
 use gate::permit::Permit;
-use gate::port::{Cancel, Reach, Reached, Reaching};
+use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -144,7 +144,7 @@ impl Reach for Echo {
         "echo"
     }
 
-    fn reach(&self, permit: Permit, _: Option<Secret>, _: Cancel) -> Reaching {
+    fn reach(&self, permit: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
         let body = permit.bytes().to_vec();
         Box::pin(async move { Reached { outcome: Outcome::Succeeded, body, trouble: None, used: None } })
     }
@@ -238,6 +238,11 @@ fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract
         effect,
         env: "prod".to_owned(),
         idempotency_header: None,
+        idempotency_field: None,
+        definition: None,
+        care: Default::default(),
+        redact: Default::default(),
+        stamp: None,
         input: input.clone(),
         labels: Vec::new(),
         name: format!("{server}.{tool}"),

@@ -25,6 +25,11 @@ fn contract(url: &str, path: &str, effect: Effect) -> Contract {
         effect,
         env: "test".to_owned(),
         idempotency_header: Some("Idempotency-Key".to_owned()),
+        idempotency_field: None,
+        definition: None,
+        care: Default::default(),
+        redact: Default::default(),
+        stamp: None,
         input: json!({}),
         labels: Vec::new(),
         name: "desk.tool".to_owned(),
@@ -49,7 +54,7 @@ fn http() -> Http {
 
 async fn carry(http: &Http, contract: &Contract, secret: Option<&str>) -> Reached {
     let (_stop, cancel) = watch::channel(false);
-    http.wires.carry_out(order(contract, secret), cancel).await
+    http.wires.carry_out(order(contract, secret), Cancel::new(cancel, None)).await
 }
 
 fn told(reached: &Reached) -> (&'static str, &str, &str) {
@@ -158,12 +163,12 @@ async fn a_cancel_before_sending_sends_nothing_and_one_after_is_not_guessed() {
     slow.timeout_ms = 10_000;
 
     let (_stop, cancel) = watch::channel(true);
-    let reached = http.wires.carry_out(order(&slow, None), cancel).await;
+    let reached = http.wires.carry_out(order(&slow, None), Cancel::new(cancel, None)).await;
     assert_eq!(told(&reached), ("not_dispatched", "cancelled", ""));
     assert!(server.heard().is_empty());
 
     let (stop, cancel) = watch::channel(false);
-    let under_way = http.wires.carry_out(order(&slow, None), cancel);
+    let under_way = http.wires.carry_out(order(&slow, None), Cancel::new(cancel, None));
     let stopping = async {
         while server.heard().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;

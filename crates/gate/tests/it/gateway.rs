@@ -1,0 +1,78 @@
+//! What doors of other protocols ask: a run for a credential, the tools in sight, word from a call under way.
+
+use gate::port::Feed;
+use kernel::call::Outcome;
+use kernel::command::Closing;
+use kernel::event::Event;
+use kernel::reason::Code;
+use serde_json::json;
+use stdx::digest::Digest;
+use tokio::sync::{mpsc, watch};
+
+use crate::book::{book, desk, manifest, may};
+use crate::stage::{Stage, ask, lookup, stores};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_keeps_its_run_until_it_is_closed_or_idle() {
+    for (log, folder) in stores() {
+        let stage = Stage::new(log, folder, book(vec![desk()])).await;
+        let (gate, caller) = (&stage.gate, &stage.caller);
+        let first = gate.implicit_run(caller).await.unwrap().unwrap();
+        assert_eq!(gate.implicit_run(caller).await.unwrap().unwrap(), first);
+        assert!(gate.call(caller, lookup(first)).await.unwrap().verdict.allows());
+
+        gate.run_close(first, None, Closing::Abandoned, "ann").await.unwrap().unwrap();
+        let refused = gate.call(caller, lookup(first)).await.unwrap();
+        assert_eq!(refused.verdict.reasons[0].code, Code::RunUnknown);
+        let second = gate.implicit_run(caller).await.unwrap().unwrap();
+        assert!(second != first && gate.call(caller, lookup(second)).await.unwrap().verdict.allows());
+
+        stage.clock.0.fetch_add(1_800_000, std::sync::atomic::Ordering::Relaxed);
+        let third = gate.implicit_run(caller).await.unwrap().unwrap();
+        assert!(third != second && gate.call(caller, lookup(third)).await.unwrap().verdict.allows());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_sees_what_some_rule_could_allow_it() {
+    let (stage, _) = Stage::memory(book(vec![manifest("desk", vec![may("a", "crm.*")])])).await;
+    let seen: Vec<String> = stage.gate.visible(&stage.caller).iter().map(|tool| tool.name.clone()).collect();
+    assert_eq!(seen, ["crm.lookup", "crm.note"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_description_quarantines_the_tool_before_it_is_told() {
+    let mut book = book(vec![desk()]);
+    let tool = book.tools.get_mut("crm.lookup").unwrap();
+    (tool.definition, tool.pin) = (Some(json!({ "name": "lookup" })), Some(Digest::of(b"accepted")));
+    let (stage, _) = Stage::memory(book).await;
+    let (gate, caller) = (&stage.gate, &stage.caller);
+    let run = stage.open().await.run;
+    for (word, allowed, listed) in
+        [(&b"accepted"[..], true, 0), (b"changed", false, 1), (b"changed", false, 1)]
+    {
+        gate.tool_seen("crm.lookup", Digest::of(word), &json!({ "name": "lookup" })).await.unwrap();
+        assert_eq!(gate.call(caller, lookup(run)).await.unwrap().verdict.allows(), allowed);
+        assert_eq!(gate.quarantined().len(), listed);
+    }
+    let seen = stage.events().into_iter().filter(|event| matches!(event, Event::ToolSeen(_))).count();
+    assert_eq!(seen, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_hears_a_call_under_way_and_may_stop_wanting_it() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    let (feed, mut heard) = mpsc::channel(4);
+    let (unwanted, unwanted_receiver) = watch::channel(false);
+    let asked = ask(run, "mail.send", json!({ "to": "ann@example.com" }));
+    let (gate, caller) = (stage.gate.clone(), stage.caller.clone());
+    let call =
+        tokio::spawn(
+            async move { gate.call_fed(&caller, asked, Feed::new(feed), Some(unwanted_receiver)).await },
+        );
+    assert_eq!(heard.recv().await, Some(json!("sending")));
+    unwanted.send_replace(true);
+    let answered = call.await.unwrap().unwrap();
+    assert_eq!((answered.outcome, answered.trouble.as_deref()), (Some(Outcome::Unknown), Some("cancelled")));
+}
