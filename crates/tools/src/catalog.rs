@@ -76,7 +76,16 @@ pub fn parse_via(via: &Value) -> Result<HttpVia, Error> {
         Via::deserialize(via).map_err(|error| Error::Via { why: error.to_string() })?;
     check_url(&url)?;
     check_path(&path)?;
-    let target = format!("{}{path}", url.trim_end_matches('/'));
+    read_target(format!("{}{path}", url.trim_end_matches('/')))
+}
+
+/// Reads one whole address, by the same rules.
+pub(crate) fn parse_address(url: &str) -> Result<HttpVia, Error> {
+    check_url(url)?;
+    read_target(url.to_owned())
+}
+
+fn read_target(target: String) -> Result<HttpVia, Error> {
     if target.len() > URL_LENGTH_MAX {
         return unusable(format!("the address is longer than {URL_LENGTH_MAX} bytes"));
     }

@@ -13,25 +13,20 @@ use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::connect::capture_connection;
 use kernel::contract::Contract;
 use kernel::id::{CallId, RunId};
 
 use crate::catalog;
+use crate::client::{self, Wire};
 use crate::error::Error;
-use crate::resolve::{PrivateAddress, Resolver};
+use crate::resolve::Resolver;
 use judge::Ended;
 
 mod judge;
 
 const RUN: HeaderName = HeaderName::from_static("remit-run");
 const CALL: HeaderName = HeaderName::from_static("remit-call");
-/// An answer's head, and one read, are held to this.
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
-const HEADERS_MAX: usize = 64;
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -59,25 +54,11 @@ impl Http {
     }
 
     fn with_resolver(options: Options, resolver: Resolver) -> Result<Http, Error> {
-        let mut tcp = HttpConnector::new_with_resolver(resolver);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(Duration::from_millis(options.connect_timeout_ms)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = |idle_max| {
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(Duration::from_secs(options.idle_secs_max))
-                .pool_max_idle_per_host(idle_max)
-                .http1_max_buf_size(BUFFER_BYTES_MAX)
-                .http1_max_headers(HEADERS_MAX)
-                .build(connector.clone())
-        };
-        Ok(Http { wires: Arc::new(Wires { reads: client(options.idle_per_server_max), writes: client(0) }) })
+        let connector = client::connector(Duration::from_millis(options.connect_timeout_ms), resolver)?;
+        let idle = Duration::from_secs(options.idle_secs_max);
+        let reads = client::wire(connector.clone(), options.idle_per_server_max, idle);
+        let writes = client::wire(connector, 0, idle);
+        Ok(Http { wires: Arc::new(Wires { reads, writes }) })
     }
 }
 
@@ -100,8 +81,6 @@ impl Reach for Http {
         })
     }
 }
-
-type Wire = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
 
 struct Wires {
     reads: Wire,
@@ -175,7 +154,7 @@ fn request(order: &Order<'_>) -> Result<Request<Full<Bytes>>, &'static str> {
 async fn exchange(wire: &Wire, request: Request<Full<Bytes>>, bytes_max: usize) -> Ended {
     let response = match wire.request(request).await {
         Ok(response) => response,
-        Err(error) if is_private(&error) => return Ended::Unsent("private_address"),
+        Err(error) if client::is_private(&error) => return Ended::Unsent("private_address"),
         Err(error) if error.is_connect() => return Ended::Unsent("unreachable"),
         Err(_) => return Ended::Broken("reset"),
     };
@@ -196,18 +175,6 @@ async fn hear(body: Incoming, bytes_max: usize) -> Result<Vec<u8>, &'static str>
         Err(error) if error.is::<LengthLimitError>() => Err("too_large"),
         Err(_) => Err("reset"),
     }
-}
-
-fn is_private(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let resolver = error.downcast_ref::<crate::resolve::Error>();
-        if matches!(resolver, Some(crate::resolve::Error::Private(PrivateAddress))) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! - `http.rs`     the reach itself: one permitted call, one exchange, one outcome that is never guessed
 //! - `mcp.rs`      the Model Context Protocol, as Remit speaks it towards servers
 //! - `catalog.rs`  what a contract's `via` may say, read strictly
+//! - `client.rs`   the HTTP client of all of them
 //! - `resolve.rs`  names to addresses, each address checked before anything connects to it
 //! - `redact.rs`   what a tool echoes of its own secret does not come back in
 
 pub mod catalog;
+mod client;
 mod error;
 pub mod http;
 pub mod mcp;

@@ -3,12 +3,14 @@
 //! - `wire.rs`     JSON-RPC, read strictly
 //! - `era.rs`      the revisions, and how an answer of one era is told in the other
 //! - `headers.rs`  what a request over HTTP says in its headers
+//! - `via.rs`      where a server is, as contracts say it
 
 use serde_json::{Map, Value};
 use stdx::digest::Digest;
 
 pub mod era;
 pub mod headers;
+pub mod via;
 pub mod wire;
 
 /// What of a tool's definition is pinned: all that a model or a client acts on.
