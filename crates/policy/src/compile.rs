@@ -14,6 +14,11 @@ use crate::{FreeRules, May, Options, RuleSet, Severity, World, approvals, free, 
 /// The built-in rule that keeps environments apart.
 pub(crate) const ENV_RULE: &str = "remit.env";
 
+/// A rule's words are cited in events, up to eight rules at a time, and an event holds 16 KiB.
+const WORDS_CHARS_MAX: usize = 400;
+/// The same for all that is kept of a cited rule, as JSON: its id and file beside the words.
+const CITED_BYTES_MAX: usize = 1536;
+
 const ENV_TEXT: &str = r#"@id("remit.env")
 @reason("an agent acts in its own environment, and in those that its manifest lets it cross into")
 forbid (principal, action, resource)
@@ -39,6 +44,7 @@ pub fn compile(
     };
     let rules = rules(&catalog, mays, free, options, &mut problems);
     refuse_same_ids(&rules, &mut problems);
+    refuse_long(&rules, &mut problems);
     for rule in &rules {
         check_use(rule, &mut problems);
     }
@@ -100,6 +106,30 @@ fn refuse_same_ids(rules: &[Rule], problems: &mut Vec<Problem>) {
             );
             problems.push(Problem::error("duplicate-id", &rule.place(), message));
         }
+    }
+}
+
+fn refuse_long(rules: &[Rule], problems: &mut Vec<Problem>) {
+    for rule in rules {
+        let about = &rule.about;
+        let chars = about.words.chars().count();
+        let bytes = serde_json::to_vec(&**about).map_or(usize::MAX, |json| json.len());
+        let message = if chars > WORDS_CHARS_MAX {
+            format!(
+                "the words of this rule are {chars} characters long, and at most {WORDS_CHARS_MAX} are kept"
+            )
+        } else if bytes > CITED_BYTES_MAX {
+            format!(
+                "this rule's id, file and words take {bytes} bytes, and at most {CITED_BYTES_MAX} are kept"
+            )
+        } else {
+            continue;
+        };
+        let help = match rule.source {
+            Source::Free { .. } => "give it a short `@id` and a short `@reason`",
+            _ => "shorten `when` and `to`, or make several lines of it: each permits by itself",
+        };
+        problems.push(Problem::error("too-long", &rule.place(), message).help(help));
     }
 }
 

@@ -80,11 +80,41 @@ async fn many_rules_that_agree_fit_into_an_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_cannot_fit_harms_only_its_own_call() {
-    // One rule whose condition alone is longer than an event may be.
-    let long = format!("args.id == \"{}\"", "x".repeat(20_000));
-    let agents = vec![manifest("desk", vec![when("a", "crm.lookup", &long), may("b", "crm.note")])];
+async fn the_longest_rules_that_load_fit_into_an_event_however_many_agree() {
+    // Three bytes a character, and an id that fills what is kept of a rule to the last bytes.
+    let rule = |agent: &str, n: u32, sign: &str| {
+        let words = format!("args.id {sign} \"{n:03}{}\"", "語".repeat(380));
+        when(&format!("{agent}.may[{n:03}]{}", "i".repeat(250)), "crm.lookup", &words)
+    };
+    let rules = |agent, sign| (0..20).map(|n| rule(agent, n, sign)).collect();
+    let agents = vec![manifest("desk", rules("desk", "!=")), manifest("late", rules("late", "=="))];
     let (stage, _) = Stage::memory(book(agents)).await;
+    let run = stage.open().await.run;
+    let model = Some("\u{1}".repeat(128));
+    let asked = CallAsk { model: model.clone(), idempotency_key: Some("k".repeat(256)), ..lookup(run) };
+    let allowed = stage.gate.call(&stage.caller, asked).await.unwrap();
+    assert!(allowed.verdict.allows() && allowed.receipt.is_some());
+    let kept = |rules: &[_]| serde_json::to_vec(rules).unwrap().len();
+    assert!(kept(&allowed.verdict.rules) > 8 * 1400, "these are not the longest rules");
+    let key = stage.gate.key_mint("late", 60_000, "ann").await.unwrap().unwrap();
+    let late = stage.gate.identify(&key.secret).unwrap();
+    let run = stage.gate.run_open(&late, OpenAsk::default()).await.unwrap().unwrap().run;
+    let denied = stage.gate.call(&late, CallAsk { model, ..lookup(run) }).await.unwrap();
+    assert!(!denied.verdict.allows() && denied.receipt.is_some());
+    assert!(kept(&denied.verdict.reasons[0].near) > 8 * 1400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_fit_harms_only_its_own_call() {
+    // The name of a group whose yes is needed alone is longer than an event may be.
+    let mut book = book(vec![manifest("desk", vec![may("a", "crm.lookup"), may("b", "crm.note")])]);
+    let text = format!(
+        "@reason(\"asks\")\nforbid (principal, action == Remit::Action::\"crm.lookup\", resource)\n\
+         unless {{ context.approvals.contains(\"{}\") }};",
+        "x".repeat(20_000)
+    );
+    book.rules = vec![kernel::book::RuleFile { file: "policies/house.cedar".to_owned(), text }];
+    let (stage, _) = Stage::memory(book).await;
     let run = stage.open().await.run;
     let error = stage.gate.call(&stage.caller, lookup(run)).await.unwrap_err();
     assert_eq!(error.code(), "bad_request");

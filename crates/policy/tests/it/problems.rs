@@ -69,6 +69,25 @@ fn a_wrong_free_rule_points_into_its_file() {
 }
 
 #[test]
+fn words_too_long_to_be_cited_are_refused_with_their_length() {
+    let when = |chars: usize| format!("args.amount_cents <= 5{}", " ".repeat(chars)) + "&& hour > 3";
+    let long = when(400 - "args.amount_cents <= 5&& hour > 3".len());
+    build(&[may("refund-desk", "stripe.refund", &long)], "");
+    let problem = only(errors(&[may("refund-desk", "stripe.refund", &when(400))], ""));
+    assert_eq!((problem.code, problem.file.as_str(), problem.line), ("too-long", "agents/a.yaml", 6));
+    assert!(problem.message.contains("433 characters") && problem.message.contains("400"), "{problem:?}");
+
+    let forbid = |reason: &str| format!("@reason(\"{reason}\")\nforbid (principal, action, resource);");
+    let problem = only(errors(&[], &forbid(&"x".repeat(401))));
+    assert_eq!((problem.code, problem.file.as_str(), problem.line), ("too-long", "house.cedar", 2));
+    assert!(problem.message.contains("401 characters"), "{problem:?}");
+    assert!(problem.help.unwrap().contains("@reason"));
+    // Few characters that are many bytes fill an event just as well.
+    let problem = only(errors(&[], &forbid(&"\u{1F600}".repeat(400))));
+    assert!(problem.message.contains("1536"), "{problem:?}");
+}
+
+#[test]
 fn no_text_of_a_when_can_become_another_rule() {
     for hostile in [
         "true } ; permit(principal,action,resource) when { true",
