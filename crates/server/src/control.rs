@@ -101,6 +101,8 @@ pub(crate) async fn close_run(
 }
 
 fn scope(text: &str, at: &str) -> Result<Scope, Refusal> {
+    // A blank before a name would make a halt that covers nothing.
+    let text = text.trim().replace(": ", ":");
     text.parse::<Scope>().map_err(|error| Refusal::new(Code::BadRequest, error.to_string()).at(at))
 }
 
