@@ -18,11 +18,14 @@ const AFTER: &str = "\
 New here? `remit demo` plays one story end to end, then stays up so that you can look around.
 Data goes to stdout, talk to stderr; exit code 0 is yes, 1 is no or a failure, 2 a wrong command line.";
 
+/// The configuration that is meant when none is named.
+pub(crate) const CONFIG: &str = "remit.yaml";
+
 /// Which Remit, and as whom.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Whose {
     /// The configuration to read
-    #[arg(long, global = true, default_value = "remit.yaml", env = "REMIT_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, default_value = CONFIG, env = "REMIT_CONFIG", value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// The data folder of the Remit to ask: it holds its address and the operator key
     #[arg(long, global = true, env = "REMIT_DATA", value_name = "FOLDER")]
@@ -30,7 +33,7 @@ pub(crate) struct Whose {
     /// The people's address of the Remit to ask, such as http://127.0.0.1:7471
     #[arg(long, global = true, env = "REMIT_URL", value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Print JSON instead of tables
+    /// Print JSON instead of words and tables
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -46,8 +49,16 @@ and the old rules stay. Ctrl-C stops cleanly: calls under way are finished and r
     /// Play one story end to end through the real doors, with a tool server of its own
     Demo(Demo),
     /// Validate a whole configuration without starting
+    #[command(
+        after_help = "--json: { ok, problems: [{ severity, code, file, line, column, message, help }] }, and if ok \
+also { digest, agents, tools, rules, warnings }; `warnings` counts, `problems` holds them."
+    )]
     Check,
     /// Say what is wrong with this installation, and how to mend it
+    #[command(
+        after_help = "With --data and no configuration it checks that folder alone, such as a demo's.\n\n\
+--json: { ok, wrong, findings: [{ ok, says, mend }] }; `wrong` counts, `mend` is null where all is well."
+    )]
     Doctor,
     /// Read, check, ask and test the rules
     #[command(subcommand)]
@@ -152,8 +163,10 @@ pub(crate) struct Demo {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Print the rules as Cedar: manifests compiled, free rules beside them
+    #[command(after_help = "--json: { digest, rules, cedar }; `rules` counts, `cedar` is the text.")]
     Show,
-    /// Parse, type-check and lint the rules
+    /// Parse, type-check and lint the rules: the same as `remit check`
+    #[command(after_help = "--json: as `remit check --json`.")]
     Check,
     /// What the rules say of one call, outside any run
     Explain {
@@ -167,7 +180,8 @@ pub(crate) enum Policy {
     #[command(after_help = "A test file is YAML:\n\n  tests:\n    - name: small refunds pass\n      \
 agent: refund-desk\n      \
 tool: desk.refund_charge\n      args: { charge_id: c, amount_cents: 100, currency: eur }\n      \
-expect: allow        # allow, ask or deny\n      rule: refund-desk.may[2]   # optional")]
+expect: allow        # allow, ask or deny\n      rule: refund-desk.may[2]   # optional\n\n\
+--json: { passed, failed, tests: [{ file, name, passed, why }] }; `why` is null for those that passed.")]
     Test {
         /// Test files; policies/*.test.yaml beside the configuration if left out
         files: Vec<PathBuf>,

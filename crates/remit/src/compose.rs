@@ -1,8 +1,6 @@
 //! Composition: the only file that sees every crate. It hands reaches to the gate and doors to the server.
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{Loaded, Problem, Problems, Settings};
+use crate::private;
 
 /// How long a stop waits for calls under way.
 const STOP_WAIT: Duration = Duration::from_secs(10);
@@ -31,15 +30,15 @@ pub(crate) struct Running {
     doors: Vec<JoinHandle<()>>,
 }
 
-/// Compiles the rules of a loaded configuration; problems print like those of the configuration.
-pub(crate) fn compile(loaded: Loaded) -> Result<(Arc<Rules>, Settings, Vec<String>), Problems> {
+/// Compiles the rules of a loaded configuration; problems print like those of the configuration. What is only worth
+/// a warning comes with the rules.
+pub(crate) fn compile(loaded: Loaded) -> Result<(Arc<Rules>, Settings, Problems), Problems> {
     let Loaded { book, settings, warnings, sources } = loaded;
     match Rules::compile(book) {
         Ok(rules) => {
             let of_rules = rules.policy.warnings().iter().cloned().map(Problem::from);
-            let shown = warnings.into_iter().chain(of_rules);
-            let shown = shown.map(|problem| problem.render(&sources, crate::out::coloured())).collect();
-            Ok((Arc::new(rules), settings, shown))
+            let list = warnings.into_iter().chain(of_rules).collect();
+            Ok((Arc::new(rules), settings, Problems { list, sources }))
         }
         Err(problems) => Err(Problems { list: problems.into_iter().map(Problem::from).collect(), sources }),
     }
@@ -50,6 +49,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let people = bind(settings.people_listen, "people").await?;
     let log = ledger::sqlite::Sqlite::open(&settings.data, &ledger::sqlite::Options::default())
         .with_context(|| format!("the data folder `{}` cannot be opened", settings.data.display()))?;
+    private::tighten(&settings.data);
     let operator = operator_key(&settings.data)?;
     let http = tools::Http::new(tools::Options::default()).context("the tools' HTTP client cannot start")?;
     let options = gate::Options {
@@ -68,7 +68,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let mut options = server::Options::new(&operator, stopping.clone());
     options.hosts = settings.hosts.clone();
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
-    write_private(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
+    private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
     let doors = vec![
         tokio::spawn(server::serve(
             agents,
@@ -106,21 +106,9 @@ fn operator_key(data: &Path) -> Result<String> {
             .secure_random
             .fill(&mut secret)
             .map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
-        write_private(&path, &stdx::encode::hex(&secret), false)?;
+        private::write(&path, &stdx::encode::hex(&secret), false)?;
     }
     let text =
         std::fs::read_to_string(&path).with_context(|| format!("`{}` cannot be read", path.display()))?;
     Ok(text.trim().to_owned())
-}
-
-pub(crate) fn write_private(path: &Path, text: &str, replace: bool) -> Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).mode(0o600);
-    if replace {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    let mut file = options.open(path).with_context(|| format!("`{}` cannot be written", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("`{}` cannot be written", path.display()))
 }

@@ -18,7 +18,9 @@ use kernel::agent::Manifest;
 use kernel::book::{Book, RuleFile};
 use kernel::contract::Contract;
 
+pub(crate) use self::contract::Pins;
 use self::folder::Folder;
+pub(crate) use self::house::DISK_RESERVE_MB;
 use self::house::RemitFile;
 use self::manifest::{AgentFile, Known};
 pub(crate) use self::problem::{Problem, Problems, Severity, Sources};
@@ -151,7 +153,8 @@ impl<'a> Loader<'a> {
                     )
                     .help(format!("{first} declares it already; one server, one file"));
                 }
-                for contract in file.contracts(&mut page) {
+                let pins = self.pins(&mut page, &file);
+                for contract in file.contracts(&mut page, &pins) {
                     tools.insert(contract.name.clone(), contract);
                 }
             } else {
@@ -160,6 +163,21 @@ impl<'a> Loader<'a> {
             self.problems.append(&mut page.problems);
         }
         (tools, all_read)
+    }
+
+    /// What was accepted of a server's own definitions stands beside its contracts.
+    fn pins(&mut self, page: &mut Page<'_>, file: &contract::ToolFile) -> Pins {
+        let name = Pins::file_beside(page.file);
+        match self.folder.read(&name).map(|text| Pins::read(&text)) {
+            Ok(Ok(pins)) => pins,
+            Ok(Err(why)) => {
+                page.error("pins", file.server.place, format!("{name} cannot be used: {why}"))
+                    .help("it is written by `remit tool accept`, and not by hand");
+                Pins::default()
+            }
+            // A server without accepted tools has no such file.
+            Err(_) => Pins::default(),
+        }
     }
 
     fn agents(

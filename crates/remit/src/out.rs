@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use crate::config::Problems;
+
 /// One line of data. A reader that went away is no failure.
 pub(crate) fn line(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stdout(), "{text}");
@@ -31,6 +33,12 @@ pub(crate) fn error(error: &anyhow::Error) {
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+pub(crate) fn warnings(warnings: &Problems) {
+    for warning in &warnings.list {
+        talk(warning.render(&warnings.sources, coloured()));
+    }
 }
 
 pub(crate) fn coloured() -> bool {

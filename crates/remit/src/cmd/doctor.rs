@@ -1,71 +1,123 @@
 //! `remit doctor`: what is wrong with an installation, and how to mend it.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use kernel::rules::Rules;
+use ledger::Read as _;
+use serde::Serialize;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::remote;
-use crate::cli::Whose;
-use crate::{compose, config, out};
+use crate::cli::{CONFIG, Whose};
+use crate::{compose, config, demo, out, private};
 
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 
-/// What was found, line by line.
+/// What was found, one by one.
 #[derive(Default)]
 struct Report {
-    lines: Vec<(bool, String)>,
+    found: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    ok: bool,
+    says: String,
+    /// What would make it right.
+    mend: Option<String>,
 }
 
 impl Report {
-    fn good(&mut self, text: impl Into<String>) {
-        self.lines.push((true, text.into()));
+    fn good(&mut self, says: impl Into<String>) {
+        self.found.push(Finding { ok: true, says: says.into(), mend: None });
     }
 
-    fn bad(&mut self, text: impl Into<String>, mend: &str) {
-        self.lines.push((false, format!("{}\n       mend: {mend}", text.into())));
+    fn bad(&mut self, says: impl Into<String>, mend: &str) {
+        self.found.push(Finding { ok: false, says: says.into(), mend: Some(mend.to_owned()) });
     }
 }
 
 pub(super) async fn doctor(whose: &Whose) -> Result<ExitCode> {
     let mut report = Report::default();
-    let data = remote::data_folder(whose);
-    match config::load(&whose.config).and_then(compose::compile) {
-        Ok((rules, settings, warnings)) => {
-            report.good(format!(
-                "configuration: {} agents, {} tools, {} warnings",
-                rules.book.agents.len(),
-                rules.book.tools.len(),
-                warnings.len()
-            ));
-            credentials(&mut report, &rules);
-            servers(&mut report, &rules).await;
-            let running = running(whose).await;
-            for (whose, address) in [("agents", settings.agents_listen), ("people", settings.people_listen)] {
-                port(&mut report, whose, address, running).await;
+    // A folder may be all there is: the demo carries its configuration in the binary.
+    let alone = whose.data.as_deref().filter(|_| whose.config == Path::new(CONFIG) && !whose.config.exists());
+    match alone {
+        Some(data) => folder_alone(&mut report, whose, data).await,
+        None => configuration(&mut report, whose).await,
+    }
+    rights(&mut report, &remote::data_folder(whose));
+    let wrong = report.found.iter().filter(|found| !found.ok).count();
+    if whose.json {
+        out::json(&json!({ "ok": wrong == 0, "wrong": wrong, "findings": report.found }))?;
+    } else {
+        for Finding { ok, says, mend } in &report.found {
+            out::line(format!("{} {says}", if *ok { " ok  " } else { "WRONG" }));
+            if let Some(mend) = mend {
+                out::line(format!("       mend: {mend}"));
             }
-            disk(&mut report, &settings.data, settings.disk_reserve_bytes);
         }
+        out::line(match wrong {
+            0 => "nothing is wrong".to_owned(),
+            1 => "1 thing is wrong".to_owned(),
+            _ => format!("{wrong} things are wrong"),
+        });
+    }
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn configuration(report: &mut Report, whose: &Whose) {
+    let (rules, settings, warnings) = match config::load(&whose.config).and_then(compose::compile) {
+        Ok(compiled) => compiled,
         Err(problems) => {
             out::talk(problems.render(out::coloured()));
-            report.bad(
-                "configuration: it does not load",
-                "mend what is listed above; `remit check` says it again",
-            );
+            let mend = "mend what is listed above; `remit check` says it again";
+            return report.bad("configuration: it does not load", mend);
         }
+    };
+    report.good(format!(
+        "configuration: {} agents, {} tools, {} warnings",
+        rules.book.agents.len(),
+        rules.book.tools.len(),
+        warnings.list.len()
+    ));
+    credentials(report, &rules);
+    servers(report, &rules).await;
+    let running = running(whose).await;
+    for (whose, address) in [("agents", settings.agents_listen), ("people", settings.people_listen)] {
+        port(report, whose, address, running).await;
     }
-    folder(&mut report, &data);
-    for (good, text) in &report.lines {
-        out::line(format!("{} {text}", if *good { " ok  " } else { "WRONG" }));
+    disk(report, &remote::data_folder(whose), settings.disk_reserve_bytes);
+}
+
+/// What can be said of a data folder without the configuration that it belongs to.
+async fn folder_alone(report: &mut Report, whose: &Whose, data: &Path) {
+    let shown = data.display();
+    let events = match ledger::sqlite::open_read_only(data).and_then(|mut log| log.head()) {
+        Ok(head) => head.next_index,
+        Err(error) => {
+            let mend =
+                "name a Remit's data folder (`store.sqlite` of its configuration), or its configuration";
+            return report.bad(format!("{shown}: no ledger can be read there: {error}"), mend);
+        }
+    };
+    let kind = if data.join(demo::DESK_KEY).exists() {
+        "the data folder of a demo, whose configuration is in the binary"
+    } else {
+        "a data folder; with --config its configuration is checked too"
+    };
+    report.good(format!("{shown}: {kind}"));
+    report.good(format!("ledger: {events} events"));
+    if running(whose).await {
+        report.good("a Remit is running on it");
+    } else {
+        report.good("no Remit is running on it");
     }
-    let wrong = report.lines.iter().filter(|(good, _)| !good).count();
-    out::line(if wrong == 0 { "nothing is wrong".to_owned() } else { format!("{wrong} things are wrong") });
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    disk(report, data, config::DISK_RESERVE_MB << 20);
 }
 
 fn credentials(report: &mut Report, rules: &Rules) {
@@ -146,19 +198,16 @@ fn disk(report: &mut Report, data: &Path, reserve: u64) {
     }
 }
 
-fn folder(report: &mut Report, data: &Path) {
+fn rights(report: &mut Report, data: &Path) {
     if !data.exists() {
         report.good(format!("data folder {}: not there yet, made at the first start", data.display()));
         return;
     }
-    for name in ["", compose::OPERATOR_KEY, "house.key"] {
-        let path = data.join(name);
-        let Ok(found) = path.metadata() else { continue };
-        if found.permissions().mode() & 0o077 != 0 {
-            let mend = format!("chmod go-rwx {}", path.display());
-            report.bad(format!("{}: others may read it", path.display()), &mend);
-        } else {
-            report.good(format!("{}: for its owner only", path.display()));
-        }
+    let wide = private::open_to_others(data);
+    for path in &wide {
+        report.bad(format!("{}: others may open it", path.display()), &private::mend(path));
+    }
+    if wide.is_empty() {
+        report.good(format!("data folder {}: it and its files are for their owner alone", data.display()));
     }
 }

@@ -16,6 +16,7 @@ use anyhow::Result;
 use crate::cli::{Cli, Command, Whose};
 use crate::{config, demo, out};
 
+pub use policy::read_policy_tests;
 pub(crate) use serve::log_to_stderr;
 
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use kernel::decide::explain_policy;
 use kernel::rules::Rules;
 use kernel::time::Time;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cli::{Policy, Whose};
@@ -24,10 +24,7 @@ pub(super) fn policy(whose: &Whose, command: Policy) -> Result<ExitCode> {
     }
     let rules = rules(whose)?;
     match command {
-        Policy::Show | Policy::Check => {
-            out::line(rules.policy.cedar().trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
+        Policy::Show | Policy::Check => show(whose, &rules),
         Policy::Explain { agent, tool, args } => explain(whose, &rules, &agent, &tool, &args),
         Policy::Test { files } => test(whose, &rules, files),
     }
@@ -36,6 +33,16 @@ pub(super) fn policy(whose: &Whose, command: Policy) -> Result<ExitCode> {
 fn rules(whose: &Whose) -> Result<Arc<Rules>> {
     let (rules, _, _) = config::load(&whose.config).and_then(compose::compile)?;
     Ok(rules)
+}
+
+fn show(whose: &Whose, rules: &Rules) -> Result<ExitCode> {
+    let cedar = rules.policy.cedar();
+    if whose.json {
+        out::json(&json!({ "digest": rules.digest, "rules": rules.policy.rule_count(), "cedar": cedar }))?;
+    } else {
+        out::line(cedar.trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn arguments(text: &str) -> Result<Value> {
@@ -151,27 +158,52 @@ enum Expected {
     Deny,
 }
 
+/// How one test went.
+#[derive(Debug, Serialize)]
+struct Ran {
+    file: String,
+    name: String,
+    passed: bool,
+    why: Option<String>,
+}
+
+impl TestFile {
+    fn read(text: &str) -> Result<TestFile, serde_saphyr::Error> {
+        serde_saphyr::from_str(text)
+    }
+}
+
+/// How many tests a test file holds, if it is one.
+pub fn read_policy_tests(text: &str) -> Result<usize, String> {
+    TestFile::read(text).map(|file| file.tests.len()).map_err(|error| error.to_string())
+}
+
 fn test(whose: &Whose, rules: &Rules, files: Vec<PathBuf>) -> Result<ExitCode> {
     let files = if files.is_empty() { beside(&whose.config)? } else { files };
-    let (mut passed, mut failed) = (0, 0);
+    let mut ran = Vec::new();
     for file in &files {
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-        let tests: TestFile =
-            serde_saphyr::from_str(&text).with_context(|| format!("in `{}`", file.display()))?;
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(file).with_context(|| format!("`{shown}` cannot be read"))?;
+        let tests = TestFile::read(&text).with_context(|| format!("in `{shown}`"))?;
         for case in tests.tests {
-            match wrong(rules, &case) {
-                None => passed += 1,
-                Some(why) => {
-                    failed += 1;
-                    out::line(format!("FAILED {}: {}: {why}", file.display(), case.name));
-                }
-            }
+            let why = wrong(rules, &case);
+            ran.push(Ran { file: shown.clone(), name: case.name, passed: why.is_none(), why });
         }
     }
-    out::line(format!("{passed} passed, {failed} failed"));
-    if passed + failed == 0 {
+    if ran.is_empty() {
         bail!("no test was run: write `policies/*.test.yaml`, or name a file");
+    }
+    let failed = ran.iter().filter(|test| !test.passed).count();
+    let passed = ran.len() - failed;
+    if whose.json {
+        out::json(&json!({ "passed": passed, "failed": failed, "tests": ran }))?;
+    } else {
+        for test in &ran {
+            if let Some(why) = &test.why {
+                out::line(format!("FAILED {}: {}: {why}", test.file, test.name));
+            }
+        }
+        out::line(format!("{passed} passed, {failed} failed"));
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::Whose;
 use crate::compose::{self, Running};
-use crate::{config, out};
+use crate::{config, out, private};
 
 /// Editors write a file in several steps; the last one counts.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -24,6 +24,7 @@ pub(crate) fn log_to_stderr() {
 
 pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
     log_to_stderr();
+    private::from_now_on();
     // From before the configuration is read, so that no change of it falls between reading and watching.
     let (changed, mut changes) = mpsc::channel(1);
     let _watcher = watch(&whose.config, changed);
@@ -38,9 +39,7 @@ pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
     if let Some(data) = &whose.data {
         settings.data = data.clone();
     }
-    for warning in &warnings {
-        out::talk(warning);
-    }
+    out::warnings(&warnings);
     let digest = rules.digest;
     // Before anybody is told that it is up: a signal that comes early must find its handler.
     let signals = Signals::new()?;
@@ -111,9 +110,7 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
         }
         return;
     }
-    for warning in &warnings {
-        out::talk(warning);
-    }
+    out::warnings(&warnings);
     let digest = rules.digest;
     match running.gate.activate(rules, "reload").await {
         Ok(receipt) => {

@@ -17,7 +17,7 @@ pub(super) const POLICIES: &str = "policies/*.cedar";
 const AGENTS_LISTEN: &str = "127.0.0.1:7470";
 const PEOPLE_LISTEN: &str = "127.0.0.1:7471";
 const DATA: &str = "./data";
-const DISK_RESERVE_MB: u64 = 64;
+pub(crate) const DISK_RESERVE_MB: u64 = 64;
 const RUN_TTL_MS_MAX: u64 = 30 * 86_400_000;
 
 /// An enumeration of the words that are accepted for a key.
@@ -236,6 +236,9 @@ struct Runs {
     /// How long a run may stay open, such as `30m`; at most 30 days.
     #[schemars(extend("default" = stdx::duration::format_ms(House::default().run_ttl_ms)))]
     ttl: Option<At<String>>,
+    /// How long the run of calls that name no run may go without one before it is closed; at most 30 days.
+    #[schemars(extend("default" = stdx::duration::format_ms(House::default().implicit_idle_ms)))]
+    implicit_idle: Option<At<String>>,
 }
 
 impl RemitFile {
@@ -247,6 +250,9 @@ impl RemitFile {
         }
         if let Some(ttl) = self.runs.as_ref().and_then(|runs| runs.ttl.as_ref()) {
             house.run_ttl_ms = page.duration_ms(ttl, 1_000, RUN_TTL_MS_MAX);
+        }
+        if let Some(idle) = self.runs.as_ref().and_then(|runs| runs.implicit_idle.as_ref()) {
+            house.implicit_idle_ms = page.duration_ms(idle, 1_000, RUN_TTL_MS_MAX);
         }
         if let Some(capture) = self.audit.as_ref().and_then(|audit| audit.capture_reasoning) {
             house.capture_reasoning = capture;

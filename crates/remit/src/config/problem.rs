@@ -6,6 +6,7 @@ use std::fmt;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
 pub(crate) use policy::Severity;
+use serde_json::{Value, json};
 
 use super::yaml::Place;
 
@@ -41,6 +42,18 @@ impl Problem {
 
     pub(super) fn help(&mut self, help: impl Into<String>) {
         self.help = Some(help.into());
+    }
+
+    /// As a program reads it.
+    pub(crate) fn json(&self) -> Value {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        json!({
+            "severity": severity, "code": self.code, "file": self.file, "line": self.line, "column": self.column,
+            "message": self.message, "help": self.help,
+        })
     }
 
     /// As a person reads it on a terminal or in a log.
@@ -89,6 +102,10 @@ impl Problems {
     pub(super) fn new(mut list: Vec<Problem>, sources: Sources) -> Problems {
         list.sort_by_key(|problem| problem.severity != Severity::Error);
         Problems { list, sources }
+    }
+
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.list.iter().map(Problem::json).collect()
     }
 
     pub(crate) fn render(&self, colour: bool) -> String {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 
 use crate::cli::{Demo, Whose};
-use crate::{compose, config, out};
+use crate::{compose, config, out, private};
 
 const FILES: [(&str, &str); 4] = [
     ("remit.yaml", include_str!("../../../../examples/refund-desk/remit.yaml")),
@@ -19,8 +19,12 @@ const FILES: [(&str, &str); 4] = [
     ("policies/house.cedar", include_str!("../../../../examples/refund-desk/policies/house.cedar")),
 ];
 
+/// The tool server's secret; only a demo's data folder holds one.
+pub(crate) const DESK_KEY: &str = "desk.key";
+
 pub(crate) async fn demo(whose: &Whose, options: &Demo) -> Result<ExitCode> {
     crate::cmd::log_to_stderr();
+    private::from_now_on();
     let data = fresh_folder(whose)?;
     let (url, desk) = desk(&data).await?;
     let texts = texts(&url, &data);
@@ -50,13 +54,16 @@ pub(crate) async fn demo(whose: &Whose, options: &Demo) -> Result<ExitCode> {
 }
 
 fn fresh_folder(whose: &Whose) -> Result<PathBuf> {
-    let folder = match &whose.data {
-        Some(folder) => folder.clone(),
-        None => std::env::temp_dir().join(format!("remit-demo-{}", std::process::id())),
+    let Some(folder) = whose.data.clone() else {
+        // One that is there already may be somebody else's trap.
+        let folder = std::env::temp_dir().join(format!("remit-demo-{}", std::process::id()));
+        private::new_folder(&folder)?;
+        return Ok(folder);
     };
     if folder.join("house.key").exists() {
         anyhow::bail!("`{}` has been used before; the demo wants a fresh folder", folder.display());
     }
+    // The rights of what is made here follow from those of this process.
     std::fs::create_dir_all(&folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
     Ok(folder)
 }
@@ -66,7 +73,7 @@ async fn desk(data: &Path) -> Result<(String, std::sync::Arc<desk::Desk>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let secret = stdx::digest::Digest::of(format!("{url} {}", std::process::id()).as_bytes()).short();
-    compose::write_private(&data.join("desk.key"), &secret, true)?;
+    private::write(&data.join(DESK_KEY), &secret, true)?;
     let desk = desk::Desk::new(&secret);
     tokio::spawn(desk::serve(listener, desk.clone()));
     Ok((url, desk))
@@ -74,7 +81,7 @@ async fn desk(data: &Path) -> Result<(String, std::sync::Arc<desk::Desk>)> {
 
 /// The example's files, with the desk's address and secret of this start.
 fn texts(url: &str, data: &Path) -> Vec<(String, String)> {
-    let secret = data.join("desk.key");
+    let secret = data.join(DESK_KEY);
     let credential = format!("env: prod\ncredential: {{ bearer: \"file:{}\" }}", secret.display());
     let adapt = |name: &str, text: &str| match name {
         "tools/desk.yaml" => text.replace("http://127.0.0.1:7480", url).replacen("env: prod", &credential, 1),

@@ -29,6 +29,18 @@ fn the_demo_tells_its_story_and_ends() {
     let cites_a_line = story.split("agents/refund-desk.yaml:").nth(1).and_then(|rest| rest.chars().next());
     assert!(cites_a_line.is_some_and(|c| c.is_ascii_digit()), "{story}");
     said.holds(&["people's API    http://127.0.0.1:", "remit --data", "explain call_"]);
+    assert!(crate::start::only_for_its_owner(&data) >= 7);
+    // The folder is all there is to check: a demo has no configuration beside it.
+    let mut doctor = Command::new(BINARY);
+    doctor.args(["doctor", "--data"]).arg(&data).current_dir(folder.path()).env_remove("REMIT_CONFIG");
+    let healthy = Said::of(&doctor.output().unwrap()).ok();
+    healthy.holds(&["the data folder of a demo", "events", "nothing is wrong"]);
+    let elsewhere = Command::new(BINARY)
+        .args(["doctor", "--data", "."])
+        .current_dir(folder.path())
+        .env_remove("REMIT_CONFIG")
+        .output();
+    Said::of(&elsewhere.unwrap()).fails().holds(&["no ledger can be read there", "store.sqlite"]);
     // A second demo in the same folder is told to take a fresh one.
     demo().fails().holds(&["has been used before", "fresh"]);
 }

@@ -50,5 +50,8 @@ async fn a_halt_of_writes_lets_reads_through() {
         .install
         .remit(&["halt", "agents:refund-desk", "--why", "typo"])
         .fails()
-        .holds(&["expected all, writes, agent:NAME"]);
+        .holds(&["`agents:refund-desk` is no scope", "expected all, writes, agent:NAME"]);
+    for nameless in ["agent:", "tool: "] {
+        house.install.remit(&["halt", nameless, "--why", "typo"]).fails().holds(&["is no scope"]);
+    }
 }

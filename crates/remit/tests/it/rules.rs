@@ -50,6 +50,40 @@ fn check_counts_what_it_checked() {
 }
 
 #[test]
+fn what_checks_and_tests_print_as_json_keeps_its_shape() {
+    let install = install();
+    let keys = |json: &serde_json::Value| {
+        let mut keys: Vec<String> = json.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    for args in [&["check", "--json"] as &[_], &["policy", "check", "--json"]] {
+        let json = install.remit(args).ok().json();
+        assert_eq!(keys(&json), "agents digest ok problems rules tools warnings");
+        let problems = json["problems"].as_array().unwrap();
+        assert_eq!(json["warnings"].as_u64(), Some(problems.len() as u64));
+        assert_eq!(keys(&problems[0]), "code column file help line message severity");
+    }
+    let shown = install.remit(&["policy", "show", "--json"]).ok().json();
+    assert_eq!(keys(&shown), "cedar digest rules");
+    assert!(shown["cedar"].as_str().unwrap().contains("forbid"), "{shown}");
+
+    std::fs::write(install.path("policies/desk.test.yaml"), TESTS).unwrap();
+    let json = install.remit(&["policy", "test", "--json"]).ok().json();
+    assert_eq!((&json["passed"], &json["failed"]), (&json!(3), &json!(0)));
+    install.edit("policies/desk.test.yaml", "expect: deny", "expect: allow");
+    let json = install.remit(&["policy", "test", "--json"]).fails().json();
+    assert_eq!((&json["passed"], &json["failed"]), (&json!(2), &json!(1)));
+    let wrong = &json["tests"][2];
+    assert_eq!(keys(wrong), "file name passed why");
+    assert!(wrong["why"].as_str().unwrap().contains("expected allow, got deny"), "{wrong}");
+
+    install.edit("agents/refund-desk.yaml", "    when:", "    wenn:");
+    let json = install.remit(&["check", "--json"]).fails().json();
+    assert_eq!((json["ok"].as_bool(), json["problems"][0]["line"].as_u64()), (Some(false), Some(12)));
+}
+
+#[test]
 fn policy_explain_names_the_rule_and_its_line() {
     let install = install();
     let explain =

@@ -1,6 +1,7 @@
 //! Start, stop, and what can be wrong before.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use rustix::process::Signal;
 
@@ -83,11 +84,14 @@ async fn the_doctor_finds_what_is_wrong() {
     let install = Install::new(&tools.url());
     install.remit(&["doctor"]).ok().holds(&["nothing is wrong", "tool server desk answers"]);
     let sick = install.remit_without_credential(&["doctor"]).fails();
-    sick.holds(&["WRONG credential env:DESK_KEY", "mend:", "1 things are wrong"]);
+    sick.holds(&["WRONG credential env:DESK_KEY", "mend:", "1 thing is wrong"]);
+    let json = install.remit_without_credential(&["doctor", "--json"]).fails().json();
+    assert_eq!((json["ok"].as_bool(), json["wrong"].as_u64()), (Some(false), Some(1)));
+    let wrong = json["findings"].as_array().unwrap().iter().find(|finding| finding["ok"] == false).unwrap();
+    assert!(wrong["says"].is_string() && wrong["mend"].is_string(), "{wrong}");
     install.serve().stop();
-    std::fs::set_permissions(install.data().join("operator.key"), std::fs::Permissions::from_mode(0o644))
-        .unwrap();
-    install.remit(&["doctor"]).fails().holds(&["operator.key: others may read it", "chmod go-rwx"]);
+    chmod(&install.data().join("operator.key"), 0o644);
+    install.remit(&["doctor"]).fails().holds(&["operator.key: others may open it", "chmod go-rwx"]);
     let alone = Install::new("http://127.0.0.1:9");
     alone.remit(&["doctor"]).fails().holds(&["tool server desk does not answer at 127.0.0.1:9"]);
 }
@@ -95,11 +99,7 @@ async fn the_doctor_finds_what_is_wrong() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_open_only_their_own_doors() {
     let house = House::up().await;
-    for name in ["operator.key", "house.key", "ledger.db", "address"] {
-        let mode = house.install.data().join(name).metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
-    }
-    assert_eq!(house.install.data().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(only_for_its_owner(&house.install.data()) >= 7);
     // An agent's key on the people's API, and the operator's key on the agents' doors.
     let as_agent = api::client::Client::new(&house.serve.people, Some(house.key.clone()));
     let as_nobody = api::client::Client::new(&house.serve.people, None);
@@ -110,6 +110,42 @@ async fn keys_open_only_their_own_doors() {
     }
     assert_eq!(status(as_operator.text("/v1/whoami").await), 401);
     assert!(people(&house.install, &house.serve).text("/metrics").await.unwrap().contains("remit_"));
+}
+
+/// How many files there are, each of them 0600 in a folder of 0700.
+pub fn only_for_its_owner(folder: &Path) -> usize {
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for file in &files {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    files.len()
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn files_that_others_could_open_are_closed_at_the_next_start_and_the_folder_is_named() {
+    let install = Install::new("http://127.0.0.1:9");
+    install.serve().stop();
+    let data = install.data();
+    for name in ["house.key", "operator.key", "ledger.db", "views.db", "address"] {
+        chmod(&data.join(name), 0o644);
+    }
+    chmod(&data, 0o755);
+    install.remit(&["doctor", "--data", &data.display().to_string()]).fails().holds(&[
+        &format!("{}: others may open it", data.display()),
+        &format!("mend: chmod go-rwx {}/views.db", data.display()),
+    ]);
+    let serve = install.serve();
+    let said = install.all_output();
+    assert!(said.contains(&format!("mend: chmod go-rwx {}", data.display())), "{said}");
+    chmod(&data, 0o700);
+    assert!(only_for_its_owner(&data) >= 7);
+    serve.stop();
 }
 
 fn status(answer: Result<String, api::client::Error>) -> u16 {
