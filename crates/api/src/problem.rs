@@ -42,13 +42,11 @@ codes! {
     Forbidden => "forbidden",
     NotFound => "not_found",
     MethodNotAllowed => "method_not_allowed",
-    Conflict => "conflict",
     Overloaded => "overloaded",
     LogUnwritable => "log_unwritable",
     DiskLow => "disk_low",
     Stopping => "stopping",
     CredentialMissing => "credential_missing",
-    NotBuiltYet => "not_built_yet",
     Internal => "internal",
     // codes:end
 }
@@ -73,10 +71,8 @@ impl Code {
             Code::NotFound => 404,
             Code::MethodNotAllowed => 405,
             Code::TooSlow => 408,
-            Code::Conflict => 409,
             Code::TooLarge => 413,
             Code::Internal => 500,
-            Code::NotBuiltYet => 501,
             Code::CredentialMissing => 502,
             Code::Overloaded | Code::LogUnwritable | Code::Stopping => 503,
             Code::DiskLow => 507,
@@ -98,13 +94,11 @@ impl Code {
             Code::Forbidden => "This key may not do this",
             Code::NotFound => "There is no such thing here",
             Code::MethodNotAllowed => "This route does not take this method",
-            Code::Conflict => "The request contradicts what is already so",
             Code::Overloaded => "Too much is under way",
             Code::LogUnwritable => "The ledger cannot be written",
             Code::DiskLow => "The disk is nearly full",
             Code::Stopping => "Remit is stopping",
             Code::CredentialMissing => "A tool's credential cannot be opened",
-            Code::NotBuiltYet => "This is not built yet",
             Code::Internal => "Remit failed",
         }
     }
@@ -131,13 +125,11 @@ impl Code {
             Code::Forbidden => "use a key that was made for this",
             Code::NotFound => "look at /openapi.json for what is here",
             Code::MethodNotAllowed => "look at the `Allow` header for what this route takes",
-            Code::Conflict => "read the current state and ask again",
             Code::Overloaded => "try again in a moment",
             Code::LogUnwritable => "an operator runs `remit doctor`; nothing was permitted",
             Code::DiskLow => "an operator frees disk space; halts and outcomes are still recorded",
             Code::Stopping => "try again when it is back",
             Code::CredentialMissing => "an operator sets the secret that the tool's contract names",
-            Code::NotBuiltYet => "leave it out",
             Code::Internal => "an operator looks at Remit's own log",
         }
     }
