@@ -41,6 +41,8 @@ pub(crate) struct ControlClerk {
     pub(crate) closed: Arc<AtomicBool>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Box<dyn Read>,
+    /// The rules whose commit was last tried: durable or not, if it failed.
+    pub(crate) tried: Option<Arc<Rules>>,
 }
 
 /// Folds the control lane from the log; also the epoch, the sequence of the last event that bumped it.
@@ -126,6 +128,9 @@ impl ControlClerk {
         if entries.is_empty() {
             return Ok(Written { answer: decision.answer, receipts: Vec::new(), law });
         }
+        if rules.is_some() {
+            self.tried.clone_from(&rules);
+        }
         ledger::failpoint::hit("gate.in_control");
         let (waiter, wait) = oneshot::channel();
         let write = Write { entries, answer: decision.answer, law: law.clone(), waiter: Some(waiter) };
@@ -140,14 +145,16 @@ impl ControlClerk {
 
     fn recover(&mut self) -> Result<(), Error> {
         let (control, epoch) = fold(self.log.as_mut())?;
-        let rules = self.law.load().rules.clone();
-        if control.rules.map(|(digest, _)| digest) != Some(rules.digest) {
-            // New rules were made durable by the very commit that failed: only a restart can tell which text holds.
+        let durable = control.rules.map(|(digest, _)| digest);
+        // The very commit that failed may have made new rules durable: then they are the law.
+        let known = [Some(self.law.load().rules.clone()), self.tried.take()];
+        let rules = known.into_iter().flatten().find(|rules| durable == Some(rules.digest));
+        let Some(rules) = rules else {
             return Err(Error::Rules {
-                digest: control.rules.map(|(digest, _)| digest.to_string()).unwrap_or_default(),
-                why: "they were activated while the log failed; restart Remit".to_owned(),
+                digest: durable.map(|digest| digest.to_string()).unwrap_or_default(),
+                why: "nobody here has read them; restart Remit".to_owned(),
             });
-        }
+        };
         self.control = control;
         self.law.store(Arc::new(Law { rules, control: Arc::new(self.control.clone()), epoch }));
         let resumes = self.drain();

@@ -81,6 +81,7 @@ impl Gate {
             closed: closed.clone(),
             clock: options.clock.clone(),
             log: log.reader()?,
+            tried: None,
         };
         let payloads = std::sync::Mutex::new(log.reader()?);
         let committer =

@@ -9,8 +9,8 @@ use kernel::verdict::Ruling;
 use ledger::memory::Fault;
 use serde_json::json;
 
-use crate::book::{book, desk};
-use crate::stage::{Stage, ask, lookup, stores, until};
+use crate::book::{book, desk, manifest};
+use crate::stage::{Stage, ask, lookup, rules, stores, until};
 
 async fn fails_and_recovers(fault: Fault) {
     let (stage, memory) = Stage::memory(book(vec![desk()])).await;
@@ -69,6 +69,41 @@ async fn a_halt_that_failed_after_its_effect_holds() {
     assert!(stage.gate.halt(Scope::All, "smoke", "ann").await.is_err());
     until(async || stage.gate.ready().is_ok()).await;
     assert!(!stage.gate.call(&stage.caller, lookup(run)).await.unwrap().verdict.allows());
+}
+
+/// Rules whose commit failed, before or after its effect: the gate opens again by itself, under what is durable.
+async fn rules_fail_and_recover(fault: Fault) {
+    let (stage, memory) = Stage::memory(book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    let before = stage.gate.rules().digest;
+    let stricter = rules(book(vec![manifest("desk", Vec::new())]));
+    memory.fail_at(1, fault);
+    assert!(stage.gate.activate(stricter.clone(), "reload").await.is_err());
+    until(async || stage.gate.ready().is_ok()).await;
+    let (holds, allows) = match fault {
+        Fault::Before => (before, true),
+        Fault::After => (stricter.digest, false),
+    };
+    assert_eq!(stage.gate.rules().digest, holds);
+    assert_eq!(stage.gate.call(&stage.caller, lookup(run)).await.unwrap().verdict.allows(), allows);
+    let last = stage.events().into_iter().rev().find_map(|event| match event {
+        Event::CallDecided(call) => Some(call.rules_digest),
+        _ => None,
+    });
+    assert_eq!(last, Some(holds));
+    // And the next change of the rules is one like any other.
+    stage.gate.activate(rules(book(vec![desk()])), "reload").await.unwrap();
+    assert!(stage.gate.call(&stage.caller, lookup(run)).await.unwrap().verdict.allows());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_whose_commit_failed_leave_the_old_ones_in_force() {
+    rules_fail_and_recover(Fault::Before).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_became_durable_in_a_failed_commit_are_the_law() {
+    rules_fail_and_recover(Fault::After).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
