@@ -119,6 +119,9 @@ pub struct CallView {
     /// None for a recorded question.
     pub run: Option<String>,
     pub agent: String,
+    /// Who asked a recorded question, about this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     pub tool: String,
     /// `read`, `reversible` or `irreversible`
     pub effect: Option<String>,

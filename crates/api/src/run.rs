@@ -81,7 +81,11 @@ pub struct RunPage {
 pub struct RunShown {
     pub as_of: u64,
     pub run: RunView,
+    /// The newest calls of the run, oldest of them first.
     pub calls: Vec<CallView>,
+    /// There are older calls: give it as `before` to `GET /v1/calls?run=`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older: Option<String>,
 }
 
 /// `GET /v1/runs`

@@ -13,7 +13,6 @@ use kernel::contract::Contract;
 use kernel::id::RunId;
 use kernel::rules::Rules;
 use ledger::{Payload, Read};
-use stdx::digest::Digest;
 use tokio::sync::{oneshot, watch};
 
 use crate::clerk::{Ask, Message};
@@ -52,7 +51,8 @@ pub(crate) struct Inner {
     pub(crate) tally: Arc<Tally>,
     pub(crate) head: watch::Receiver<u64>,
     pub(crate) views: Views,
-    pub(crate) payloads: Mutex<Box<dyn Read>>,
+    /// For people's questions; they take turns.
+    pub(crate) payloads: Arc<Mutex<Box<dyn Read>>>,
     pub(crate) stop: watch::Sender<bool>,
     /// Calls on the line; a stop waits for them.
     pub(crate) walking: AtomicU64,
@@ -186,13 +186,6 @@ impl Gate {
 
     pub(crate) fn reach_for(&self, contract: &Contract) -> Option<Arc<dyn Reach>> {
         self.0.reaches.iter().find(|reach| contract.via.get(reach.kind()).is_some()).cloned()
-    }
-
-    /// A payload of one event read back as JSON, if it was not erased.
-    pub(crate) fn payload_json(&self, index: u64, commitment: &Digest) -> Option<serde_json::Value> {
-        let mut log = self.0.payloads.lock().ok()?;
-        let bytes = log.payload(index, commitment).ok()?;
-        serde_json::from_slice(&bytes).ok()
     }
 
     /// Sleeps until the log has grown past `index`, or for `wait`; returns where it ends.

@@ -83,7 +83,7 @@ impl Gate {
             log: log.reader()?,
             tried: None,
         };
-        let payloads = std::sync::Mutex::new(log.reader()?);
+        let payloads = Arc::new(std::sync::Mutex::new(log.reader()?));
         let committer =
             Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head: head_sender };
         start_threads(committer, control_clerk, clerks)?;

@@ -113,12 +113,11 @@ async fn own_run(
     Path(run): Path<String>,
     Query(query): Query<AfterQuery>,
 ) -> Answer<RunShown> {
-    let (as_of, view, calls) = house.gate.run(id::<RunId>(&run)?, past(query.after)).await?;
-    if view.agent != caller.agent {
-        return Err(Refusal::not_found(&format!("the run `{}`", view.id)));
+    let shown = house.gate.run(id::<RunId>(&run)?, past(query.after)).await?;
+    if shown.run.agent != caller.agent {
+        return Err(Refusal::not_found(&format!("the run `{}`", shown.run.id)));
     }
-    let calls = calls.into_iter().map(words::call_view).collect();
-    Ok(Json(RunShown { as_of, run: words::run_view(view), calls }))
+    Ok(Json(words::run_shown(shown)))
 }
 
 async fn own_call(

@@ -103,6 +103,16 @@ pub(crate) async fn recorded(
     refusal
 }
 
+/// An id in a query.
+pub(crate) fn query_id<T>(text: Option<&str>) -> Result<Option<T>, Refusal>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|error: T::Err| Refusal::new(Code::BadRequest, error.to_string()).at("query"))
+}
+
 /// An id in a path. One that cannot be an id names nothing.
 pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Refusal> {
     text.parse().map_err(|_| Refusal::not_found("what this path names"))

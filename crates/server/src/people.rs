@@ -23,7 +23,7 @@ use kernel::id::{CallId, RunId};
 use serde_json::Value;
 
 use crate::agents::past;
-use crate::ask::{Query, id};
+use crate::ask::{Query, id, query_id};
 use crate::authn::Operator;
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
@@ -83,7 +83,7 @@ async fn runs(_: Operator, State(house): State<Shared>, Query(query): Query<Runs
     let query = RunQuery {
         agent: query.agent,
         open: query.open,
-        before: query.before,
+        before: query_id::<RunId>(query.before.as_deref())?,
         limit: page(query.limit),
         after_index: past(query.after),
     };
@@ -98,9 +98,8 @@ async fn run(
     Path(run): Path<String>,
     Query(query): Query<AfterQuery>,
 ) -> Answer<RunShown> {
-    let (as_of, view, calls) = house.gate.run(id::<RunId>(&run)?, past(query.after)).await?;
-    let calls = calls.into_iter().map(words::call_view).collect();
-    Ok(Json(RunShown { as_of, run: words::run_view(view), calls }))
+    let shown = house.gate.run(id::<RunId>(&run)?, past(query.after)).await?;
+    Ok(Json(words::run_shown(shown)))
 }
 
 async fn calls(
@@ -109,12 +108,12 @@ async fn calls(
     Query(query): Query<CallsQuery>,
 ) -> Answer<CallPage> {
     let query = CallQuery {
-        run: query.run,
+        run: query_id::<RunId>(query.run.as_deref())?,
         agent: query.agent,
         tool: query.tool,
         ruling: query.ruling,
         outcome: query.outcome,
-        before: query.before,
+        before: query_id::<CallId>(query.before.as_deref())?,
         limit: page(query.limit),
         after_index: past(query.after),
     };

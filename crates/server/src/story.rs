@@ -24,23 +24,27 @@ pub(crate) async fn explain(
     Query(query): Query<AfterQuery>,
 ) -> Answer<Story> {
     let after = past(query.after);
-    let (as_of, run, calls) = if asked.starts_with(CallId::PREFIX) {
+    let (as_of, run, calls, older) = if asked.starts_with(CallId::PREFIX) {
         let (as_of, call) = house.gate.call_view(id::<CallId>(&asked)?, after).await?;
         let run = match call.run {
-            Some(run) => Some(house.gate.run(run, None).await?.1),
+            Some(run) => Some(house.gate.run(run, None).await?.run),
             None => None,
         };
-        (as_of, run, vec![call])
+        (as_of, run, vec![call], None)
     } else {
-        let (as_of, run, calls) = house.gate.run(id::<RunId>(&asked)?, after).await?;
-        (as_of, Some(run), calls)
+        let shown = house.gate.run(id::<RunId>(&asked)?, after).await?;
+        (shown.as_of, Some(shown.run), shown.calls, shown.older)
     };
     let calls: Vec<CallView> = calls.into_iter().map(words::call_view).collect();
-    Ok(Json(tell(asked, as_of, run.map(words::run_view), calls)))
+    Ok(Json(tell(asked, as_of, run.map(words::run_view), older, calls)))
 }
 
-fn tell(id: String, as_of: u64, run: Option<RunView>, calls: Vec<CallView>) -> Story {
+fn tell(id: String, as_of: u64, run: Option<RunView>, older: Option<String>, calls: Vec<CallView>) -> Story {
     let mut steps: Vec<Step> = run.iter().flat_map(run_steps).collect();
+    if let Some(older) = older {
+        let says = format!("this is not all: there are calls before {older}");
+        steps.push(Step { what: "older".to_owned(), call: None, says });
+    }
     for call in &calls {
         steps.extend(call_steps(call, run.as_ref()));
     }
@@ -86,7 +90,8 @@ fn call_steps(call: &CallView, run: Option<&RunView>) -> Vec<Step> {
         run.and_then(|run| run.person.as_deref()).map(|who| format!(" for {who}")).unwrap_or_default();
     let model = call.model.as_deref().map(|model| format!("; model {model}")).unwrap_or_default();
     let tokens = call.context_tokens.map(|n| format!(" with {n} tokens of context")).unwrap_or_default();
-    say("asked", format!("{}{person}{model}{tokens}", call.agent));
+    let by = call.by.as_deref().map(|by| format!(", as {by} asked")).unwrap_or_default();
+    say("asked", format!("{}{by}{person}{model}{tokens}", call.agent));
     if let Some(reason) = &call.reason {
         say("because", format!("in the agent's words: {}", quoted(reason)));
     }

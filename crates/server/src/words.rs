@@ -1,7 +1,7 @@
 //! The gate's nouns in the contract's types: one function a noun, no decisions.
 
 use api::call::{CallView, ReasonView, Receipt, RuleView, VerdictView};
-use api::run::RunView;
+use api::run::{RunShown, RunView};
 use gate::views;
 use kernel::call::Outcome;
 use kernel::policy::RuleRef;
@@ -86,6 +86,15 @@ pub(crate) fn run_view(view: views::RunView) -> RunView {
     }
 }
 
+pub(crate) fn run_shown(shown: views::RunShown) -> RunShown {
+    RunShown {
+        as_of: shown.as_of,
+        run: run_view(shown.run),
+        calls: shown.calls.into_iter().map(call_view).collect(),
+        older: shown.older,
+    }
+}
+
 pub(crate) fn call_view(view: views::CallView) -> CallView {
     let verdict = VerdictView {
         ruling: view.ruling.to_owned(),
@@ -98,6 +107,7 @@ pub(crate) fn call_view(view: views::CallView) -> CallView {
         call: view.id,
         run: view.run.map(|run| run.to_string()),
         agent: view.agent,
+        by: view.by,
         tool: view.tool,
         effect: view.effect,
         carrier: view.carrier.map(str::to_owned),

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use kernel::event::Event;
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
+use ledger::Read;
 use rusqlite::{Connection, Row, ToSql};
 use serde::Serialize;
 use serde_json::Value;
+use stdx::digest::Digest;
 
-use super::shape::{CallView, Place, RunView};
+use super::key;
+use super::shape::{CallView, Finished, Place, RunView};
 use crate::error::Error;
 use crate::gate::Gate;
 
@@ -21,19 +25,20 @@ pub struct RunQuery {
     pub agent: Option<String>,
     pub open: Option<bool>,
     /// Runs before this id, newest first.
-    pub before: Option<String>,
+    pub before: Option<RunId>,
     pub limit: usize,
     pub after_index: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct CallQuery {
-    pub run: Option<String>,
+    pub run: Option<RunId>,
     pub agent: Option<String>,
     pub tool: Option<String>,
     pub ruling: Option<String>,
     pub outcome: Option<String>,
-    pub before: Option<String>,
+    /// Calls before this id, newest first.
+    pub before: Option<CallId>,
     pub limit: usize,
     pub after_index: Option<u64>,
 }
@@ -45,6 +50,16 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Pass as `before` for the next page.
     pub next: Option<String>,
+}
+
+/// A run and its newest calls, oldest of them first.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunShown {
+    pub as_of: u64,
+    pub run: RunView,
+    pub calls: Vec<CallView>,
+    /// There are older calls: they come before this id.
+    pub older: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -87,7 +102,7 @@ impl Where {
     }
 }
 
-const CALL_COLUMNS: &str = "SELECT id, run, decided, idx, lane, body, finished FROM calls";
+const CALL_COLUMNS: &str = "SELECT decided, finished FROM calls";
 const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, allowed, \
                            denied, uncounted, unknown, usd_nanos, idx FROM runs";
 
@@ -96,39 +111,35 @@ impl Gate {
         let limit = query.limit.clamp(1, PAGE_MAX);
         let mut filter = Where::default();
         filter.and("agent =", query.agent);
-        filter.and("id <", query.before);
+        filter.and("id <", query.before.map(|run| key(run.0)));
         match query.open {
             Some(true) => filter.also("closed IS NULL"),
             Some(false) => filter.also("closed IS NOT NULL"),
             None => {}
         }
-        let sql = format!("{RUN_COLUMNS}{} ORDER BY id DESC LIMIT {limit}", filter.text);
-        let (as_of, items) = self.ask(query.after_index, move |db| filter.rows(db, &sql, read_run)).await?;
-        let next = items.last().filter(|_| items.len() == limit).map(|run| run.id.clone());
-        Ok(Page { as_of, items: items.into_iter().map(|run| self.with_intent(run)).collect(), next })
+        let sql = format!("{RUN_COLUMNS}{} ORDER BY id DESC LIMIT {}", filter.text, limit + 1);
+        let rows = move |db: &Connection| filter.rows(db, &sql, read_run);
+        let (as_of, items) = self.ask(query.after_index, rows, shown_run).await?;
+        Ok(page(as_of, items, limit, |run| run.id.clone()))
     }
 
-    pub async fn run(
-        &self,
-        run: RunId,
-        after_index: Option<u64>,
-    ) -> Result<(u64, RunView, Vec<CallView>), Error> {
-        let id = run.to_string();
+    pub async fn run(&self, run: RunId, after_index: Option<u64>) -> Result<RunShown, Error> {
         let mut filter = Where::default();
-        filter.and("id =", Some(id.clone()));
+        filter.and("id =", Some(key(run.0)));
         let sql = format!("{RUN_COLUMNS}{}", filter.text);
-        let (as_of, runs) = self.ask(after_index, move |db| filter.rows(db, &sql, read_run)).await?;
-        let view = runs.into_iter().next().ok_or(Error::NotFound { what: format!("the run `{id}`") })?;
-        let query = CallQuery { run: Some(id), limit: PAGE_MAX, ..CallQuery::default() };
-        let mut calls = self.calls(query).await?.items;
+        let rows = move |db: &Connection| filter.rows(db, &sql, read_run);
+        let (as_of, runs) = self.ask(after_index, rows, shown_run).await?;
+        let view = runs.into_iter().next().ok_or(Error::NotFound { what: format!("the run `{run}`") })?;
+        let query = CallQuery { run: Some(run), limit: PAGE_MAX, ..CallQuery::default() };
+        let Page { items: mut calls, next: older, .. } = self.calls(query).await?;
         calls.reverse();
-        Ok((as_of, self.with_intent(view), calls))
+        Ok(RunShown { as_of, run: view, calls, older })
     }
 
     pub async fn calls(&self, query: CallQuery) -> Result<Page<CallView>, Error> {
         let limit = query.limit.clamp(1, PAGE_MAX);
         let mut filter = Where::default();
-        filter.and("run =", query.run);
+        filter.and("run =", query.run.map(|run| key(run.0)));
         filter.and("agent =", query.agent);
         filter.and("tool =", query.tool);
         filter.and("ruling =", query.ruling);
@@ -137,77 +148,91 @@ impl Gate {
             Some(_) => filter.and("outcome =", query.outcome),
             None => {}
         }
-        filter.and("id <", query.before);
-        let sql = format!("{CALL_COLUMNS}{} ORDER BY id DESC LIMIT {limit}", filter.text);
-        let (as_of, items) = self.ask(query.after_index, move |db| filter.rows(db, &sql, read_call)).await?;
-        let next = items.last().filter(|_| items.len() == limit).map(|call| call.id.clone());
-        Ok(Page { as_of, items: items.into_iter().map(|call| self.with_payloads(call)).collect(), next })
+        filter.and("id <", query.before.map(|call| key(call.0)));
+        let sql = format!("{CALL_COLUMNS}{} ORDER BY id DESC LIMIT {}", filter.text, limit + 1);
+        let rows = move |db: &Connection| filter.rows(db, &sql, read_call);
+        let (as_of, items) = self.ask(query.after_index, rows, shown_call).await?;
+        Ok(page(as_of, items, limit, |call| call.id.clone()))
     }
 
     pub async fn call_view(&self, call: CallId, after_index: Option<u64>) -> Result<(u64, CallView), Error> {
-        let id = call.to_string();
         let mut filter = Where::default();
-        filter.and("id =", Some(id.clone()));
+        filter.and("id =", Some(key(call.0)));
         let sql = format!("{CALL_COLUMNS}{}", filter.text);
         // An answer that was just given is found at once: the views are asked to have caught up with the log.
         let after = after_index.or(Some(*self.0.head.borrow()));
-        let (as_of, calls) = self.ask(after, move |db| filter.rows(db, &sql, read_call)).await?;
-        let view = calls.into_iter().next().ok_or(Error::NotFound { what: format!("the call `{id}`") })?;
-        Ok((as_of, self.with_payloads(view)))
+        let rows = move |db: &Connection| filter.rows(db, &sql, read_call);
+        let (as_of, calls) = self.ask(after, rows, shown_call).await?;
+        let view = calls.into_iter().next().ok_or(Error::NotFound { what: format!("the call `{call}`") })?;
+        Ok((as_of, view))
     }
 
     pub async fn events(&self, from: u64, limit: usize) -> Result<Vec<StoredEvent>, Error> {
-        let mut log = self.0.payloads.lock().map_err(|_| Error::Stopping)?;
-        let stored = log.read(from, limit.clamp(1, PAGE_MAX))?;
-        let shown = stored.into_iter().map(|row| {
-            let event = serde_json::from_slice(&row.bytes);
-            let event =
-                event.map_err(|error| Error::Unreadable { index: row.index, why: error.to_string() })?;
-            Ok(StoredEvent { index: row.index, event })
+        let log = self.0.payloads.clone();
+        let events = tokio::task::spawn_blocking(move || {
+            let stored = log.lock().map_err(|_| Error::Stopping)?.read(from, limit.clamp(1, PAGE_MAX))?;
+            let shown = stored.into_iter().map(|row| {
+                let event = serde_json::from_slice(&row.bytes);
+                let event =
+                    event.map_err(|error| Error::Unreadable { index: row.index, why: error.to_string() })?;
+                Ok(StoredEvent { index: row.index, event })
+            });
+            shown.collect()
         });
-        shown.collect()
+        events.await.map_err(|_| Error::Stopping)?
     }
 
-    async fn ask<T: Send + 'static>(
+    /// Finds rows in the views, then shows each with what the log holds; off the threads that serve calls.
+    async fn ask<R: Send + 'static, T: Send + 'static>(
         &self,
         after: Option<u64>,
-        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<(u64, T), Error> {
-        let mut known = self.0.views.as_of.clone();
+        rows: impl FnOnce(&Connection) -> rusqlite::Result<Vec<R>> + Send + 'static,
+        show: fn(R, &mut dyn Read) -> Result<T, Error>,
+    ) -> Result<(u64, Vec<T>), Error> {
         if let Some(after) = after {
-            let _ = tokio::time::timeout(CATCH_UP, known.wait_for(|next| *next >= after)).await;
+            self.catch_up(after).await;
         }
-        let as_of = *known.borrow();
-        let reader = self.0.views.reader.clone();
+        let as_of = *self.0.views.as_of.borrow();
+        let (reader, log) = (self.0.views.reader.clone(), self.0.payloads.clone());
         let answer = tokio::task::spawn_blocking(move || {
-            let db = reader.lock().map_err(|_| Error::Stopping)?;
-            question(&db).map_err(Error::from)
+            let found = rows(&*reader.lock().map_err(|_| Error::Stopping)?)?;
+            let mut log = log.lock().map_err(|_| Error::Stopping)?;
+            found.into_iter().map(|row| show(row, log.as_mut())).collect::<Result<Vec<T>, Error>>()
         });
         Ok((as_of, answer.await.map_err(|_| Error::Stopping)??))
     }
 
-    fn with_payloads(&self, mut call: CallView) -> CallView {
-        call.args = call.args_commitment.and_then(|digest| self.payload_json(call.index, &digest));
-        call.reasoning = call.reasoning_commitment.and_then(|digest| self.payload_json(call.index, &digest));
-        call.result =
-            call.finished.as_ref().and_then(|end| self.payload_json(end.index, end.result.as_ref()?));
-        call
-    }
-
-    fn with_intent(&self, mut run: RunView) -> RunView {
-        let digest = run.intent.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok());
-        run.intent = digest.and_then(|digest| self.payload_json(run.index, &digest));
-        run
+    /// Waits until the views know what is below an index, but not for long.
+    async fn catch_up(&self, after: u64) {
+        // Only what is durable can be hurried; the rest is waited for.
+        let durable = after.min(*self.0.head.borrow());
+        self.0.views.wanted.send_if_modified(|wanted| {
+            let more = durable > *wanted;
+            *wanted = durable.max(*wanted);
+            more
+        });
+        let mut known = self.0.views.as_of.clone();
+        let _ = tokio::time::timeout(CATCH_UP, known.wait_for(|next| *next >= after)).await;
     }
 }
 
-fn read_run(row: &Row<'_>) -> rusqlite::Result<RunView> {
+/// One more was asked for than is shown, to tell whether there are more.
+fn page<T>(as_of: u64, mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> String) -> Page<T> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    Page { as_of, next: items.last().filter(|_| more).map(id), items }
+}
+
+/// The run, and the commitment to its intent.
+type RunRow = (RunView, Option<Digest>);
+
+fn read_run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let time = |ms: u64| Time(ms).to_string();
-    Ok(RunView {
-        id: row.get(0)?,
+    let view = RunView {
+        id: RunId(u128::from_be_bytes(row.get(0)?)).to_string(),
         agent: row.get(1)?,
         person: row.get(2)?,
-        intent: row.get::<_, Option<String>>(3)?.map(Value::String),
+        intent: None,
         opened: time(row.get(4)?),
         expires: time(row.get(5)?),
         closed: row.get::<_, Option<u64>>(6)?.map(time),
@@ -219,19 +244,54 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<RunView> {
         unknown: row.get(12)?,
         usd_nanos: row.get(13)?,
         index: row.get(14)?,
-    })
+    };
+    Ok((view, row.get::<_, Option<[u8; 32]>>(3)?.map(Digest)))
 }
 
-fn read_call(row: &Row<'_>) -> rusqlite::Result<CallView> {
-    let place = Place { index: row.get(3)?, lane: row.get(4)?, decided: Time(row.get(2)?).to_string() };
-    let unreadable = |error: serde_json::Error| {
-        rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error))
+fn shown_run((mut run, intent): RunRow, log: &mut dyn Read) -> Result<RunView, Error> {
+    run.intent = intent.and_then(|digest| payload_json(log, run.index, &digest));
+    Ok(run)
+}
+
+/// Where a call's decision stands in the log, and where its end.
+type CallRow = (u64, Option<u64>);
+
+fn read_call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn shown_call((decided, finished): CallRow, log: &mut dyn Read) -> Result<CallView, Error> {
+    let (place, event) = event_at(log, decided)?;
+    let mut call = match event {
+        Event::CallDecided(decided) => CallView::of_call(place, *decided),
+        Event::Questioned(asked) => CallView::of_question(place, *asked),
+        other => return Err(strange(decided, &other)),
     };
-    let body: String = row.get(5)?;
-    if row.get::<_, Option<String>>(1)?.is_none() {
-        return Ok(CallView::of_question(place, serde_json::from_str(&body).map_err(unreadable)?));
+    call.args = call.args_commitment.and_then(|digest| payload_json(log, decided, &digest));
+    call.reasoning = call.reasoning_commitment.and_then(|digest| payload_json(log, decided, &digest));
+    if let Some(index) = finished {
+        let (place, event) = event_at(log, index)?;
+        let Event::CallFinished(end) = event else { return Err(strange(index, &event)) };
+        call.result = end.result.and_then(|digest| payload_json(log, index, &digest));
+        call.finished = Some(Finished::new(place, end));
     }
-    let finished = row.get::<_, Option<String>>(6)?;
-    let finished = finished.map(|text| serde_json::from_str(&text)).transpose().map_err(unreadable)?;
-    Ok(CallView::of_call(place, serde_json::from_str(&body).map_err(unreadable)?, finished))
+    Ok(call)
+}
+
+fn event_at(log: &mut dyn Read, index: u64) -> Result<(Place, Event), Error> {
+    let unreadable = |why: String| Error::Unreadable { index, why };
+    let stored = log.read(index, 1)?.into_iter().next();
+    let stored = stored.ok_or_else(|| unreadable("the log ends before it".to_owned()))?;
+    let (stamp, event) = Event::decode(&stored.bytes).map_err(unreadable)?;
+    Ok((Place { index, lane: stored.lane, at: stamp.at.to_string() }, event))
+}
+
+fn strange(index: u64, event: &Event) -> Error {
+    Error::Unreadable { index, why: format!("the views take `{}` for an event of a call", event.kind()) }
+}
+
+/// A payload of one event read back as JSON, if it was not erased.
+fn payload_json(log: &mut dyn Read, index: u64, commitment: &Digest) -> Option<Value> {
+    let bytes = log.payload(index, commitment).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }

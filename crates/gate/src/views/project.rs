@@ -1,66 +1,85 @@
-//! Projection: each event, once, in order, into the tables.
+//! Projection: each event, once, in order. A batch is gathered into a sheet, so that each row is written once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kernel::call::Outcome;
-use kernel::event::{CallDecided, CallFinished, Event, Questioned, RunOpened, Stamp};
+use kernel::event::{CallDecided, CallFinished, Event, Questioned, RunClosed, RunOpened, Stamp};
+use kernel::id::{CallId, RunId};
+use kernel::time::Time;
 use kernel::verdict::Ruling;
-use ledger::Read;
-use rusqlite::{Connection, Transaction, params};
+use ledger::{READ_ROWS_MAX, Read};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::watch;
 
+use super::key;
+use crate::error::Error;
+
 /// Events in one transaction of the views.
-const BATCH_MAX: usize = 4096;
-/// Between two batches, so that a busy gate is not slowed by its own lists.
-const PAUSE: Duration = Duration::from_millis(20);
+const BATCH_MAX: u64 = 4096;
+/// How long news may gather before it is written, unless somebody waits for it: pages of the views are touched
+/// once for many calls.
+const GATHER: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) struct Projector {
+    pub(super) db: Connection,
+    pub(super) log: Box<dyn Read>,
+    /// Where the log ends.
+    pub(super) head: watch::Receiver<u64>,
+    /// What somebody waits for.
+    pub(super) wanted: watch::Receiver<u64>,
+    pub(super) as_of: watch::Sender<u64>,
+}
 
 pub(super) fn next_index(db: &Connection) -> Option<u64> {
     db.query_row("SELECT next_index FROM seen", [], |row| row.get(0)).ok()
 }
 
-/// Follows the log until the gate is gone.
-pub(super) fn run(
-    mut db: Connection,
-    mut log: Box<dyn Read>,
-    mut head: watch::Receiver<u64>,
-    as_of: watch::Sender<u64>,
-) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
-    loop {
-        let next = *as_of.borrow();
-        if *head.borrow_and_update() <= next {
-            if runtime.block_on(head.changed()).is_err() {
+impl Projector {
+    /// Follows the log until the gate is gone.
+    pub(super) fn run(mut self) {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else { return };
+        loop {
+            let next = *self.as_of.borrow();
+            let behind = self.head.borrow_and_update().saturating_sub(next);
+            if behind == 0 {
+                if runtime.block_on(self.head.changed()).is_err() {
+                    return;
+                }
+                continue;
+            }
+            if behind < BATCH_MAX {
+                let wanted = self.wanted.wait_for(|wanted| *wanted > next);
+                let _ = runtime.block_on(async { tokio::time::timeout(GATHER, wanted).await });
+            }
+            match advance(&mut self.db, self.log.as_mut(), next) {
+                Ok(next) => drop(self.as_of.send_replace(next)),
+                Err(error) => {
+                    tracing::error!(%error, "the views fell behind; they are tried again");
+                    std::thread::sleep(RETRY);
+                }
+            }
+            if self.head.has_changed().is_err() {
                 return;
             }
-            continue;
         }
-        match advance(&mut db, log.as_mut(), next) {
-            Ok(next) => {
-                as_of.send_replace(next);
-            }
-            Err(error) => {
-                tracing::error!(%error, "the views fell behind; they are tried again");
-                std::thread::sleep(Duration::from_secs(1));
-            }
-        }
-        if head.has_changed().is_err() {
-            return;
-        }
-        std::thread::sleep(PAUSE);
     }
 }
 
-fn advance(db: &mut Connection, log: &mut dyn Read, next: u64) -> Result<u64, crate::error::Error> {
-    let stored = log.read(next, BATCH_MAX)?;
-    let transaction = db.transaction()?;
+fn advance(db: &mut Connection, log: &mut dyn Read, next: u64) -> Result<u64, Error> {
+    let stored = log.read(next, usize::try_from(BATCH_MAX).unwrap_or(READ_ROWS_MAX))?;
+    let mut sheet = Sheet::default();
     let mut end = next;
     for row in &stored {
         match Event::decode(&row.bytes) {
-            Ok((stamp, event)) => project(&transaction, row.index, &stamp, &event)?,
+            Ok((stamp, event)) => sheet.take(row.index, &stamp, event),
             Err(why) => tracing::error!(index = row.index, why, "an event cannot be read"),
         }
         end = row.index + 1;
     }
+    let transaction = db.transaction()?;
+    sheet.write(&transaction)?;
     transaction
         .prepare_cached("INSERT INTO seen VALUES (1, ?1) ON CONFLICT DO UPDATE SET next_index = ?1")?
         .execute([end])?;
@@ -68,112 +87,165 @@ fn advance(db: &mut Connection, log: &mut dyn Read, next: u64) -> Result<u64, cr
     Ok(end)
 }
 
-fn project(db: &Transaction<'_>, index: u64, stamp: &Stamp, event: &Event) -> rusqlite::Result<()> {
-    match event {
-        Event::RunOpened(opened) => run_opened(db, index, stamp, opened),
-        Event::RunClosed(closed) => db
-            .prepare_cached("UPDATE runs SET closed = ?2, outcome = ?3, closed_by = ?4 WHERE id = ?1")?
-            .execute(params![closed.run.to_string(), stamp.at.0, closed.outcome.name(), closed.by])
-            .map(drop),
-        Event::CallDecided(decided) => call_decided(db, index, stamp, decided),
-        Event::CallFinished(finished) => call_finished(db, index, stamp, finished),
-        Event::Questioned(asked) => questioned(db, index, stamp, asked),
-        Event::RefusalsCounted(counted) => db
-            .prepare_cached("UPDATE runs SET uncounted = uncounted + ?2 WHERE id = ?1")?
-            .execute(params![counted.run.map(|run| run.to_string()), counted.count])
-            .map(drop),
-        Event::RulesActivated(_)
-        | Event::KeyMinted(_)
-        | Event::KeyRevoked(_)
-        | Event::Halted(_)
-        | Event::Resumed(_)
-        | Event::RequestRefused(_) => Ok(()),
+/// What a batch of events changes, row by row and in the order of the tables.
+#[derive(Default)]
+struct Sheet {
+    runs: BTreeMap<RunId, RunChange>,
+    calls: BTreeMap<CallId, CallChange>,
+}
+
+#[derive(Default)]
+struct RunChange {
+    opened: Option<(u64, Time, RunOpened)>,
+    closed: Option<(Time, RunClosed)>,
+    allowed: u64,
+    denied: u64,
+    uncounted: u64,
+    usd_nanos: u64,
+    /// More or fewer calls whose outcome nobody knows.
+    unknown: i64,
+}
+
+#[derive(Default)]
+struct CallChange {
+    decided: Option<Decided>,
+    finished: Option<Ended>,
+}
+
+struct Decided {
+    index: u64,
+    /// None for a question.
+    run: Option<RunId>,
+    agent: String,
+    tool: String,
+    ruling: Ruling,
+}
+
+struct Ended {
+    index: u64,
+    run: RunId,
+    outcome: Outcome,
+}
+
+impl Sheet {
+    fn take(&mut self, index: u64, stamp: &Stamp, event: Event) {
+        match event {
+            Event::RunOpened(opened) => {
+                let run = opened.run;
+                self.runs.entry(run).or_default().opened = Some((index, stamp.at, opened));
+            }
+            Event::RunClosed(closed) => {
+                let run = closed.run;
+                self.runs.entry(run).or_default().closed = Some((stamp.at, closed));
+            }
+            Event::CallDecided(decided) => self.decided(index, *decided),
+            Event::CallFinished(finished) => self.finished(index, &finished),
+            Event::Questioned(asked) => {
+                let Questioned { call, agent, tool, verdict, .. } = *asked;
+                let decided = Decided { index, run: None, agent, tool, ruling: verdict.ruling };
+                self.calls.entry(call).or_default().decided = Some(decided);
+            }
+            Event::RefusalsCounted(counted) => {
+                if let Some(run) = counted.run {
+                    self.runs.entry(run).or_default().uncounted += counted.count;
+                }
+            }
+            Event::RulesActivated(_)
+            | Event::KeyMinted(_)
+            | Event::KeyRevoked(_)
+            | Event::Halted(_)
+            | Event::Resumed(_)
+            | Event::ToolSeen(_)
+            | Event::RequestRefused(_) => {}
+        }
+    }
+
+    fn decided(&mut self, index: u64, decided: CallDecided) {
+        let CallDecided { call, run, agent, tool, ruling, .. } = decided;
+        let change = self.runs.entry(run).or_default();
+        match ruling {
+            Ruling::Allow => change.allowed += 1,
+            Ruling::Deny => change.denied += 1,
+        }
+        let decided = Decided { index, run: Some(run), agent, tool, ruling };
+        self.calls.entry(call).or_default().decided = Some(decided);
+    }
+
+    fn finished(&mut self, index: u64, finished: &CallFinished) {
+        self.runs.entry(finished.run).or_default().usd_nanos += finished.posted.usd_nanos;
+        let ended = Ended { index, run: finished.run, outcome: finished.outcome };
+        self.calls.entry(finished.call).or_default().finished = Some(ended);
+    }
+
+    fn write(mut self, db: &Transaction<'_>) -> rusqlite::Result<()> {
+        for (call, change) in &self.calls {
+            // A call that was unknown and now has its outcome leaves the count of its run.
+            let was_unknown = match change.decided {
+                Some(_) => false,
+                None => stored_outcome(db, *call)?.as_deref() == Some(Outcome::Unknown.name()),
+            };
+            if let Some(ended) = &change.finished {
+                let is_unknown = ended.outcome == Outcome::Unknown;
+                self.runs.entry(ended.run).or_default().unknown +=
+                    i64::from(is_unknown) - i64::from(was_unknown);
+            }
+            write_call(db, *call, change)?;
+        }
+        self.runs.iter().try_for_each(|(run, change)| write_run(db, *run, change))
     }
 }
 
-fn run_opened(db: &Transaction<'_>, index: u64, stamp: &Stamp, opened: &RunOpened) -> rusqlite::Result<()> {
+fn stored_outcome(db: &Transaction<'_>, call: CallId) -> rusqlite::Result<Option<String>> {
+    let mut statement = db.prepare_cached("SELECT outcome FROM calls WHERE id = ?1")?;
+    let row: Option<Option<String>> = statement.query_row([key(call.0)], |row| row.get(0)).optional()?;
+    Ok(row.flatten())
+}
+
+fn write_call(db: &Transaction<'_>, call: CallId, change: &CallChange) -> rusqlite::Result<()> {
+    let outcome = change.finished.as_ref().map(|ended| ended.outcome.name());
+    let finished = change.finished.as_ref().map(|ended| ended.index);
+    let Some(decided) = &change.decided else {
+        return db
+            .prepare_cached("UPDATE calls SET outcome = ?2, finished = ?3 WHERE id = ?1")?
+            .execute(params![key(call.0), outcome, finished])
+            .map(drop);
+    };
     db.prepare_cached(
-        "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT OR REPLACE INTO calls (id, run, agent, tool, ruling, decided, outcome, finished)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
-        opened.run.to_string(),
-        opened.agent,
-        opened.person,
-        opened.intent.map(|digest| digest.to_string()),
-        stamp.at.0,
-        opened.expires.0,
-        index
+        key(call.0),
+        decided.run.map(|run| key(run.0)),
+        decided.agent,
+        decided.tool,
+        decided.ruling.name(),
+        decided.index,
+        outcome,
+        finished
     ])
     .map(drop)
 }
 
-fn call_decided(
-    db: &Transaction<'_>,
-    index: u64,
-    stamp: &Stamp,
-    decided: &CallDecided,
-) -> rusqlite::Result<()> {
-    let (id, run) = (decided.call.to_string(), decided.run.to_string());
-    let body = serde_json::to_string(decided).unwrap_or_default();
-    insert_call(
-        db,
-        params![
-            id,
-            run,
-            decided.agent,
-            decided.tool,
-            decided.ruling.name(),
-            stamp.at.0,
-            index,
-            stamp.lane,
-            body
-        ],
-    )?;
-    let column = match decided.ruling {
-        Ruling::Allow => "UPDATE runs SET allowed = allowed + 1 WHERE id = ?1",
-        Ruling::Deny => "UPDATE runs SET denied = denied + 1 WHERE id = ?1",
-    };
-    db.prepare_cached(column)?.execute([run]).map(drop)
-}
-
-fn questioned(db: &Transaction<'_>, index: u64, stamp: &Stamp, asked: &Questioned) -> rusqlite::Result<()> {
-    let body = serde_json::to_string(asked).unwrap_or_default();
-    let (id, ruling) = (asked.call.to_string(), asked.verdict.ruling.name());
-    let none: Option<String> = None;
-    insert_call(db, params![id, none, asked.agent, asked.tool, ruling, stamp.at.0, index, stamp.lane, body])
-}
-
-fn insert_call(db: &Transaction<'_>, row: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<()> {
+fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::Result<()> {
+    let id = key(run.0);
+    if let Some((index, at, opened)) = &change.opened {
+        let intent = opened.intent.map(|digest| digest.0);
+        db.prepare_cached(
+            "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![id, opened.agent, opened.person, intent, at.0, opened.expires.0, index])?;
+    }
+    if let Some((at, closed)) = &change.closed {
+        db.prepare_cached("UPDATE runs SET closed = ?2, outcome = ?3, closed_by = ?4 WHERE id = ?1")?
+            .execute(params![id, at.0, closed.outcome.name(), closed.by])?;
+    }
+    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, .. } = change;
     db.prepare_cached(
-        "INSERT OR REPLACE INTO calls (id, run, agent, tool, ruling, decided, idx, lane, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "UPDATE runs SET allowed = allowed + ?2, denied = denied + ?3, uncounted = uncounted + ?4,
+         usd_nanos = usd_nanos + ?5, unknown = unknown + ?6 WHERE id = ?1",
     )?
-    .execute(row)
+    .execute(params![id, allowed, denied, uncounted, usd_nanos, unknown])
     .map(drop)
-}
-
-fn call_finished(
-    db: &Transaction<'_>,
-    index: u64,
-    stamp: &Stamp,
-    finished: &CallFinished,
-) -> rusqlite::Result<()> {
-    let view = super::shape::Finished::new(index, stamp, finished);
-    let body = serde_json::to_string(&view).unwrap_or_default();
-    let (call, run) = (finished.call.to_string(), finished.run.to_string());
-    let before: Option<String> = db
-        .prepare_cached("SELECT outcome FROM calls WHERE id = ?1")?
-        .query_row([&call], |row| row.get(0))
-        .unwrap_or(None);
-    db.prepare_cached("UPDATE calls SET outcome = ?2, finished = ?3 WHERE id = ?1")?.execute(params![
-        call,
-        finished.outcome.name(),
-        body
-    ])?;
-    let unknown = |outcome: &str| i64::from(outcome == Outcome::Unknown.name());
-    let change = unknown(finished.outcome.name()) - before.as_deref().map_or(0, unknown);
-    db.prepare_cached("UPDATE runs SET usd_nanos = usd_nanos + ?2, unknown = unknown + ?3 WHERE id = ?1")?
-        .execute(params![run, finished.posted.usd_nanos, change])
-        .map(drop)
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use kernel::event::{CallDecided, CallFinished, Questioned, Stamp};
+use kernel::event::{CallDecided, CallFinished, Questioned};
 use kernel::policy::RuleRef;
 use kernel::reason::Reason;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 #[derive(Clone, Debug, Serialize)]
@@ -61,6 +61,8 @@ pub struct CallView {
     #[serde(serialize_with = "shown")]
     pub run: Option<kernel::id::RunId>,
     pub agent: String,
+    /// Who asked a question; a call is asked by its agent.
+    pub by: Option<String>,
     pub tool: String,
     pub effect: Option<String>,
     pub carrier: Option<&'static str>,
@@ -94,7 +96,7 @@ fn shown<S: serde::Serializer>(run: &Option<kernel::id::RunId>, out: S) -> Resul
     run.map(|run| run.to_string()).serialize(out)
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Finished {
     pub outcome: String,
     pub at: String,
@@ -108,33 +110,34 @@ pub struct Finished {
 }
 
 impl Finished {
-    pub(super) fn new(index: u64, stamp: &Stamp, finished: &CallFinished) -> Finished {
+    pub(super) fn new(place: Place, finished: CallFinished) -> Finished {
         Finished {
             outcome: finished.outcome.name().to_owned(),
-            at: stamp.at.to_string(),
-            by: finished.by.clone(),
+            at: place.at,
+            by: finished.by,
             duration_ms: finished.duration_ms,
             usd_nanos: finished.posted.usd_nanos,
-            trouble: finished.trouble.clone(),
-            index,
+            trouble: finished.trouble,
+            index: place.index,
             result: finished.result,
         }
     }
 }
 
-/// Where in the log the decision stands.
+/// Where in the log an event stands.
 pub(super) struct Place {
     pub(super) index: u64,
     pub(super) lane: u16,
-    pub(super) decided: String,
+    pub(super) at: String,
 }
 
 impl CallView {
-    pub(super) fn of_call(place: Place, decided: CallDecided, finished: Option<Finished>) -> CallView {
+    pub(super) fn of_call(place: Place, decided: CallDecided) -> CallView {
         CallView {
             id: decided.call.to_string(),
             run: Some(decided.run),
             agent: decided.agent,
+            by: None,
             tool: decided.tool,
             effect: Some(decided.effect),
             carrier: Some(match decided.carrier {
@@ -150,12 +153,12 @@ impl CallView {
             model: decided.model,
             context_tokens: decided.context_tokens,
             reserved_usd_nanos: decided.reserved.usd_nanos,
-            decided: place.decided,
+            decided: place.at,
             rules_digest: decided.rules_digest.to_string(),
             contract_digest: decided.contract.map(|digest| digest.to_string()),
             index: place.index,
             lane: place.lane,
-            finished,
+            finished: None,
             result: None,
             args_commitment: Some(decided.args),
             reasoning_commitment: decided.reasoning,
@@ -167,6 +170,7 @@ impl CallView {
             id: asked.call.to_string(),
             run: None,
             agent: asked.agent,
+            by: Some(asked.by),
             tool: asked.tool,
             effect: None,
             carrier: None,
@@ -179,7 +183,7 @@ impl CallView {
             model: None,
             context_tokens: None,
             reserved_usd_nanos: 0,
-            decided: place.decided,
+            decided: place.at,
             rules_digest: asked.rules_digest.to_string(),
             contract_digest: None,
             index: place.index,

@@ -161,7 +161,7 @@ async fn a_flood_is_counted_in_one_event() {
         until(async || counted() == 47).await;
         let decided = stage.events().iter().filter(|event| matches!(event, Event::CallDecided(_))).count();
         assert_eq!(decided, 60);
-        let (_, view, calls) = stage.gate.run(run, Some(u64::from(u32::MAX))).await.unwrap();
-        assert_eq!((view.denied, view.uncounted, calls.len()), (60, 47, 60));
+        let shown = stage.gate.run(run, Some(u64::from(u32::MAX))).await.unwrap();
+        assert_eq!((shown.run.denied, shown.run.uncounted, shown.calls.len()), (60, 47, 60));
     }
 }

@@ -27,7 +27,7 @@ async fn calls_come_in_pages_and_by_filter() {
             let page = stage.gate.calls(CallQuery { before, ..query(3) }).await.unwrap();
             assert!(page.as_of >= after_index.unwrap());
             seen.extend(page.items.into_iter().map(|call| call.id));
-            before = page.next;
+            before = page.next.map(|id| id.parse().unwrap());
             if before.is_none() {
                 break;
             }
@@ -40,7 +40,7 @@ async fn calls_come_in_pages_and_by_filter() {
         assert_eq!(count(CallQuery { outcome: Some("failed".into()), ..query(100) }).await, 1);
         assert_eq!(count(CallQuery { outcome: Some("open".into()), ..query(100) }).await, 0);
         assert_eq!(count(CallQuery { agent: Some("other".into()), ..query(100) }).await, 0);
-        assert_eq!(count(CallQuery { run: Some(run.to_string()), ..query(0) }).await, 1);
+        assert_eq!(count(CallQuery { run: Some(run), ..query(0) }).await, 1);
     }
 }
 
@@ -77,5 +77,46 @@ async fn a_question_is_listed_without_a_run() {
     assert!(answered.verdict.allows());
     let (_, view) = stage.gate.call_view(answered.call, None).await.unwrap();
     assert!(view.run.is_none() && view.finished.is_none());
+    assert_eq!(view.by.as_deref(), Some("desk"));
     assert_eq!((stage.world.count(), view.args), (0, Some(json!({ "id": "7" }))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_says_that_it_has_more_calls_than_are_shown() {
+    let mut book = book(vec![desk()]);
+    book.house.calls_per_run_max = 1_000;
+    let (stage, _) = Stage::memory(book).await;
+    let run = stage.open().await.run;
+    for _ in 0..500 {
+        stage.step(1);
+        stage.gate.call(&stage.caller, lookup(run)).await.unwrap();
+    }
+    let head = Some(stage.gate.counts().head_index);
+    let shown = stage.gate.run(run, head).await.unwrap();
+    assert_eq!((shown.run.allowed, shown.calls.len(), shown.older), (500, 500, None));
+    stage.step(1);
+    stage.gate.call(&stage.caller, lookup(run)).await.unwrap();
+    let shown = stage.gate.run(run, Some(stage.gate.counts().head_index)).await.unwrap();
+    assert_eq!((shown.run.allowed, shown.calls.len()), (501, 500));
+    let before = shown.older.map(|id| id.parse().unwrap());
+    assert!(before.is_some());
+    let query = CallQuery { run: Some(run), before, limit: 10, ..CallQuery::default() };
+    assert_eq!(stage.gate.calls(query).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_just_given_is_found_without_waiting_for_more_news() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let answered = stage.gate.call(&stage.caller, lookup(run)).await.unwrap();
+        let asked = std::time::Instant::now();
+        let (_, view) = stage.gate.call_view(answered.call, None).await.unwrap();
+        waits.push(asked.elapsed());
+        assert_eq!(view.finished.unwrap().outcome, "succeeded");
+    }
+    waits.sort();
+    // News gathers for 100 ms when nobody asks.
+    assert!(waits[4] < std::time::Duration::from_millis(60), "{waits:?}");
 }

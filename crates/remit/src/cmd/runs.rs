@@ -61,6 +61,9 @@ pub(super) async fn run(whose: &Whose, command: Run) -> Result<ExitCode> {
                 out::table(&head, vec![run_row(&shown.run)]);
                 out::line("");
                 calls_table(&shown.calls);
+                if let Some(older) = &shown.older {
+                    out::talk(format!("older: remit calls --run {run} --before {older}"));
+                }
             }
         }
         Run::Close { run, outcome } => {

@@ -15,7 +15,7 @@ fn money_is_written_exactly() {
 #[test]
 fn an_agents_words_cannot_draw_on_a_terminal() {
     let run = RunView { intent: Some("\u{1b}[2J\u{202e}evil\nrun".into()), ..RunView::default() };
-    let story = tell("run_1".into(), 1, Some(run), Vec::new());
+    let story = tell("run_1".into(), 1, Some(run), None, Vec::new());
     assert!(story.text.contains("\\u{1b}[2J\\u{202e}evil\\u{a}run"), "{}", story.text);
 }
 
@@ -30,7 +30,7 @@ fn a_refusal_is_told_with_its_remedy() {
         remedy: "ask for less".into(),
         ..ReasonView::default()
     });
-    let text = tell("call_1".into(), 1, None, vec![call]).text;
+    let text = tell("call_1".into(), 1, None, None, vec![call]).text;
     assert!(
         text.contains("refused      no_rule_allows: no rule allows this call. What would help: ask for less")
     );
