@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use kernel::command::Command;
 use kernel::time::Time;
-use ledger::{Payload, Read};
+use ledger::Payload;
 
 use crate::clock::Clock;
 use crate::committer::{Item, Waiter, Write};
@@ -24,12 +24,15 @@ pub(crate) enum Message {
     /// Drains: everything decided so far is durable before `drained` is answered. Then the lane waits for the new law.
     Barrier {
         drained: SyncSender<()>,
-        resume: Receiver<Arc<Law>>,
+        resume: Receiver<Resume>,
     },
-    /// The log failed: forget what was decided and fold again from what is durable.
-    Refold {
-        done: SyncSender<Result<(), Error>>,
-    },
+}
+
+/// What a lane goes on with after a barrier.
+pub(crate) struct Resume {
+    pub(crate) law: Arc<Law>,
+    /// After a failed commit: what the log says, in place of what was decided and is not durable.
+    pub(crate) desk: Option<Desk>,
 }
 
 pub(crate) struct Clerk {
@@ -40,7 +43,6 @@ pub(crate) struct Clerk {
     pub(crate) committer: SyncSender<Item>,
     pub(crate) closed: Arc<AtomicBool>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) log: Box<dyn Read>,
 }
 
 impl Clerk {
@@ -55,14 +57,10 @@ impl Clerk {
                     self.flush();
                     let _ = drained.send(());
                     // The control thread may have failed to commit: then the old law stands.
-                    if let Ok(law) = resume.recv() {
+                    if let Ok(Resume { law, desk }) = resume.recv() {
                         self.law = law;
+                        self.desk = desk.unwrap_or(self.desk);
                     }
-                }
-                Message::Refold { done } => {
-                    self.flush();
-                    let folded = Desk::fold(self.desk.lane, self.log.as_mut()).map(|desk| self.desk = desk);
-                    let _ = done.send(folded);
                 }
             }
         }

@@ -41,6 +41,16 @@ pub(crate) enum Item {
     Write(Write),
     /// Answered when everything before it is durable, or refused.
     Flush(SyncSender<()>),
+    Snapshot(Snapshot),
+}
+
+/// A fold of durable events, to be written between two batches.
+pub(crate) struct Snapshot {
+    pub(crate) name: String,
+    pub(crate) index: u64,
+    pub(crate) bytes: Vec<u8>,
+    /// Answered when it was written, or could not be.
+    pub(crate) done: SyncSender<()>,
 }
 
 pub(crate) struct Committer {
@@ -67,17 +77,27 @@ impl Committer {
         while let Ok(first) = self.queue.recv() {
             let mut batch = Batch::default();
             let mut waiting = Vec::new();
-            gather(first, &mut batch, &mut waiting);
+            let mut snapshots = Vec::new();
+            gather(first, &mut batch, &mut waiting, &mut snapshots);
             while batch.entries.len() < BATCH_ENTRIES_MAX
                 && let Ok(item) = self.queue.try_recv()
             {
-                gather(item, &mut batch, &mut waiting);
+                gather(item, &mut batch, &mut waiting, &mut snapshots);
             }
             match self.commit(&batch) {
                 Ok(receipts) => self.release(waiting, receipts),
                 Err(error) => self.refuse(waiting, &error),
             }
+            snapshots.into_iter().for_each(|snapshot| self.keep(snapshot));
         }
+    }
+
+    fn keep(&mut self, snapshot: Snapshot) {
+        let Snapshot { name, index, bytes, done } = snapshot;
+        if let Err(error) = self.log.put_snapshot(&name, index, &bytes) {
+            tracing::warn!(%error, name, "no snapshot was written: the next start will take longer");
+        }
+        let _ = done.send(());
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Vec<Receipt>, Error> {
@@ -134,7 +154,7 @@ impl Committer {
     }
 }
 
-fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>) {
+fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>, snapshots: &mut Vec<Snapshot>) {
     match item {
         Item::Write(Write { mut entries, answer, law, waiter }) => {
             batch.control_head = Some(law.epoch);
@@ -143,5 +163,6 @@ fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>) {
             waiting.push(Waiting::Write { count, answer, law, waiter });
         }
         Item::Flush(done) => waiting.push(Waiting::Flush(done)),
+        Item::Snapshot(snapshot) => snapshots.push(snapshot),
     }
 }

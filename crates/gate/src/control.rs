@@ -14,11 +14,12 @@ use kernel::state::Control;
 use ledger::{CONTROL_LANE, Payload, Read};
 use tokio::sync::oneshot;
 
-use crate::clerk::Message;
+use crate::clerk::{Message, Resume};
 use crate::clock::Clock;
 use crate::committer::{Item, Waiter, Write, Written};
-use crate::desk::{Law, each_event, entries};
+use crate::desk::{Law, entries};
 use crate::error::Error;
+use crate::fold::{Folded, fold};
 
 pub(crate) enum ControlMessage {
     Ask {
@@ -43,18 +44,6 @@ pub(crate) struct ControlClerk {
     pub(crate) log: Box<dyn Read>,
     /// The rules whose commit was last tried: durable or not, if it failed.
     pub(crate) tried: Option<Arc<Rules>>,
-}
-
-/// Folds the control lane from the log; also the epoch, the sequence of the last event that bumped it.
-pub(crate) fn fold(log: &mut dyn Read) -> Result<(Control, u64), Error> {
-    let (mut control, mut epoch) = (Control::default(), 0);
-    each_event(log, CONTROL_LANE, |stamp, event| {
-        control.apply(stamp, event);
-        if event.bumps_epoch() {
-            epoch = stamp.lane_seq;
-        }
-    })?;
-    Ok((control, epoch))
 }
 
 impl ControlClerk {
@@ -84,13 +73,13 @@ impl ControlClerk {
         let written = self.commit(command, payloads, rules);
         // Lanes go on with whatever law is published now: the new one, or the old one if the commit failed.
         for resume in resumes {
-            let _ = resume.send(self.law.load_full());
+            let _ = resume.send(Resume { law: self.law.load_full(), desk: None });
         }
         written
     }
 
     /// Stops every lane behind what it has decided.
-    fn drain(&self) -> Vec<SyncSender<Arc<Law>>> {
+    fn drain(&self) -> Vec<SyncSender<Resume>> {
         let mut resumes = Vec::new();
         let mut waits = Vec::new();
         for lane in &self.lanes {
@@ -143,8 +132,11 @@ impl ControlClerk {
         Ok(written)
     }
 
+    /// Lanes stand still from before the fold until each has its desk of what is durable.
     fn recover(&mut self) -> Result<(), Error> {
-        let (control, epoch) = fold(self.log.as_mut())?;
+        let resumes = self.drain();
+        let lanes = u16::try_from(self.lanes.len()).unwrap_or(u16::MAX);
+        let Folded { control, epoch, desks, .. } = fold(self.log.as_mut(), lanes)?;
         let durable = control.rules.map(|(digest, _)| digest);
         // The very commit that failed may have made new rules durable: then they are the law.
         let known = [Some(self.law.load().rules.clone()), self.tried.take()];
@@ -155,16 +147,14 @@ impl ControlClerk {
                 why: "nobody here has read them; restart Remit".to_owned(),
             });
         };
+        if resumes.len() != desks.len() {
+            return Err(Error::Stopping);
+        }
         self.control = control;
         self.law.store(Arc::new(Law { rules, control: Arc::new(self.control.clone()), epoch }));
-        let resumes = self.drain();
-        for resume in resumes {
-            let _ = resume.send(self.law.load_full());
-        }
-        for lane in &self.lanes {
-            let (done, wait) = sync_channel(1);
-            lane.send(Message::Refold { done }).map_err(|_| Error::Stopping)?;
-            wait.recv().map_err(|_| Error::Stopping)??;
+        for (resume, desk) in resumes.into_iter().zip(desks) {
+            let resumed = Resume { law: self.law.load_full(), desk: Some(desk) };
+            resume.send(resumed).map_err(|_| Error::Stopping)?;
         }
         self.closed.store(false, Ordering::Release);
         tracing::warn!("the log was folded again: calls are decided again");

@@ -11,7 +11,7 @@ use kernel::event::{Event, Stamp};
 use kernel::rules::Rules;
 use kernel::state::{Control, State};
 use kernel::time::Time;
-use ledger::{Entry, Payload, Read};
+use ledger::{Entry, Payload};
 
 use crate::bounds;
 use crate::error::Error;
@@ -31,17 +31,7 @@ pub struct Desk {
     pub state: State,
 }
 
-/// Events read from the log at once.
-const READ_MAX: usize = 4096;
-
 impl Desk {
-    /// Folds the lane from the log.
-    pub fn fold(lane: u16, log: &mut dyn Read) -> Result<Desk, Error> {
-        let mut state = State::default();
-        each_event(log, lane, |stamp, event| state.apply(stamp, event))?;
-        Ok(Desk { lane, state })
-    }
-
     /// Decides one command and moves the state on; what the log could not take is refused, and nothing moves.
     pub fn take(
         &mut self,
@@ -83,23 +73,4 @@ pub(crate) fn entries(stamped: &[(Stamp, Event)], payloads: Vec<Payload>) -> Res
     }
     entries.iter().try_for_each(bounds::entry)?;
     Ok(entries)
-}
-
-/// Every event of one lane, in order.
-pub(crate) fn each_event(
-    log: &mut dyn Read,
-    lane: u16,
-    mut apply: impl FnMut(&Stamp, &Event),
-) -> Result<(), Error> {
-    let mut from = 0;
-    loop {
-        let stored = log.read(from, READ_MAX)?;
-        let Some(last) = stored.last() else { return Ok(()) };
-        from = last.index + 1;
-        for row in stored.iter().filter(|row| row.lane == lane) {
-            let (stamp, event) =
-                Event::decode(&row.bytes).map_err(|why| Error::Unreadable { index: row.index, why })?;
-            apply(&stamp, &event);
-        }
-    }
 }

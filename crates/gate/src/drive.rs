@@ -35,6 +35,7 @@ impl Gate {
             let _ = self.ask_lane(lane, Command::Sweep, Vec::new()).await;
         }
         self.count_floods().await;
+        self.snapshot_when_due();
     }
 
     fn watch_disk(&self) {

@@ -10,8 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use kernel::command::{Command, ControlCommand};
 use kernel::contract::Contract;
-use kernel::id::RunId;
+use kernel::id::{KeyId, RunId};
 use kernel::rules::Rules;
+use kernel::time::Time;
 use ledger::{Payload, Read};
 use tokio::sync::{oneshot, watch};
 
@@ -24,6 +25,7 @@ use crate::desk::Law;
 use crate::error::Error;
 use crate::port::Reach;
 use crate::seal::Seal;
+use crate::snapshot::Snapshots;
 use crate::views::Views;
 
 /// A clerk's queue: calls are refused at this depth, so that outcomes still find room.
@@ -51,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) tally: Arc<Tally>,
     pub(crate) head: watch::Receiver<u64>,
     pub(crate) views: Views,
+    pub(crate) snapshots: Snapshots,
     /// For people's questions; they take turns.
     pub(crate) payloads: Arc<Mutex<Box<dyn Read>>>,
     pub(crate) stop: watch::Sender<bool>,
@@ -58,7 +61,8 @@ pub(crate) struct Inner {
     pub(crate) walking: AtomicU64,
     pub(crate) folder: PathBuf,
     pub(crate) disk_reserve_bytes: u64,
-    /// Refusals not recorded one by one, until they are counted in one event.
+    /// The run of each credential's calls that name none, and until when it need not be asked for again.
+    pub(crate) implicit: Mutex<HashMap<KeyId, (RunId, Time)>>,
     /// Refusals that the ledger does not hold one by one, by lane and agent, then by the run they named.
     pub(crate) flood: Mutex<HashMap<(usize, String), BTreeMap<Option<RunId>, u64>>>,
 }
@@ -117,6 +121,7 @@ impl Gate {
         while self.0.walking.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.snapshot_now().await;
     }
 
     /// Runs are dealt to lanes by hash, so that one run is always decided in one order.

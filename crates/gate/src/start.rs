@@ -8,19 +8,21 @@ use std::sync::mpsc::sync_channel;
 use arc_swap::ArcSwap;
 use kernel::command::{Command, ControlCommand};
 use kernel::rules::Rules;
-use ledger::{CONTROL_LANE, Log, Payload};
+use ledger::{Log, Payload};
 use tokio::sync::watch;
 
 use crate::clerk::Clerk;
 use crate::clock::Clock;
 use crate::committer::Committer;
-use crate::control::{self, ControlClerk};
+use crate::control::ControlClerk;
 use crate::counts::Tally;
-use crate::desk::{Desk, Law};
+use crate::desk::Law;
 use crate::error::Error;
+use crate::fold::{Folded, fold};
 use crate::gate::{Gate, Inner, LaneHandle};
 use crate::port::Reach;
 use crate::seal::{self, Seal};
+use crate::snapshot::Snapshots;
 use crate::views::Views;
 use crate::{clerk, drive};
 
@@ -43,32 +45,31 @@ pub struct Options {
 
 impl Gate {
     /// Opens the gate over a log. Must be called inside a tokio runtime; may take a while on a long log.
-    pub fn open(options: Options, log: Box<dyn Log>, rules: Arc<Rules>) -> Result<Gate, Error> {
+    pub fn open(options: Options, mut log: Box<dyn Log>, rules: Arc<Rules>) -> Result<Gate, Error> {
         let seal = Seal::open(&options.folder)?;
-        let mut reader = log.reader()?;
-        let head = reader.head()?.next_index;
-        let (control, epoch) = control::fold(reader.as_mut())?;
+        let folded = fold(log.reader()?.as_mut(), options.lanes.max(1))?;
+        let (committer, queue) = sync_channel(COMMIT_QUEUE_MAX);
+        let snapshots = Snapshots::open(log.as_mut(), &folded, committer.clone())?;
+        let Folded { index: head, control, epoch, desks, .. } = folded;
         let law = Arc::new(ArcSwap::from_pointee(Law { rules, control: Arc::new(control.clone()), epoch }));
         let closed = Arc::new(AtomicBool::new(false));
         let tally = Arc::new(Tally::default());
         let (head_sender, head_receiver) = watch::channel(head);
         let views = Views::open(&options.folder, log.reader()?, head_receiver.clone())?;
-        let (committer, queue) = sync_channel(COMMIT_QUEUE_MAX);
         let mut lanes = Vec::new();
         let mut clerks = Vec::new();
-        for lane in CONTROL_LANE + 1..=CONTROL_LANE + options.lanes.max(1) {
+        for desk in desks {
             let (sender, inbox) = sync_channel(LANE_QUEUE_MAX);
             let depth = Arc::new(AtomicUsize::new(0));
             lanes.push(LaneHandle { sender, depth: depth.clone() });
             clerks.push(Clerk {
-                desk: Desk::fold(lane, reader.as_mut())?,
+                desk,
                 law: law.load_full(),
                 inbox,
                 depth,
                 committer: committer.clone(),
                 closed: closed.clone(),
                 clock: options.clock.clone(),
-                log: log.reader()?,
             });
         }
         let (control_sender, control_inbox) = sync_channel(CONTROL_QUEUE_MAX);
@@ -100,11 +101,13 @@ impl Gate {
             tally,
             head: head_receiver,
             views,
+            snapshots,
             payloads,
             stop,
             walking: AtomicU64::new(0),
             folder: options.folder,
             disk_reserve_bytes: options.disk_reserve_bytes,
+            implicit: Default::default(),
             flood: Default::default(),
         })))
     }

@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use gate::desk::{Desk, Law};
+use gate::fold::{Folded, fold};
 use kernel::call::{Call, Settlement};
 use kernel::command::{Answer, Command, ControlCommand};
 use kernel::decide::decide_control;
-use kernel::event::{Event, Stamp};
+use kernel::event::Stamp;
 use kernel::id::RunId;
 use kernel::rules::Rules;
-use kernel::state::Control;
 use kernel::time::Time;
 use ledger::memory::Memory;
-use ledger::{Batch, CONTROL_LANE, Entry, Error, Log, Payload, Read, Receipt};
+use ledger::{Batch, CONTROL_LANE, Entry, Error, Log, Payload, Receipt};
 
 pub(crate) const LANES: u16 = 4;
 
@@ -73,12 +73,22 @@ impl Pipeline {
     /// Forgets all that is not durable.
     pub(crate) fn refold(&mut self) -> Result<(), String> {
         self.queue.clear();
-        let mut reader = self.log.clone();
-        let (control, epoch) = fold_control(&mut reader)?;
+        let Folded { control, epoch, desks, .. } = self.folded()?;
         self.law = Law { rules: self.law.rules.clone(), control: Arc::new(control), epoch };
-        let desks = (1..=LANES).map(|lane| Desk::fold(lane, &mut reader));
-        self.desks =
-            desks.collect::<Result<_, _>>().map_err(|error| format!("a lane cannot be folded: {error}"))?;
+        self.desks = desks;
+        Ok(())
+    }
+
+    fn folded(&self) -> Result<Folded, String> {
+        fold(&mut self.log.clone(), LANES).map_err(|error| format!("the log cannot be folded: {error}"))
+    }
+
+    /// Writes so many of the snapshots of what is durable, as if the process died before it wrote the others.
+    pub(crate) fn snapshot(&mut self, count: usize) -> Result<(), String> {
+        let folded = self.folded()?;
+        for (name, bytes) in folded.snapshots().take(count) {
+            self.log.put_snapshot(&name, folded.index, &bytes).map_err(|error| error.to_string())?;
+        }
         Ok(())
     }
 
@@ -193,20 +203,4 @@ fn release(writes: Vec<Write>, receipts: Vec<Receipt>) -> Vec<Released> {
         waiter: write.waiter,
     });
     released.collect()
-}
-
-fn fold_control(reader: &mut Memory) -> Result<(Control, u64), String> {
-    let (mut control, mut epoch, mut from) = (Control::default(), 0, 0);
-    loop {
-        let rows = reader.read(from, ledger::READ_ROWS_MAX).map_err(|error| error.to_string())?;
-        let Some(last) = rows.last() else { return Ok((control, epoch)) };
-        from = last.index + 1;
-        for row in rows.iter().filter(|row| row.lane == CONTROL_LANE) {
-            let (stamp, event) = Event::decode(&row.bytes)?;
-            control.apply(&stamp, &event);
-            if event.bumps_epoch() {
-                epoch = stamp.lane_seq;
-            }
-        }
-    }
 }

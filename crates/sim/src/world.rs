@@ -112,6 +112,10 @@ impl World {
             95 => self.now = self.jumped(),
             96 => return self.crash(),
             97 => self.close_run(),
+            98 if self.random.percent(50) => {
+                let count = self.random.below(2 + u64::from(LANES));
+                return self.pipe.snapshot(usize::try_from(count).unwrap_or(0));
+            }
             98 => self.aside(),
             _ => self.resolve(),
         }

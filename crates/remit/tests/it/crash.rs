@@ -151,6 +151,19 @@ async fn in_a_reload() {
     }
 }
 
+/// The second death is in the snapshots of what the first one left; the third is between two of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_snapshot_of_a_clean_stop() {
+    let scene = Scene::new().await;
+    for point in ["ledger.in_snapshot", "ledger.in_snapshot", "ledger.in_snapshot:2"] {
+        let mut serve = scene.armed(point);
+        assert!(scene.witness.work(&serve.agents, &scene.key, CALLS).await);
+        serve.signal(Signal::TERM);
+        killed(serve.ended());
+        assert_eq!(scene.recovered().await.unknown, 0, "{point}");
+    }
+}
+
 /// Each point that a first start passes, in a fresh folder; the second death finds what the first one left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_first_start() {
