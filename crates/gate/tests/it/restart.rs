@@ -43,7 +43,6 @@ async fn keys_halts_runs_and_tokens_survive_and_what_was_under_way_is_unknown() 
     assert!(!halted.verdict.allows());
     assert!(stage.gate.call(&caller, lookup(opened.run)).await.unwrap().verdict.allows());
     let unknown = |event: &&Event| matches!(event, Event::CallFinished(end) if end.by == "restart" && end.outcome == Outcome::Unknown);
-    for event in stage.events() { eprintln!("EV {event:?}"); }
     assert_eq!(stage.events().iter().filter(unknown).count(), 1);
 }
 
