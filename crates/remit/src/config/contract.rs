@@ -1,12 +1,16 @@
 //! `tools/*.yaml`: what Remit knows of each tool of a server. No contract, no such tool.
 
+mod care;
+mod mcp;
 mod shape;
 
 use kernel::contract::{Contract, DestinationKind, DestinationPath};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stdx::digest::Digest;
 use stdx::nearest::nearest;
+use tools::mcp::definition_digest;
 
+pub(crate) use self::mcp::Pins;
 use self::shape::{Credential, DestinationEntry, Effect, Operation, ToolEntry};
 pub(super) use self::shape::{Env, ToolFile};
 use super::yaml::{At, Page, Place};
@@ -48,50 +52,79 @@ impl Operation {
 }
 
 impl ToolFile {
-    pub(super) fn contracts(&self, page: &mut Page<'_>) -> Vec<Contract> {
+    /// `pins` holds what was accepted of this server's own definitions.
+    pub(super) fn contracts(&self, page: &mut Page<'_>, pins: &Pins) -> Vec<Contract> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
         check_name(page, &self.server.value, self.server.place, plain, "letters, digits, `_` and `-`");
-        let base = self.base(page);
-        let credential = self.credential.as_ref().map(|credential| credential.reference(page, &base));
-        let mut contracts = Vec::new();
+        let reached = self.reached(page);
+        let base = match &reached {
+            Reached::Http(base) => base.as_str(),
+            Reached::Mcp(_) => self.via.value.mcp.as_ref().map_or("", |mcp| mcp.url.value.as_str()),
+        };
+        let credential = self.credential.as_ref().map(|credential| credential.reference(page, base));
+        let mut contracts = self.offered(page, &reached, credential.as_deref());
         for (tool, at) in &self.tools {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
             let place = page.key(tool, at.place);
             check_name(page, tool, place, plain, "letters, digits, `.`, `_` and `-`");
-            contracts.push(at.value.contract(page, self, tool, &base, credential.clone()));
+            let Some((definition, input)) = at.value.input(page, self, tool, place, &reached, pins) else {
+                continue;
+            };
+            let draft =
+                Draft { tool, definition, input: &input, reached: &reached, credential: credential.clone() };
+            contracts.push(at.value.contract(page, self, draft));
         }
         contracts
     }
 
-    /// The base URL, without a slash at its end.
-    fn base(&self, page: &mut Page<'_>) -> String {
+    fn reached(&self, page: &mut Page<'_>) -> Reached {
         let via = &self.via.value;
-        let later = "use `http: { url }`; other ways come with a later version";
-        page.not_built(&[
-            ("mcp", &via.mcp, later),
-            ("openapi", &via.openapi, later),
-            ("stdio", &via.stdio, later),
-        ]);
-        let Some(http) = &via.http else {
-            if !page.problems.iter().any(|problem| problem.code == "not-built") {
-                page.error("missing-key", self.via.place, "`via` names no way to reach the server")
-                    .help("add `http: { url: \"https://…\" }`");
+        page.not_built(&[("openapi", &via.openapi, "use `http: { url }` and declare each tool's `input`")]);
+        match (&via.http, &via.mcp, &via.stdio) {
+            (Some(http), None, None) => Reached::Http(base(page, http)),
+            (None, Some(mcp), None) => self.mcp(page, json!({ "url": mcp.url.value }), mcp.url.place),
+            (None, None, Some(stdio)) => self.mcp(page, stdio.place(), stdio.command.place),
+            _ => {
+                if !page.problems.iter().any(|problem| problem.code == "not-built") {
+                    page.error(
+                        "missing-key",
+                        self.via.place,
+                        "`via` names not exactly one way to reach the server",
+                    )
+                    .help("`http: { url }`, `mcp: { url }` or `stdio: { command }`");
+                }
+                Reached::Http(String::new())
             }
-            return String::new();
-        };
-        page.not_built(&[(
-            "headers",
-            &http.headers,
-            "use `credential: { bearer: \"env:NAME\" }` for a token",
-        )]);
-        let url = http.url.value.as_str();
-        if !is_base_url(url) {
-            page.error("url", http.url.place, "this is not the address of a tool server").help(
-                "`http://` or `https://`, a host and perhaps a path; no user, query, fragment or space",
-            );
         }
-        url.trim_end_matches('/').to_owned()
     }
+}
+
+/// The base URL, without a slash at its end.
+fn base(page: &mut Page<'_>, http: &shape::Http) -> String {
+    page.not_built(&[("headers", &http.headers, "use `credential: { bearer: \"env:NAME\" }` for a token")]);
+    let url = http.url.value.as_str();
+    if !is_base_url(url) {
+        page.error("url", http.url.place, "this is not the address of a tool server")
+            .help("`http://` or `https://`, a host and perhaps a path; no user, query, fragment or space");
+    }
+    url.trim_end_matches('/').to_owned()
+}
+
+/// How the tools of one server are reached.
+enum Reached {
+    /// JSON over HTTP, below this address.
+    Http(String),
+    /// MCP: what every contract's `via.mcp` holds.
+    Mcp(Map<String, Value>),
+}
+
+/// What of a contract does not stand in its own entry.
+struct Draft<'a> {
+    tool: &'a str,
+    definition: Option<Value>,
+    input: &'a Value,
+    reached: &'a Reached,
+    credential: Option<String>,
 }
 
 impl Credential {
@@ -115,28 +148,26 @@ impl Credential {
 }
 
 impl ToolEntry {
-    fn contract(
-        &self,
-        page: &mut Page<'_>,
-        file: &ToolFile,
-        tool: &str,
-        base: &str,
-        credential: Option<String>,
-    ) -> Contract {
+    fn contract(&self, page: &mut Page<'_>, file: &ToolFile, draft: Draft<'_>) -> Contract {
+        let Draft { tool, definition, input, reached, credential } = draft;
         self.unbuilt(page);
-        self.check_input(page);
         let effect = self.effect.law();
         let written = if effect.writes() { Operation::Write } else { Operation::Read };
         let timeout = self.limits.as_ref().and_then(|limits| limits.timeout.as_ref());
-        let contract = Contract {
-            about: self.about.clone(),
+        let mut contract = Contract {
+            about: self.about(definition.as_ref()),
             credential,
             cost_usd_nanos: self.cost.as_ref().map_or(0, |cost| page.usd_nanos(&cost.usd)),
-            destinations: self.destinations.iter().map(|at| self.destination(page, at)).collect(),
+            destinations: self.destinations.iter().map(|at| self.destination(page, at, input)).collect(),
             effect,
             env: file.env.unwrap_or(Env::Prod).name().to_owned(),
             idempotency_header: self.idempotency_header(page),
-            input: self.input.value.clone(),
+            idempotency_field: self.idempotency_field(page, input),
+            definition,
+            care: self.care(page),
+            redact: self.redact(),
+            stamp: self.stamp(page, input),
+            input: input.clone(),
             labels: self.labels.clone(),
             name: format!("{}.{tool}", file.server.value),
             operation: self.operation.unwrap_or(written).law(),
@@ -148,9 +179,12 @@ impl ToolEntry {
             server: file.server.value.clone(),
             timeout_ms: timeout.map_or(TIMEOUT_MS, |at| page.duration_ms(at, 1, TIMEOUT_MS_MAX)),
             tool: tool.to_owned(),
-            via: json!({ "http": { "url": base, "path": self.path(page, tool) } }),
+            via: match reached {
+                Reached::Http(base) => json!({ "http": { "url": base, "path": self.path(page, tool) } }),
+                Reached::Mcp(place) => json!({ "mcp": place }),
+            },
         };
-        self.check_pin(page, &contract);
+        self.check_pin(page, &mut contract);
         contract
     }
 
@@ -165,43 +199,22 @@ impl ToolEntry {
             ),
             ("expect", &self.expect, "take it away; what was done is in the ledger"),
             ("preview", &self.preview, "take it away"),
-            (
-                "redact",
-                &self.redact,
-                "take it away, and forbid the call with a rule if it may hold such data",
-            ),
-            ("stamp", &self.stamp, "take it away; run and call ids travel along as headers"),
             ("touches", &self.touches, "take it away; resources come with plans"),
             ("undo", &self.undo, "take it away; nothing is undone by itself yet"),
             ("version", &self.version, "take it away"),
         ]);
         if let Some(limits) = &self.limits {
-            let help = "only `timeout` holds yet; limit a run in the manifest: `limits: { per_run }`";
+            let help = "only `timeout` and `concurrent` hold yet; limit a run in the manifest: `limits: { per_run }`";
             page.not_built(&[
-                ("concurrent", &limits.concurrent, help),
                 ("per_run", &limits.per_run, help),
                 ("per_minute", &limits.per_minute, help),
                 ("per_hour", &limits.per_hour, help),
                 ("per_day", &limits.per_day, help),
             ]);
         }
-        if let Some(idempotency) = &self.idempotency {
-            page.not_built(&[(
-                "field",
-                &idempotency.field,
-                "use `header`, if the server reads one; else take it away",
-            )]);
-        }
     }
 
-    fn check_input(&self, page: &mut Page<'_>) {
-        if self.input.value.get("type").and_then(Value::as_str) != Some("object") {
-            page.error("input", self.input.place, "the arguments of a tool are an object")
-                .help("begin with `type: object`, then `properties` and `required`");
-        }
-    }
-
-    fn destination(&self, page: &mut Page<'_>, at: &At<DestinationEntry>) -> DestinationPath {
+    fn destination(&self, page: &mut Page<'_>, at: &At<DestinationEntry>, input: &Value) -> DestinationPath {
         let entry = &at.value;
         let (kind, written) = match (&entry.email, &entry.host, &entry.url) {
             (Some(email), None, None) => (DestinationKind::Email, email),
@@ -218,30 +231,9 @@ impl ToolEntry {
             page.error("destination", written.place, format!("`{}` names no argument", written.value))
                 .help("`args.` and the name of an argument, such as `args.to`");
         } else {
-            self.check_path(page, written, &path);
+            check_path(page, written, &path, input);
         }
         DestinationPath { kind, path }
-    }
-
-    /// A misspelt path would find no destination, and so guard nothing.
-    fn check_path(&self, page: &mut Page<'_>, written: &At<String>, path: &[String]) {
-        let mut schema = &self.input.value;
-        for name in path {
-            while let Some(items) = schema.get("items") {
-                schema = items;
-            }
-            let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-            let Some(next) = properties.get(name) else {
-                let help = nearest(name, properties.keys().map(String::as_str)).map_or_else(
-                    || "name a property of `input`".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
-                );
-                page.error("destination", written.place, format!("`input` has no property `{name}`"))
-                    .help(help);
-                return;
-            };
-            schema = next;
-        }
     }
 
     fn idempotency_header(&self, page: &mut Page<'_>) -> Option<String> {
@@ -277,15 +269,40 @@ impl ToolEntry {
         }
     }
 
-    fn check_pin(&self, page: &mut Page<'_>, contract: &Contract) {
-        let (Some(at), Some(pinned)) = (&self.pin, contract.pin) else { return };
-        let now = contract.input_digest();
+    /// What was accepted is pinned, whether or not a person wrote its digest too.
+    fn check_pin(&self, page: &mut Page<'_>, contract: &mut Contract) {
+        let now = contract.definition.as_ref().map_or(contract.input_digest(), definition_digest);
+        let pinned = match contract.definition {
+            Some(_) => contract.pin.replace(now),
+            None => contract.pin,
+        };
+        let (Some(at), Some(pinned)) = (&self.pin, pinned) else { return };
         if pinned != now {
-            let message = format!("the input schema of `{}` is not the one that was pinned", contract.name);
+            let message = format!("`{}` is not described as it was when it was pinned", contract.name);
             page.error("pin", at.place, message).help(format!(
-                "pinned {pinned}, now {now}. Read what changed in `input`; if you accept it, write `pin: {now}`"
+                "pinned {pinned}, now {now}. Read what changed; if you accept it, write `pin: {now}`"
             ));
         }
+    }
+}
+
+/// A misspelt path would find no destination, and so guard nothing.
+fn check_path(page: &mut Page<'_>, written: &At<String>, path: &[String], input: &Value) {
+    let mut schema = input;
+    for name in path {
+        while let Some(items) = schema.get("items") {
+            schema = items;
+        }
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        let Some(next) = properties.get(name) else {
+            let help = nearest(name, properties.keys().map(String::as_str)).map_or_else(
+                || "name a property of `input`".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            page.error("destination", written.place, format!("`input` has no property `{name}`")).help(help);
+            return;
+        };
+        schema = next;
     }
 }
 

@@ -132,6 +132,60 @@ fn a_pin_that_holds_is_kept() {
     );
 }
 
+const NOTES: &str = r#"
+server: notes
+via: { stdio: { command: notes-mcp, args: ["--local"], env: { NOTES_TOKEN: "env:NOTES_TOKEN" } } }
+offers: [resources, prompts, completions]
+tools:
+  add-note:
+    effect: reversible
+    destinations: [{ email: args.to }]
+    idempotency: { field: key }
+    stamp: { field: meta.run }
+    redact: { arguments: [secrets, { pattern: email, unless_to: ["*@example.com"] }], results: [iban], fields: [author.phone] }
+    care: { retries: 9, queue: 0 }
+    limits: { concurrent: 2 }
+"#;
+
+const NOTES_PINS: &str = r#"{ "add-note": { "name": "add-note", "description": "Adds a note.", "inputSchema": {
+  "type": "object", "properties": { "to": { "type": "string" }, "key": { "type": "string" },
+  "meta": { "type": "object", "properties": { "run": { "type": "string" } } } } } } }"#;
+
+#[test]
+fn a_tool_of_an_mcp_server_is_what_was_accepted_of_it() {
+    let [root, agent, tool, rules] = EXAMPLE;
+    let notes = ("tools/notes.yaml", NOTES);
+    let loaded = embedded(&[root, agent, tool, rules, notes, ("tools/notes.pins.json", NOTES_PINS)]);
+    let book = loaded.unwrap_or_else(|problems| panic!("{problems}")).book;
+    let names: Vec<&str> =
+        book.tools.keys().filter(|name| name.starts_with("notes.")).map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "notes.add-note",
+            "notes.complete",
+            "notes.get_prompt",
+            "notes.read_resource",
+            "notes.subscribe_resource",
+            "notes.unsubscribe_resource"
+        ]
+    );
+    let note = book.tools.get("notes.add-note").expect("the tool");
+    let definition = note.definition.as_ref().expect("its definition");
+    assert_eq!(note.pin, Some(tools::mcp::definition_digest(definition)));
+    assert_eq!((note.about.as_str(), note.care.retries, note.care.concurrent), ("Adds a note.", 5, 2));
+    kernel::rules::Rules::compile(book).unwrap_or_else(|problems| panic!("{problems:?}"));
+
+    check("not-accepted", &embedded(&[root, agent, tool, rules, notes]).expect_err("no pins"));
+    let bad = ("tools/notes.pins.json", "{ \"add-note\": 1, \"add-note\": 2 }");
+    check("pins-malformed", &embedded(&[root, agent, tool, rules, notes, bad]).expect_err("bad pins"));
+    let taken = NOTES_PINS.replacen("add-note", "complete", 1);
+    let contracts = NOTES.replace("add-note", "complete");
+    let files =
+        [root, agent, tool, rules, ("tools/notes.yaml", &contracts), ("tools/notes.pins.json", &taken)];
+    check("offers-taken", &embedded(&files).expect_err("a name twice"));
+}
+
 /// File, what is written there, what to write instead.
 type Bad = (&'static str, &'static str, &'static str, &'static str);
 
@@ -192,8 +246,13 @@ const BAD: &[Bad] = &[
     ("literal-secret-alone", TOOL, "env: prod", "credential: sk-live-4242\nenv: prod"),
     ("url", TOOL, "http://127.0.0.1:7480", "127.0.0.1:7480"),
     ("url-password", TOOL, "http://127.0.0.1:7480", "http://desk:sk-live-4242@127.0.0.1:7480"),
-    ("unbuilt-via", TOOL, "http: { url: \"http://127.0.0.1:7480\" }", "mcp: { url: \"http://127.0.0.1:9001/mcp\" }"),
-    ("unbuilt-contract", TOOL, "    limits: { timeout: 10s }", "    limits: { timeout: 10s, per_minute: 60, concurrent: 8 }\n    undo: { tool: desk.cancel }\n    touches: [\"charge:1\"]\n    preview: {}\n    version: {}\n    stamp: {}\n    count: {}\n    expect: {}\n    delay: 60s\n    redact: {}\n    cache: {}"),
+    ("unbuilt-via", TOOL, "http: { url: \"http://127.0.0.1:7480\" }", "openapi: { file: desk.json }"),
+    ("via-twice", TOOL, "http: {", "mcp: { url: \"http://127.0.0.1:9001/mcp\" }, http: {"),
+    ("offers-of-http", TOOL, "env: prod", "env: prod\noffers: [resources]"),
+    ("no-input", TOOL, "    input:\n      type: object", "    inputs:\n      type: object"),
+    ("stamp-misspelt", TOOL, "    cost: { usd: 0.30 }", "    cost: { usd: 0.30 }\n    stamp: { field: note.run }"),
+    ("redact-misspelt", TOOL, "    cost: { usd: 0.30 }", "    cost: { usd: 0.30 }\n    redact: { results: [secret] }"),
+    ("unbuilt-contract", TOOL, "    limits: { timeout: 10s }", "    limits: { timeout: 10s, per_minute: 60 }\n    undo: { tool: desk.cancel }\n    touches: [\"charge:1\"]\n    preview: {}\n    version: {}\n    count: {}\n    expect: {}\n    delay: 60s\n    cache: {}"),
     ("destination-misspelt", TOOL, "email: args.to", "email: args.too"),
     ("destination-kind", TOOL, "{ email: args.to }", "{ email: args.to, host: args.to }"),
     ("input-not-an-object", TOOL, "type: object", "type: string"),

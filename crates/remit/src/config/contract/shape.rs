@@ -20,6 +20,14 @@ words! {
         /// Can not.
         Irreversible = "irreversible",
     }
+    Offer {
+        /// `read_resource`, `subscribe_resource`, `unsubscribe_resource`
+        Resources = "resources",
+        /// `get_prompt`
+        Prompts = "prompts",
+        /// `complete`
+        Completions = "completions",
+    }
     Operation { Read = "read", Write = "write", Execute = "execute", Delegate = "delegate" }
 }
 
@@ -36,7 +44,11 @@ pub(in crate::config) struct ToolFile {
     pub(in crate::config) env: Option<Env>,
     /// Where the secret is that opens it. It is fetched for one call at a time, and no agent ever sees it.
     pub(in crate::config) credential: Option<Credential>,
+    /// What else of an MCP server agents may ask for: each becomes tools of its own, such as `notes.read_resource`.
+    #[serde(default)]
+    pub(in crate::config) offers: Vec<Offer>,
     /// The contract of each tool, by its name.
+    #[serde(default)]
     #[schemars(with = "BTreeMap<String, ToolEntry>")]
     pub(in crate::config) tools: BTreeMap<String, At<ToolEntry>>,
 }
@@ -47,15 +59,36 @@ pub(in crate::config) struct ToolFile {
 pub(in crate::config) struct Via {
     /// JSON over HTTP: the arguments are posted, the result is the answer's body.
     pub(in crate::config) http: Option<Http>,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) mcp: Later,
+    /// An MCP server over streamable HTTP, of any revision.
+    pub(in crate::config) mcp: Option<Mcp>,
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) openapi: Later,
+    /// An MCP server that Remit starts, and speaks to over its standard input and output.
+    pub(in crate::config) stdio: Option<Stdio>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Mcp {
+    /// The whole address, such as `https://mcp.example/mcp`.
+    pub(in crate::config) url: At<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Stdio {
+    /// The program: a path, or a name that is looked for in `PATH`.
+    pub(in crate::config) command: At<String>,
     #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) stdio: Later,
+    pub(in crate::config) args: Vec<String>,
+    /// All of its environment beside `PATH`: literals, or `env:NAME` and `file:PATH` for secrets.
+    #[serde(default)]
+    pub(in crate::config) env: BTreeMap<String, String>,
+    /// Where it runs. Default: the folder of `remit.yaml`.
+    pub(in crate::config) cwd: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -89,9 +122,10 @@ pub(in crate::config) struct ToolEntry {
     /// What it does, in a sentence that agents read too.
     #[serde(default)]
     pub(in crate::config) about: String,
-    /// JSON Schema of its arguments. Rules over them are checked against it.
-    #[schemars(with = "Map<String, Value>")]
-    pub(in crate::config) input: At<Value>,
+    /// JSON Schema of its arguments. Rules over them are checked against it. For a tool of an MCP server it is in the
+    /// server's own definition, which `remit tool accept` writes down.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub(in crate::config) input: Option<At<Value>>,
     /// Which arguments say where something goes.
     #[serde(default)]
     #[schemars(with = "Vec<DestinationEntry>")]
@@ -105,7 +139,7 @@ pub(in crate::config) struct ToolEntry {
     pub(in crate::config) labels: Vec<String>,
     /// How much of it.
     pub(in crate::config) limits: Option<ToolLimits>,
-    /// The digest of `input` that a person has accepted; `remit tool show` prints it.
+    /// The digest that a person has accepted: of `input`, or of the definition of a tool of an MCP server.
     #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub(in crate::config) pin: Option<At<String>>,
     /// The HTTP path. Default: `/` and the tool's name.
@@ -128,12 +162,12 @@ pub(in crate::config) struct ToolEntry {
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) preview: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) redact: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) stamp: Later,
+    /// What may not pass in its arguments, and what agents do not see of its results.
+    pub(in crate::config) redact: Option<Redact>,
+    /// Where the run's id is written into its arguments, so that what it did can be searched by run.
+    pub(in crate::config) stamp: Option<Stamp>,
+    /// How gently it is called.
+    pub(in crate::config) care: Option<Care>,
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) touches: Later,
@@ -164,9 +198,8 @@ pub(in crate::config) struct DestinationEntry {
 pub(in crate::config) struct Idempotency {
     /// The header that carries the key of the call.
     pub(in crate::config) header: Option<At<String>>,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) field: Later,
+    /// The argument that carries it, such as `idempotency_key`.
+    pub(in crate::config) field: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -184,9 +217,9 @@ pub(in crate::config) struct ToolLimits {
     /// How long one call may take; at most ten minutes.
     #[schemars(extend("default" = stdx::duration::format_ms(TIMEOUT_MS)))]
     pub(in crate::config) timeout: Option<At<String>>,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) concurrent: Later,
+    /// How many calls of it may be under way at once.
+    #[schemars(extend("default" = kernel::contract::Care::default().concurrent))]
+    pub(in crate::config) concurrent: Option<At<u64>>,
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) per_run: Later,
@@ -199,4 +232,71 @@ pub(in crate::config) struct ToolLimits {
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) per_day: Later,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Stamp {
+    /// The path of a text argument, such as `metadata.remit_run`.
+    pub(in crate::config) field: At<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Care {
+    /// Failures in a row after which it is left alone for a while.
+    #[schemars(extend("default" = kernel::contract::Care::default().failures_max))]
+    pub(in crate::config) failures_max: Option<At<u64>>,
+    /// Calls that may wait for their turn; the next is told when to come again.
+    #[schemars(extend("default" = kernel::contract::Care::default().queue))]
+    pub(in crate::config) queue: Option<u64>,
+    /// Tries after the first: of reads, and of calls with an idempotency key.
+    #[schemars(extend("default" = kernel::contract::Care::default().retries))]
+    pub(in crate::config) retries: Option<u64>,
+}
+
+words! {
+    Pattern {
+        /// Keys and tokens in the forms that their issuers give them.
+        Secrets = "secrets",
+        Email = "email",
+        CreditCard = "credit_card",
+        Iban = "iban",
+        Phone = "phone",
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Redact {
+    /// Patterns that refuse a call whose arguments hold one.
+    #[serde(default)]
+    pub(in crate::config) arguments: Vec<Forbidden>,
+    /// Fields of the result that are taken out, such as `customer.email`.
+    #[serde(default)]
+    pub(in crate::config) fields: Vec<String>,
+    /// Patterns that are blotted out of its results.
+    #[serde(default)]
+    pub(in crate::config) results: Vec<Pattern>,
+}
+
+/// A pattern by itself, or with where it may go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(in crate::config) enum Forbidden {
+    Everywhere(Pattern),
+    Elsewhere(Elsewhere),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Elsewhere {
+    pub(in crate::config) pattern: Pattern,
+    /// Destinations that it may be sent to, such as `*@bank.example`.
+    pub(in crate::config) unless_to: Vec<String>,
 }
