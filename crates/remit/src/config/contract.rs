@@ -67,9 +67,7 @@ impl ToolFile {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
             let place = page.key(tool, at.place);
             check_name(page, tool, place, plain, "letters, digits, `.`, `_` and `-`");
-            let Some((definition, input)) = at.value.input(page, self, tool, place, &reached, pins) else {
-                continue;
-            };
+            let (definition, input) = at.value.input(page, self, tool, place, &reached, pins);
             let draft =
                 Draft { tool, definition, input: &input, reached: &reached, credential: credential.clone() };
             contracts.push(at.value.contract(page, self, draft));

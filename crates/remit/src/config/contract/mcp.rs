@@ -166,7 +166,8 @@ impl Offered {
 }
 
 impl ToolEntry {
-    /// The tool's definition, if its server gives one, and the schema of its arguments. None: a problem was told.
+    /// The tool's definition, if its server gives one, and the schema of its arguments. After a problem any arguments
+    /// will do, so that whoever names the tool is not told that it does not exist.
     pub(super) fn input(
         &self,
         page: &mut Page<'_>,
@@ -175,44 +176,27 @@ impl ToolEntry {
         place: Place,
         reached: &Reached,
         pins: &Pins,
-    ) -> Option<(Option<Value>, Value)> {
+    ) -> (Option<Value>, Value) {
+        let at = self.input.as_ref().map_or(place, |input| input.place);
         let (definition, input) = match (reached, &self.input) {
             (Reached::Http(_), Some(input)) => (None, input.value.clone()),
             (Reached::Http(_), None) => {
-                page.error("missing-key", place, format!("`{tool}` has no `input`"))
+                page.error("missing-key", at, format!("`{tool}` has no `input`"))
                     .help("add the JSON Schema of its arguments: `input: { type: object, properties: {…} }`");
-                return None;
+                (None, json!({ "type": "object" }))
             }
-            (Reached::Mcp(_), Some(input)) => {
-                page.error(
-                    "input",
-                    input.place,
-                    "the arguments of this tool are in its server's own definition",
-                )
-                .help("take `input` away; `remit tool accept` writes the definition down");
-                return None;
+            (Reached::Mcp(_), Some(_)) => {
+                page.error("input", at, "the arguments of this tool are in its server's own definition")
+                    .help("take `input` away; `remit tool accept` writes the definition down");
+                (None, json!({ "type": "object" }))
             }
-            (Reached::Mcp(_), None) => {
-                let Some(definition) = pins.0.get(tool) else {
-                    let server = &file.server.value;
-                    let message =
-                        format!("`{server}.{tool}` was never accepted, so its arguments are not known");
-                    page.error("not-accepted", place, message).help(format!(
-                        "run `remit tool accept {server}.{tool}`, read what it shows, and keep the file it writes"
-                    ));
-                    return None;
-                };
-                let input = definition.get("inputSchema").cloned().unwrap_or_default();
-                (Some(definition.clone()), input)
-            }
+            (Reached::Mcp(_), None) => accepted(page, &file.server.value, tool, at, pins),
         };
         if input.get("type").and_then(Value::as_str) != Some("object") {
-            let at = self.input.as_ref().map_or(place, |input| input.place);
             page.error("input", at, "the arguments of a tool are an object")
                 .help("begin with `type: object`, then `properties` and `required`");
-            return None;
         }
-        Some((definition, input))
+        (definition, input)
     }
 
     /// What a person wrote, or else what the server says of itself.
@@ -220,4 +204,15 @@ impl ToolEntry {
         let told = definition.and_then(|definition| definition.get("description")).and_then(Value::as_str);
         if self.about.is_empty() { told.unwrap_or_default().to_owned() } else { self.about.clone() }
     }
+}
+
+fn accepted(page: &mut Page<'_>, server: &str, tool: &str, at: Place, pins: &Pins) -> (Option<Value>, Value) {
+    let Some(definition) = pins.0.get(tool) else {
+        let message = format!("`{server}.{tool}` was never accepted, so its arguments are not known");
+        page.error("not-accepted", at, message).help(format!(
+            "run `remit tool accept {server}.{tool}`, read what it shows, and keep the file it writes"
+        ));
+        return (None, json!({ "type": "object" }));
+    };
+    (Some(definition.clone()), definition.get("inputSchema").cloned().unwrap_or_default())
 }
