@@ -116,7 +116,8 @@ async fn events(wanted: &Wanted) {
     let mut recorded = RUNS;
     for events in if wanted.quick { [1_000, 10_000] } else { [100_000, 1_000_000] } {
         while recorded < events {
-            recorded += drive(&house, &tokens, Duration::from_secs(1), decide).await.len();
+            let mut lines = connect(&house, tokens.len()).await;
+            recorded += drive(&mut lines, &tokens, Duration::from_secs(1), decide).await.len();
         }
         println!("{events} events: {} KiB resident", house.resident());
         recorded += measure(&house, "decide", &tokens, wanted.time, decide).await;
@@ -150,18 +151,20 @@ where
     F: Fn(&str, usize) -> Request + Copy,
 {
     // Connections, caches and threads are warm before anything is counted.
-    drive(house, tokens, Duration::from_millis(200), request).await;
+    let mut lines = connect(house, tokens.len()).await;
+    drive(&mut lines, tokens, Duration::from_millis(200), request).await;
     let (before, started) = (house.cpu(), Instant::now());
-    let mut times = drive(house, tokens, time, request).await;
+    let mut times = drive(&mut lines, tokens, time, request).await;
     let (spent, cpu) = (started.elapsed(), house.cpu() - before);
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
     println!(
-        "{what:9} {:4} runs {:7.0} /s   p50 {:6} µs   p99 {:6} µs   cpu {:6.1} µs   core {:3.0} %   {} KiB",
+        "{what:9} {:4} runs {:7.0} /s   p50 {:6} µs   p99 {:6} µs   max {:7} µs   cpu {:6.1} µs   core {:3.0} %   {} KiB",
         tokens.len(),
         times.len() as f64 / spent.as_secs_f64(),
         at(50),
         at(99),
+        at(100),
         cpu.as_secs_f64() * 1e6 / times.len() as f64,
         cpu.as_secs_f64() * 100.0 / spent.as_secs_f64(),
         house.resident(),
@@ -169,16 +172,20 @@ where
     times.len()
 }
 
-async fn drive<F>(house: &House, tokens: &[String], time: Duration, request: F) -> Vec<Duration>
+async fn connect(house: &House, count: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for _ in 0..count {
+        lines.push(Line::connect(house.agents).await);
+    }
+    lines
+}
+
+async fn drive<F>(lines: &mut [Line], tokens: &[String], time: Duration, request: F) -> Vec<Duration>
 where
     F: Fn(&str, usize) -> Request + Copy,
 {
-    let mut lines = Vec::new();
-    for _ in tokens {
-        lines.push(Line::connect(house.agents).await);
-    }
     let started = Instant::now();
-    let each = lines.into_iter().zip(tokens).map(|(mut line, token)| async move {
+    let each = lines.iter_mut().zip(tokens).map(|(line, token)| async move {
         let mut times = Vec::new();
         while started.elapsed() < time {
             let asked = request(token, times.len());
