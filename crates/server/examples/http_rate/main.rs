@@ -159,7 +159,8 @@ where
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
     println!(
-        "{what:9} {:4} runs {:7.0} /s   p50 {:6} µs   p99 {:6} µs   max {:7} µs   cpu {:6.1} µs   core {:3.0} %   {} KiB",
+        "{what:9} {:4} runs {:7.0} /s   p50 {:6} µs   p99 {:6} µs   max {:7} µs   \
+         cpu {:6.1} µs   core {:3.0} %   {} KiB",
         tokens.len(),
         times.len() as f64 / spent.as_secs_f64(),
         at(50),
