@@ -4,14 +4,24 @@
 //! - `era.rs`      the revisions, and how an answer of one era is told in the other
 //! - `headers.rs`  what a request over HTTP says in its headers
 //! - `via.rs`      where a server is, as contracts say it
+//! - `reach.rs`    the reach: what a permit asks of a server, and the catalogue of what servers offer
+//! - `upstream.rs` one server: its connection, its lists, its processes
+//! - `sse.rs`      server-sent events
+//! - `keep.rs`     the process that lets no child outlive Remit
 
 use serde_json::{Map, Value};
 use stdx::digest::Digest;
 
 pub mod era;
 pub mod headers;
+pub mod keep;
+mod reach;
+mod sse;
+pub mod upstream;
 pub mod via;
 pub mod wire;
+
+pub use reach::{Catalogue, Mcp, Options};
 
 /// What of a tool's definition is pinned: all that a model or a client acts on.
 const PINNED: [&str; 6] = ["annotations", "description", "inputSchema", "name", "outputSchema", "title"];

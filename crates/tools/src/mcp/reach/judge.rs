@@ -1,0 +1,60 @@
+//! From how a request ended to what may be claimed: a write that may have happened is `Unknown`.
+
+use gate::port::Reached;
+use kernel::account::Amount;
+use kernel::call::Outcome;
+use kernel::contract::Effect;
+use serde_json::{Value, json};
+
+use crate::mcp::era::Reply;
+use crate::mcp::upstream::{Ended, Trouble};
+use crate::redact;
+
+pub(super) fn not_dispatched(code: &str) -> Reached {
+    // Nothing was sent, so it is known to have cost nothing.
+    let used = Some(Amount::default());
+    Reached { outcome: Outcome::NotDispatched, body: Vec::new(), trouble: Some(code.to_owned()), used }
+}
+
+/// `secrets` are what the server knows of ours: what it echoes of them does not come back in.
+pub(super) fn judge(effect: Effect, ended: Ended, secrets: &[String]) -> Reached {
+    match ended {
+        Ended::Unsent(trouble) => Reached { body: words(&trouble, secrets), ..not_dispatched(&trouble.code) },
+        Ended::Refused(trouble) => reached(Outcome::Failed, Some(&trouble.code), words(&trouble, secrets)),
+        Ended::Broken(trouble) => {
+            // A read that gave nothing has failed; a write may have happened all the same.
+            let outcome = if effect.writes() { Outcome::Unknown } else { Outcome::Failed };
+            reached(outcome, Some(&trouble.code), words(&trouble, secrets))
+        }
+        Ended::SessionLost => reached(Outcome::Failed, Some("session_lost"), Vec::new()),
+        Ended::Answered(Reply::Result(result)) => {
+            let failed = result.get("isError") == Some(&Value::Bool(true));
+            let body = body(result.into(), secrets);
+            if failed {
+                reached(Outcome::Failed, Some("tool_error"), body)
+            } else {
+                reached(Outcome::Succeeded, None, body)
+            }
+        }
+        Ended::Answered(Reply::Error(error)) => {
+            let code = format!("rpc_{}", error.code.unsigned_abs());
+            reached(Outcome::Failed, Some(&code), body(json!({ "error": error.value() }), secrets))
+        }
+    }
+}
+
+fn reached(outcome: Outcome, trouble: Option<&str>, body: Vec<u8>) -> Reached {
+    Reached { outcome, body, trouble: trouble.map(str::to_owned), used: None }
+}
+
+fn words(trouble: &Trouble, secrets: &[String]) -> Vec<u8> {
+    if trouble.words.is_empty() { Vec::new() } else { body(json!({ "text": trouble.words }), secrets) }
+}
+
+fn body(value: Value, secrets: &[String]) -> Vec<u8> {
+    let clean = secrets.iter().fold(value, |value, secret| redact::value(value, secret));
+    stdx::json::canonical(&clean)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! One server that Remit reaches: connected to when it is needed, kept, shared by all agents, and connected to again.
+//!
+//! - `ask.rs`         a request, and how it ended
+//! - `connection.rs`  agreeing on a revision; calls, and what is watched
+//! - `lists.rs`       what the server offers
+//! - `http.rs`        streamable HTTP
+//! - `stdio.rs`, `child.rs`, `lines.rs`  a child process
+//! - `news.rs`        what it tells without being asked
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gate::port::Cancel;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use crate::client::Wire;
+use crate::mcp::era::Reply;
+use crate::mcp::via::Place;
+use crate::mcp::wire;
+
+pub use ask::{Accepted, Asked, Asking, Ended, Stop, Trouble};
+pub use connection::Connection;
+pub use lists::{Kind, Known, List};
+pub use news::{News, What};
+
+use connection::{Around, Link, Probed};
+use http::HttpLink;
+use news::{Inbox, Stale};
+use stdio::StdioLink;
+
+mod ask;
+mod child;
+mod connection;
+mod http;
+mod lines;
+mod lists;
+mod news;
+mod stdio;
+
+/// A connection that held this long is no sign of a server that cannot be kept.
+const STEADY: Duration = Duration::from_secs(10);
+const BACKOFF_MS: u64 = 250;
+const BACKOFF_MS_MAX: u64 = 30_000;
+
+/// Is told what a server says of its tools, before any of them is called.
+pub trait Watcher: Send + Sync + 'static {
+    fn seen(&self, server: &str, tools: Arc<List>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// What an upstream needs of the house.
+#[derive(Clone)]
+pub(super) struct House {
+    pub(super) wire: Wire,
+    pub(super) watcher: Arc<dyn Watcher>,
+    pub(super) news: broadcast::Sender<News>,
+    /// Turns true when Remit leaves.
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) start_wait: Duration,
+    pub(super) message_bytes_max: usize,
+    pub(super) keeper: Arc<[String]>,
+}
+
+pub(super) struct Upstream {
+    pub(super) name: Arc<str>,
+    pub(super) place: Place,
+    pub(super) credential: Option<String>,
+    house: House,
+    slot: Mutex<Slot>,
+}
+
+enum Slot {
+    Down { failures: u32, not_before: Option<Instant>, trouble: Trouble },
+    Connecting(watch::Receiver<Option<Connected>>),
+    Up { connection: Arc<Connection>, since: Instant, failures: u32 },
+}
+
+type Connected = Result<Arc<Connection>, Trouble>;
+
+enum Stage {
+    There(Arc<Connection>),
+    Coming(watch::Receiver<Option<Connected>>),
+}
+
+impl Upstream {
+    pub(super) fn new(name: &str, place: Place, credential: Option<String>, house: House) -> Arc<Upstream> {
+        let slot = Slot::Down { failures: 0, not_before: None, trouble: Trouble::new("unreachable") };
+        Arc::new(Upstream { name: name.into(), place, credential, house, slot: Mutex::new(slot) })
+    }
+
+    /// Asks; over a new connection, if the one that there was turns out to be gone before anything was done.
+    pub(super) async fn ask(self: &Arc<Self>, asking: &Asking<'_>, stop: &mut Stop) -> Ended {
+        let mut ended = Ended::SessionLost;
+        for _ in 0..2 {
+            let connection = match self.connected(stop).await {
+                Ok(connection) => connection,
+                Err(trouble) => return Ended::Unsent(trouble),
+            };
+            ended = connection.call(asking, stop).await;
+            match &ended {
+                Ended::SessionLost => self.lost(&connection),
+                Ended::Unsent(trouble) if trouble.code == "connection_lost" => {}
+                _ => {
+                    if is_other_era(&ended) {
+                        self.lost(&connection);
+                    }
+                    return ended;
+                }
+            }
+        }
+        match ended {
+            Ended::SessionLost => Ended::Refused(Trouble::new("session_lost")),
+            ended => ended,
+        }
+    }
+
+    pub(super) async fn list(self: &Arc<Self>, kind: Kind, stop: &mut Stop) -> Result<Arc<List>, Trouble> {
+        let connection = self.connected(stop).await?;
+        match connection.list(kind, stop).await {
+            Err(trouble) if trouble.code == "session_lost" => {
+                self.lost(&connection);
+                self.connected(stop).await?.list(kind, stop).await
+            }
+            listed => listed,
+        }
+    }
+
+    /// The connection, once there is one; all who need it at the same time wait for the same.
+    pub(super) async fn connected(self: &Arc<Self>, stop: &mut Stop) -> Connected {
+        let mut coming = match self.there_or_coming()? {
+            Stage::There(connection) => return Ok(connection),
+            Stage::Coming(coming) => coming,
+        };
+        let came = tokio::select! {
+            biased;
+            trouble = stop.wanted() => return Err(trouble),
+            came = coming.wait_for(Option::is_some) => came,
+        };
+        match came.as_deref() {
+            Ok(Some(connected)) => connected.clone(),
+            Ok(None) | Err(_) => Err(Trouble::new("unreachable")),
+        }
+    }
+
+    fn there_or_coming(self: &Arc<Self>) -> Result<Stage, Trouble> {
+        let mut slot = self.slot();
+        let failures = match &*slot {
+            Slot::Up { connection, .. } if connection.is_alive() => {
+                return Ok(Stage::There(connection.clone()));
+            }
+            Slot::Connecting(coming) => return Ok(Stage::Coming(coming.clone())),
+            Slot::Up { since, .. } if since.elapsed() >= STEADY => 0,
+            Slot::Up { failures, .. } => failures.saturating_add(1),
+            Slot::Down { failures, .. } => *failures,
+        };
+        if matches!(&*slot, Slot::Up { .. }) && failures > 1 {
+            // It came up and went at once, again: the next start waits.
+            *slot = down(failures, Trouble::saying("unreachable", "the server ends soon after it starts"));
+        }
+        if let Slot::Down { not_before: Some(not_before), trouble, .. } = &*slot
+            && let Some(wait) = not_before.checked_duration_since(Instant::now())
+        {
+            let words = format!("{} (tried again in {} s)", trouble.words, wait.as_secs() + 1);
+            return Err(Trouble::saying(trouble.code.clone(), words.trim_start()));
+        }
+        let (tell, coming) = watch::channel(None);
+        *slot = Slot::Connecting(coming.clone());
+        let upstream = self.clone();
+        tokio::spawn(async move {
+            let connected = upstream.connect().await;
+            *upstream.slot() = match &connected {
+                Ok(connection) => {
+                    Slot::Up { connection: connection.clone(), since: Instant::now(), failures }
+                }
+                Err(trouble) => down(failures.saturating_add(1), trouble.clone()),
+            };
+            tell.send_replace(Some(connected));
+        });
+        Ok(Stage::Coming(coming))
+    }
+
+    async fn connect(self: &Arc<Self>) -> Connected {
+        let mut stop = Stop {
+            cancel: Cancel::new(self.house.stop.clone(), None),
+            deadline: Instant::now() + self.house.start_wait,
+        };
+        let stale = Arc::new(Stale::default());
+        let mut link = self.link(&stale)?;
+        let mut probed = link.discover(&mut stop).await;
+        if let Probed::Died = probed {
+            link = self.link(&stale)?;
+            probed = Probed::OtherEra;
+        }
+        if let Probed::OtherEra = probed {
+            probed = link.initialize(&mut stop).await;
+            if let Probed::OtherEra = probed {
+                // It was slow to answer, and by now it holds to the new era.
+                probed = link.discover(&mut stop).await;
+            }
+        }
+        match probed {
+            Probed::Agreed(hello) => {
+                let around = Around {
+                    name: self.name.clone(),
+                    stale,
+                    watcher: self.house.watcher.clone(),
+                    house: self.house.stop.clone(),
+                };
+                Ok(Connection::new(link, hello, around))
+            }
+            Probed::Failed(trouble) => Err(trouble),
+            Probed::OtherEra | Probed::Died => Err(Trouble::new("no_common_version")),
+        }
+    }
+
+    fn link(&self, stale: &Arc<Stale>) -> Result<Link, Trouble> {
+        let inbox = Inbox { server: self.name.clone(), news: self.house.news.clone(), stale: stale.clone() };
+        match &self.place {
+            Place::Http(via) => {
+                let (wire, credential) = (self.house.wire.clone(), self.credential.clone());
+                Ok(Link::Http(HttpLink::new(wire, via.clone(), credential, inbox)))
+            }
+            Place::Stdio(command) => {
+                let (keeper, bytes_max) = (&self.house.keeper, self.house.message_bytes_max);
+                Ok(Link::Stdio(StdioLink::start(command, keeper, bytes_max, inbox)?))
+            }
+        }
+    }
+
+    /// The server no longer knows this connection. Only if nobody has noticed yet.
+    fn lost(&self, lost: &Arc<Connection>) {
+        let mut slot = self.slot();
+        if let Slot::Up { connection, .. } = &*slot
+            && Arc::ptr_eq(connection, lost)
+        {
+            *slot = Slot::Down { failures: 0, not_before: None, trouble: Trouble::new("session_lost") };
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        let down = Slot::Down { failures: 0, not_before: None, trouble: Trouble::new("closed") };
+        let slot = std::mem::replace(&mut *self.slot(), down);
+        if let Slot::Up { connection, .. } = slot {
+            connection.close().await;
+        }
+    }
+
+    /// What the server knows of ours: the secret that it was sent, and those in its environment.
+    pub(super) fn secrets(&self, sent: Option<&[u8]>) -> Vec<String> {
+        // JSON's strings are UTF-8, so a secret that is not cannot stand in one.
+        let sent = sent.and_then(|secret| std::str::from_utf8(secret).ok()).map(str::to_owned);
+        let mut secrets = Vec::from_iter(sent);
+        if let Slot::Up { connection, .. } = &*self.slot()
+            && let Link::Stdio(link) = &connection.link
+        {
+            secrets.extend_from_slice(link.secrets());
+        }
+        secrets
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a server says that was put in another era's place: the next call asks it anew what it speaks.
+fn is_other_era(ended: &Ended) -> bool {
+    match ended {
+        Ended::Answered(Reply::Error(error)) => matches!(error.code, wire::UNSUPPORTED_VERSION | -32000),
+        Ended::Refused(trouble) => {
+            matches!(&*trouble.code, "status_400" | "status_404" | "status_405" | "status_406")
+        }
+        _ => false,
+    }
+}
+
+fn down(failures: u32, trouble: Trouble) -> Slot {
+    let wait_ms = BACKOFF_MS.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(BACKOFF_MS_MAX);
+    Slot::Down { failures, not_before: Some(Instant::now() + Duration::from_millis(wait_ms)), trouble }
+}

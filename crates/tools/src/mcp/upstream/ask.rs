@@ -1,0 +1,148 @@
+//! One request to a server, when it must stop, and how it ended.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use gate::port::{Cancel, Feed};
+use http::HeaderMap;
+use serde_json::{Value, json};
+use stdx::digest::Digest;
+use tokio::time::Instant;
+
+use crate::mcp::era::{self, Reply, Version};
+use crate::mcp::wire::{Id, Members, RpcError};
+
+/// Words of a server's own that are kept with a trouble.
+const WORDS_LENGTH_MAX: usize = 600;
+
+/// Answers what a server asks of Remit while a request of ours is under way. Without one, it may ask nothing.
+pub type Asked = Arc<
+    dyn Fn(String, Members) -> Pin<Box<dyn Future<Output = Result<Members, RpcError>> + Send>> + Send + Sync,
+>;
+
+/// One request.
+pub struct Asking<'a> {
+    pub method: &'a str,
+    /// Without `_meta`.
+    pub params: Members,
+    pub meta: Members,
+    /// Further headers, where the server is reached over HTTP.
+    pub headers: HeaderMap,
+    pub secret: Option<&'a [u8]>,
+    pub feed: Feed,
+    pub asked: Option<Asked>,
+    pub bytes_max: usize,
+    /// For `tools/call`: nothing is sent unless the server still lists the tool as it was accepted.
+    pub tool: Option<Accepted<'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<'a> {
+    pub name: &'a str,
+    /// Of the definition, or, where only a schema was accepted, of that.
+    pub pin: Option<Digest>,
+}
+
+impl<'a> Asking<'a> {
+    pub fn new(method: &'a str, params: Members, bytes_max: usize) -> Asking<'a> {
+        Asking {
+            method,
+            params,
+            meta: Members::new(),
+            headers: HeaderMap::new(),
+            secret: None,
+            feed: Feed::default(),
+            asked: None,
+            bytes_max,
+            tool: None,
+        }
+    }
+
+    /// The whole `params`, as this revision wants them; none is that of `initialize`.
+    pub(super) fn params_for(&self, version: Option<Version>, id: &Id) -> Members {
+        let mut meta = self.meta.clone();
+        if self.feed.is_heard() {
+            meta.insert(era::PROGRESS_TOKEN.to_owned(), id.value());
+        }
+        if version.is_some_and(Version::is_stateless) {
+            let mut with = |name: &str, value: Value| meta.insert(name.to_owned(), value);
+            with(era::META_VERSION, Version::LATEST.text().into());
+            with(era::META_CLIENT_INFO, client_info());
+            with(era::META_CLIENT_CAPABILITIES, json!({}));
+            if self.feed.is_heard() {
+                with(era::META_LOG_LEVEL, "info".into());
+            }
+        }
+        let mut params = self.params.clone();
+        if !meta.is_empty() {
+            params.insert("_meta".to_owned(), meta.into());
+        }
+        params
+    }
+}
+
+pub(super) fn client_info() -> Value {
+    json!({ "name": "remit", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// When a request must stop: its time is over, or it is no longer wanted.
+pub struct Stop {
+    pub cancel: Cancel,
+    pub deadline: Instant,
+}
+
+impl Stop {
+    pub(super) async fn wanted(&mut self) -> Trouble {
+        tokio::select! {
+            biased;
+            () = self.cancel.wanted() => Trouble::new("cancelled"),
+            () = tokio::time::sleep_until(self.deadline) => Trouble::new("timeout"),
+        }
+    }
+}
+
+/// What went wrong: a short code, and the server's own words if there are any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub code: Cow<'static, str>,
+    pub words: String,
+}
+
+impl Trouble {
+    pub(super) fn new(code: impl Into<Cow<'static, str>>) -> Trouble {
+        Trouble { code: code.into(), words: String::new() }
+    }
+
+    pub(super) fn saying(code: impl Into<Cow<'static, str>>, words: &str) -> Trouble {
+        let words = words.chars().map(|c| if c.is_control() { ' ' } else { c });
+        Trouble { code: code.into(), words: words.take(WORDS_LENGTH_MAX).collect() }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// Nothing of it left the house.
+    Unsent(Trouble),
+    /// The server said that it did not carry it out.
+    Refused(Trouble),
+    /// It was sent, and there is no answer that can be read.
+    Broken(Trouble),
+    Answered(Reply),
+    /// The server no longer knows the session, so it did not carry it out: a new session may.
+    SessionLost,
+}
+
+/// What a server asked, answered; a ping always is.
+pub(super) async fn answer_to(
+    asked: Option<Asked>,
+    method: String,
+    params: Members,
+) -> Result<Members, RpcError> {
+    match asked {
+        _ if method == "ping" => Ok(Members::new()),
+        Some(asked) => asked(method, params).await,
+        None => Err(RpcError::method_not_found(&method)),
+    }
+}
