@@ -5,10 +5,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, Stream, cargo};
-use crate::{fuzz, tidy};
+use crate::{fuzz, peers, tidy};
 
 /// Enough to run every seed and find the shallow faults; a nightly run may take longer.
-const FUZZ_SECONDS: u32 = 20;
+const FUZZ_SECONDS: u32 = 15;
 
 pub fn run(full: bool) -> Result<()> {
     let mut times = Times::default();
@@ -23,6 +23,11 @@ pub fn run(full: bool) -> Result<()> {
         tidy::run,
     )?;
     times.step("clippy", "mend the warnings; an `#[allow]` needs a reason", clippy)?;
+    times.step(
+        "peers",
+        "npm and pip must reach their registries, once; see tests/peers for what is pinned",
+        peers::run,
+    )?;
     times.step("tests", "run the one that failed: `cargo nextest run -p CRATE NAME`", || test(&mut tests))?;
     if full {
         times.step("deny", "drop the crate, or list it with a reason in deny.toml", deny)?;
@@ -124,7 +129,9 @@ fn test(count: &mut Count) -> Result<()> {
         (vec!["test", "--workspace", "--no-fail-fast", "--color=never"], Stream::Out)
     };
     args.extend(locked());
-    process::watch(cargo(&args), stream, |line| count.add(line))
+    let mut command = cargo(&args);
+    command.env(peers::REQUIRED, "1");
+    process::watch(command, stream, |line| count.add(line))
 }
 
 /// Has it, or could install it. Without it the tests run all the same, only slower.

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod dist;
 mod fuzz;
+mod peers;
 mod process;
 mod repo;
 mod sim;
@@ -29,6 +30,8 @@ Commands:
   tidy                            what compilers do not check: who may depend on whom, sizes of files and
                                   functions, names, purity of the kernel, a page per error code, banned
                                   dependencies, licences. Seconds; run it often
+  peers                           MCP servers that others wrote, for the tests that talk to them: npm and pip
+                                  install what tests/peers pins into target/peers. Part of ci
   fuzz [--seconds N] [TARGET]     fuzz each target (or one) for N seconds, 60 if not said; the targets are
                                   the files in fuzz/fuzz_targets. Stable toolchain and a C++ compiler
   sim [--seeds N] [--steps M] [--from S]
@@ -42,6 +45,7 @@ Commands:
 
 Environment:
   REMIT_FULL=1                    as ci --full
+  REMIT_PEERS=1                   tests fail where the peers are missing; ci sets it
   CI                              set: Cargo.lock must be up to date (--locked)
 
 Exit code 0 if all is well, 1 if a check failed, 2 if the command line was not understood.";
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
 enum Command {
     Ci { full: bool },
     Tidy,
+    Peers,
     Fuzz { seconds: u32, target: Option<String> },
     Sim { words: Vec<String> },
     Dist,
@@ -84,6 +89,7 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["ci"] => Command::Ci { full: std::env::var("REMIT_FULL").is_ok_and(|value| value == "1") },
         ["ci", "--full"] => Command::Ci { full: true },
         ["tidy"] => Command::Tidy,
+        ["peers"] => Command::Peers,
         ["fuzz", rest @ ..] => parse_fuzz(rest)?,
         ["sim", rest @ ..] => Command::Sim { words: rest.iter().map(|word| (*word).to_owned()).collect() },
         ["dist"] => Command::Dist,
@@ -91,7 +97,7 @@ fn parse(words: &[&str]) -> Result<Command> {
             Command::Bench { words: rest.iter().map(|word| (*word).to_owned()).collect() }
         }
         [] => bail!("which command?"),
-        [first, rest @ ..] if ["ci", "tidy", "dist"].contains(first) => {
+        [first, rest @ ..] if ["ci", "tidy", "peers", "dist"].contains(first) => {
             bail!("`{first}` does not take `{}`", rest.join(" "))
         }
         [first, ..] => bail!("there is no command `{first}`"),
@@ -121,6 +127,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Ci { full } => ci::run(full),
         Command::Tidy => tidy::run(),
+        Command::Peers => peers::run(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Sim { words } => sim::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Dist => dist::run(),
