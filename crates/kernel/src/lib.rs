@@ -19,6 +19,7 @@ pub mod event;
 mod facts;
 pub mod halt;
 pub mod id;
+pub mod pattern;
 pub mod reason;
 pub mod rules;
 pub mod run;
