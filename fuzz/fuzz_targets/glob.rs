@@ -12,7 +12,11 @@ fuzz_target!(|pair: (&str, &str)| {
     if pattern.len() > SIDE_MAX || text.len() > SIDE_MAX {
         return;
     }
-    assert_eq!(glob::matches(pattern, text), slowly(pattern.as_bytes(), text.as_bytes()), "{pattern:?} {text:?}");
+    assert_eq!(
+        glob::matches(pattern, text),
+        slowly(pattern.as_bytes(), text.as_bytes()),
+        "{pattern:?} {text:?}"
+    );
 });
 
 fn slowly(pattern: &[u8], text: &[u8]) -> bool {

@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use crate::process::{self, Stream, cargo};
 use crate::{fuzz, peers, tidy};
 
-/// Enough to run every seed and find the shallow faults; a nightly run may take longer.
+/// For each target, and as many targets at a time as there are cores: every seed, and the shallow faults. A nightly run
+/// may take longer.
 const FUZZ_SECONDS: u32 = 15;
 
 pub fn run(full: bool) -> Result<()> {

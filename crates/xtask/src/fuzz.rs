@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -37,11 +39,23 @@ pub fn run(seconds: u32, wanted: Option<&str>) -> Result<()> {
         return Ok(());
     }
     let built = build(&folder, wanted)?;
-    for name in chosen {
-        println!("{name}: {seconds} s of inputs");
-        fuzz(&folder, &built, name, seconds)?;
-    }
-    Ok(())
+    println!("{} targets, {seconds} s of inputs each", chosen.len());
+    // A target keeps one core busy: as many at a time as there are cores.
+    let waiting = Mutex::new(chosen.into_iter());
+    let take = || waiting.lock().ok()?.next();
+    let work = || -> Result<()> {
+        while let Some(name) = take() {
+            fuzz(&folder, &built, name, seconds)?;
+        }
+        Ok(())
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let outcomes =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker died")));
+        outcomes.collect()
+    })
 }
 
 /// The files in fuzz_targets, each of which must be a `[[bin]]`: a target that nobody builds finds nothing.
