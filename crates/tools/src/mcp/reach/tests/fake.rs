@@ -279,11 +279,9 @@ async fn misbehave(socket: &mut TcpStream, state: &State, heard: &Heard) -> Opti
         }
         "endless" => {
             stream_head(socket).await?;
+            let still_here = format!(": {}\n", "x".repeat(50_000));
             loop {
-                let word = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {
-                    "level": "info", "data": "x".repeat(4_000),
-                }});
-                event(socket, &word).await?;
+                raw(socket, &still_here).await?;
             }
         }
         "malformed" => answer_text(socket, "{\"jsonrpc\":").await,
