@@ -16,10 +16,10 @@ use crate::ask::{Asked, InRun, Query, id, recorded};
 use crate::authn::Agent;
 use crate::house::{House, Options, Shared};
 use crate::refusal::{Answer, Refusal};
-use crate::{authzen, guard, health, words};
+use crate::{authzen, doors, guard, health, words};
 
-/// The routes of the agents' listener.
-pub fn agents_router(gate: Gate, options: Options) -> Router {
+/// The routes of the agents' listener. `doors` speak protocols of their own; who asks is proved before them.
+pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
     let house = House::new(gate, options);
     Router::new()
         .route(at::RUNS, post(open_run))
@@ -36,6 +36,7 @@ pub fn agents_router(gate: Gate, options: Options) -> Router {
         .route(at::AUTHZEN_CONFIGURATION, get(authzen::configuration))
         .route(at::HEALTHZ, get(health::health))
         .route(at::READYZ, get(health::ready))
+        .merge(doors::behind_proof(doors, &house))
         .fallback(guard::unknown_route)
         .method_not_allowed_fallback(guard::unknown_method)
         .layer(middleware::from_fn_with_state(house.clone(), guard::guard))

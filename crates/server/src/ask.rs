@@ -138,7 +138,8 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+/// The whole body, within limits of bytes and time.
+pub(crate) async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     let too_large =
         || Refusal::new(Code::TooLarge, format!("the body is larger than {BODY_BYTES_MAX} bytes"));
     let stated =

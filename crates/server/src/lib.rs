@@ -5,7 +5,7 @@
 //! 1. `serve`    connections: header limits, how many, how they end
 //! 2. `guard`    what every route demands: Host, Origin, no secret in the URL, a free seat
 //! 3. `authn`    whose key, whose run; `ask` reads bodies and queries strictly
-//! 4. `agents`, `authzen`              port 7470
+//! 4. `agents`, `authzen`, `doors`     port 7470
 //! 5. `people`, `control`, `rules`, `story`, `metrics`   port 7471
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
 //!
@@ -16,6 +16,7 @@ mod ask;
 mod authn;
 mod authzen;
 mod control;
+mod doors;
 mod guard;
 mod health;
 mod house;

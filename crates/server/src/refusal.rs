@@ -8,6 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use kernel::reason::{self, Reason};
 
+/// What a client that has no key is told in the form that it knows (RFC 6750).
+const CHALLENGE: &str =
+    r#"Bearer realm="remit", error="invalid_token", error_description="an agent's key is needed""#;
+
 /// A request that gets no answer but a problem.
 #[derive(Debug)]
 pub(crate) struct Refusal(pub(crate) Box<Problem>);
@@ -77,7 +81,7 @@ impl IntoResponse for Refusal {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
         match status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

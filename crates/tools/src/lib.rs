@@ -2,6 +2,7 @@
 //!
 //! - `http.rs`     the reach itself: one permitted call, one exchange, one outcome that is never guessed
 //! - `mcp.rs`      the Model Context Protocol, as Remit speaks it towards servers
+//! - `door.rs`     the same protocol towards agents: their clients come in here
 //! - `catalog.rs`  what a contract's `via` may say, read strictly
 //! - `client.rs`   the HTTP client of all of them
 //! - `resolve.rs`  names to addresses, each address checked before anything connects to it
@@ -9,6 +10,7 @@
 
 pub mod catalog;
 mod client;
+pub mod door;
 mod error;
 pub mod http;
 pub mod mcp;

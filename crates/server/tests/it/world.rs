@@ -59,7 +59,7 @@ impl World {
         gate.begin().await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let options = server::Options::new(OPERATOR_KEY, stopped);
-        let agents = server::agents_router(gate.clone(), options.clone());
+        let agents = server::agents_router(gate.clone(), options.clone(), Router::new());
         let people = server::people_router(gate.clone(), options);
         World { gate, agents, people, stop, _folder: folder }
     }

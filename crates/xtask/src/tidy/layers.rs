@@ -22,7 +22,7 @@ pub const LAYERS: [(&str, &[&str]); 11] = [
 ];
 
 /// Edges that only tests may have: a door's tests run over a real gate, and a gate needs a log.
-const TEST_ONLY: [(&str, &str); 1] = [("server", "ledger")];
+const TEST_ONLY: [(&str, &str); 2] = [("server", "ledger"), ("tools", "ledger")];
 
 const MAP: &str = "ARCHITECTURE.md";
 

@@ -1,0 +1,131 @@
+//! The MCP door: agents' MCP clients of either era come in here, and each call of theirs walks the line.
+//!
+//! How to read this room, in the order a request travels:
+//!
+//! 1. `post.rs`       what a POST may be, and of which era it is
+//! 2. `stateless.rs`  2026-07-28: each request stands alone, its headers agree with its body
+//! 3. `legacy.rs`     until 2025-11-25: `initialize`, sessions (`session.rs`), their streams
+//! 4. `methods.rs`    what is answered to each method, whatever the era; `tools.rs` lists and calls
+//! 5. `told.rs`       a verdict and a result in words that a model can act on
+//! 6. `stream.rs`     an answer that grows: progress before the result, and news of changed lists
+//!
+//! The door never authenticates: who mounts it hands over a `Caller`, and a `RunId` if a header held its token.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use gate::{Caller, Gate};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use kernel::contract::Contract;
+use kernel::id::RunId;
+
+mod legacy;
+mod methods;
+mod post;
+mod refused;
+mod relay;
+mod session;
+mod stateless;
+mod stream;
+mod told;
+mod tools;
+
+/// The path under which all servers are one, and below which each is by itself.
+pub const PATH: &str = "/mcp";
+
+/// The routes of the door. A request without a `Caller` in its extensions is answered by an error.
+pub fn router(gate: Gate) -> Router {
+    let door = Arc::new(Door { gate, sessions: Default::default(), seats: Default::default() });
+    let one = format!("{PATH}/{{server}}");
+    Router::new().route(PATH, any(enter)).route(&one, any(enter)).with_state(door)
+}
+
+struct Door {
+    gate: Gate,
+    sessions: session::Sessions,
+    seats: Arc<stream::Seats>,
+}
+
+/// One request: who asks, and through which door.
+struct Visit {
+    door: Arc<Door>,
+    caller: Caller,
+    /// The run whose token came in a header.
+    run: Option<RunId>,
+    scope: Scope,
+    headers: HeaderMap,
+}
+
+async fn enter(
+    State(door): State<Arc<Door>>,
+    Extension(caller): Extension<Caller>,
+    run: Option<Extension<RunId>>,
+    server: Option<Path<String>>,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let scope = Scope(server.map(|Path(server)| server));
+    let visit = Visit { door, caller, run: run.map(|Extension(run)| run), scope, headers };
+    match method {
+        Method::POST => post::post(visit, &body).await,
+        Method::GET => legacy::listen(&visit).await,
+        Method::DELETE => legacy::end(&visit).await,
+        _ => not_allowed("POST, GET, DELETE"),
+    }
+}
+
+fn not_allowed(allow: &'static str) -> Response {
+    let allow = [(header::ALLOW, HeaderValue::from_static(allow))];
+    (StatusCode::METHOD_NOT_ALLOWED, allow).into_response()
+}
+
+impl Visit {
+    /// A tool by its name under this door, if some call of it could ever be allowed to this caller.
+    fn tool(&self, name: &str) -> Option<Arc<Contract>> {
+        let (rules, name) = (self.door.gate.rules(), self.scope.full_name(name));
+        let is_visible = rules.policy.can_ever(&self.caller.agent, &name);
+        rules.tool(&name).filter(|_| is_visible).map(|tool| tool.contract.clone())
+    }
+
+    /// All that could ever be allowed to this caller behind this door, in the order of their names.
+    fn visible(&self) -> Vec<Arc<Contract>> {
+        let mut visible = self.door.gate.visible(&self.caller);
+        visible.retain(|contract| self.scope.covers(contract));
+        visible.sort_by(|a, b| a.name.cmp(&b.name));
+        visible
+    }
+}
+
+// ---- Scope ------------------------------------------------------------------------------------------------
+
+/// One server under its own names, or all of them under full names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Scope(Option<String>);
+
+impl Scope {
+    fn covers(&self, contract: &Contract) -> bool {
+        self.0.as_ref().is_none_or(|server| *server == contract.server)
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        match &self.0 {
+            Some(server) => format!("{server}.{name}"),
+            None => name.to_owned(),
+        }
+    }
+
+    fn name_of<'c>(&self, contract: &'c Contract) -> &'c str {
+        match &self.0 {
+            Some(_) => &contract.tool,
+            None => &contract.name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

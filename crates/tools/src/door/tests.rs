@@ -1,0 +1,8 @@
+//! The door over a real gate: what clients of each era send, and what they get.
+
+mod calls;
+mod legacy;
+mod lists;
+mod sessions;
+mod stateless;
+mod world;

@@ -1,0 +1,262 @@
+//! Until 2025-11-25 on the wire: `initialize`, sessions, their stream, and what each revision has not.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use super::lists::next;
+use super::world::{Answer, CLERK, Client, OTHER, World, book, rules};
+
+/// A client in its session.
+struct Session {
+    client: Client,
+    id: String,
+    version: String,
+}
+
+async fn initialize(client: &Client, version: &str) -> Answer {
+    let params = json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params });
+    client.send("POST", &[], &body.to_string()).await
+}
+
+async fn session(client: &Client, version: &str) -> Session {
+    let answer = initialize(client, version).await;
+    let version = answer.result()["protocolVersion"].as_str().unwrap().to_owned();
+    let id = answer.headers["mcp-session-id"].to_str().unwrap().to_owned();
+    let session = Session { client: client.clone(), id, version };
+    let answer = session.send("POST", r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
+    session
+}
+
+impl Session {
+    fn headers(&self) -> [(&str, &str); 2] {
+        [("mcp-session-id", &self.id), ("mcp-protocol-version", &self.version)]
+    }
+
+    async fn send(&self, method: &str, body: &str) -> Answer {
+        self.client.send(method, &self.headers(), body).await
+    }
+
+    async fn ask(&self, id: u64, method: &str, params: Value) -> Answer {
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        self.send("POST", &body.to_string()).await
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Answer {
+        self.ask(9, "tools/call", json!({ "name": tool, "arguments": arguments })).await
+    }
+}
+
+#[tokio::test]
+async fn initialize_agrees_on_a_version_and_opens_a_session() {
+    let client = World::new().await.client(CLERK).await;
+    for (asked, agreed) in [
+        ("2025-03-26", "2025-03-26"),
+        ("2025-06-18", "2025-06-18"),
+        ("2025-11-25", "2025-11-25"),
+        ("2026-07-28", "2025-11-25"),
+        ("2024-11-05", "2025-11-25"),
+    ] {
+        let answer = initialize(&client, asked).await;
+        assert_eq!(answer.result()["protocolVersion"], agreed, "{asked}");
+        assert_eq!(answer.result()["serverInfo"]["name"], "remit");
+        assert!(answer.result()["instructions"].as_str().unwrap().contains("refuses"));
+        assert_eq!(answer.headers["mcp-session-id"].len(), 32);
+    }
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+    assert_eq!(client.send("POST", &[], body).await.error().1, -32602);
+}
+
+#[tokio::test]
+async fn tools_are_listed_and_called_in_a_session() {
+    let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
+    let answer = session.ask(1, "tools/list", json!({})).await;
+    let list = answer.result();
+    assert_eq!(list["tools"].as_array().unwrap().len(), 10);
+    assert!(list.get("resultType").is_none() && list.get("cacheScope").is_none(), "{list}");
+    let answer = session.call("desk.look", json!({ "ticket": 7 })).await;
+    assert_eq!(answer.body["id"], 9);
+    assert_eq!(answer.result()["structuredContent"], json!({ "ticket": 7 }));
+    assert!(answer.result().get("resultType").is_none());
+    let refused = session.call("desk.look", json!({ "ticket": 700 })).await;
+    assert_eq!(
+        (&refused.result()["isError"], &refused.result()["structuredContent"]["code"]),
+        (&json!(true), &json!("no_rule_allows"))
+    );
+    assert_eq!(session.call("desk.hidden", json!({})).await.error(), (200, -32602));
+}
+
+#[tokio::test]
+async fn an_old_client_gets_nothing_that_its_revision_has_not() {
+    let session = session(&World::new().await.client(CLERK).await, "2025-03-26").await;
+    let answer = session.call("desk.look", json!({ "ticket": 7 })).await;
+    assert!(answer.result().get("structuredContent").is_none(), "{}", answer.text);
+    assert_eq!(answer.result()["content"][0]["text"], "{\"ticket\":7}");
+    let list = session.ask(1, "tools/list", json!({})).await;
+    assert!(!list.text.contains("outputSchema"), "{}", list.text);
+    let mail = session.call("mail.mail", json!({})).await;
+    assert!(!mail.text.contains("resource_link"), "{}", mail.text);
+}
+
+#[tokio::test]
+async fn a_session_is_its_keys_alone_and_its_doors_alone() {
+    let world = World::new().await;
+    let (client, other) = (world.client(CLERK).await, world.client(OTHER).await);
+    let own = session(&client, "2025-11-25").await;
+    let second_key = world.client(CLERK).await;
+    for stranger in [other, second_key, client.at("/mcp/desk")] {
+        let stolen = Session { client: stranger, id: own.id.clone(), version: own.version.clone() };
+        assert_eq!(stolen.ask(1, "ping", json!({})).await.error(), (404, -32001));
+        assert_eq!(stolen.send("DELETE", "").await.status, 404);
+        assert_eq!(stolen.send("GET", "").await.status, 404);
+    }
+    assert_eq!(own.ask(1, "ping", json!({})).await.result(), &json!({}));
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_is_not_found() {
+    let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
+    assert_eq!(session.send("DELETE", "").await.status, 204);
+    assert_eq!(session.ask(1, "ping", json!({})).await.error(), (404, -32001));
+    assert_eq!(session.send("DELETE", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn without_a_session_only_initialize_is_answered() {
+    let client = World::new().await.client(CLERK).await;
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+    ] {
+        assert_eq!(client.send("POST", &[], body).await.error(), (400, -32600), "{body}");
+    }
+    let legacy = [("mcp-protocol-version", "2025-11-25")];
+    assert_eq!(client.send("GET", &legacy, "").await.error(), (400, -32600));
+}
+
+#[tokio::test]
+async fn a_version_header_says_what_was_agreed_on() {
+    let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let id = ("mcp-session-id", session.id.as_str());
+    let other = [id, ("mcp-protocol-version", "2025-06-18")];
+    assert_eq!(session.client.send("POST", &other, ping).await.error(), (400, -32600));
+    assert_eq!(session.client.send("POST", &[id], ping).await.status, 200, "2025-03-26 has no such header");
+}
+
+#[tokio::test]
+async fn methods_of_the_other_era_are_not_found() {
+    let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
+    for method in ["server/discover", "subscriptions/listen", "tools/fly"] {
+        assert_eq!(session.ask(1, method, json!({})).await.error(), (200, -32601), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn log_lines_are_those_that_the_session_asked_for() {
+    let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
+    let heard = |answer: Answer| answer.messages().iter().any(|one| one["method"] == "notifications/message");
+    assert!(heard(session.call("desk.talk", json!({})).await));
+    assert_eq!(session.ask(2, "logging/setLevel", json!({ "level": "error" })).await.result(), &json!({}));
+    assert!(!heard(session.call("desk.talk", json!({})).await));
+    assert_eq!(session.ask(2, "logging/setLevel", json!({ "level": "loud" })).await.error(), (200, -32602));
+}
+
+#[tokio::test]
+async fn a_cancelled_request_stops_its_call_and_no_other_session_can() {
+    let world = World::new().await;
+    let client = world.client(CLERK).await;
+    let (own, other) = (session(&client, "2025-11-25").await, session(&client, "2025-11-25").await);
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}"#;
+    let waiting = own.call("desk.wait", json!({}));
+    let cancelling = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(other.send("POST", cancel).await.status, 202);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(world.cancelled.load(std::sync::atomic::Ordering::SeqCst), 0);
+        let taken = own.ask(9, "ping", json!({})).await;
+        assert_eq!(taken.error(), (400, -32600), "the id is under way");
+        assert_eq!(own.send("POST", cancel).await.status, 202);
+    };
+    let (answer, ()) = tokio::join!(waiting, cancelling);
+    world.told_to_stop(1).await;
+    assert_eq!(answer.result()["isError"], true);
+    assert_eq!(own.ask(9, "ping", json!({})).await.status, 200, "the id is free again");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_cancels_nothing() {
+    let world = World::new().await;
+    let session = session(&world.client(CLERK).await, "2025-11-25").await;
+    let body = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"desk.wait"}}"#;
+    let headers = session.headers();
+    let waiting = session.client.response("POST", &headers, body);
+    assert!(tokio::time::timeout(Duration::from_millis(200), waiting).await.is_err());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.cancelled.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn arrays_of_messages_are_of_one_revision_only() {
+    let client = World::new().await.client(CLERK).await;
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},
+        {"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":2,"method":"nothing"},
+        {"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"desk.look","arguments":{"ticket":7}}}]"#;
+    let old = session(&client, "2025-03-26").await;
+    let answer = old.send("POST", batch).await;
+    assert_eq!(answer.status, 200);
+    let ids: Vec<_> = answer.body.as_array().unwrap().iter().map(|one| one["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [1, 2, 3]);
+    assert_eq!(answer.body[1]["error"]["code"], -32601);
+    assert_eq!(answer.body[2]["result"]["content"][0]["text"], "{\"ticket\":7}");
+    let silent = old.send("POST", r#"[{"jsonrpc":"2.0","method":"notifications/x"}]"#).await;
+    assert_eq!(silent.status, 202);
+    assert_eq!(old.send("POST", "[]").await.error(), (400, -32600));
+    for version in ["2025-06-18", "2025-11-25"] {
+        let newer = session(&client, version).await;
+        assert_eq!(newer.send("POST", batch).await.error(), (400, -32600), "{version}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_has_one_stream_that_tells_of_changed_tools() {
+    let world = World::new().await;
+    let session = session(&world.client(CLERK).await, "2025-11-25").await;
+    let response = session.client.response("GET", &session.headers(), "").await;
+    assert_eq!(response.status(), 200);
+    let mut frames = response.into_body().into_data_stream();
+    assert_eq!(session.send("GET", "").await.status, 409);
+
+    let mut book = book();
+    book.tools.remove("desk.hidden");
+    world.gate.activate(rules(book), "test").await.unwrap();
+    assert_eq!(
+        next(&mut frames).await,
+        json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" })
+    );
+
+    assert_eq!(session.send("DELETE", "").await.status, 204);
+    let ended = async { while frames.next().await.is_some() {} };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(5), ended).await.is_ok(),
+        "the stream ends with its session"
+    );
+}
+
+#[tokio::test]
+async fn the_run_that_initialize_named_is_the_sessions() {
+    let world = World::new().await;
+    let mut client = world.client(CLERK).await;
+    let (run, _) = world.run(&client.caller).await;
+    client.run = Some(run);
+    let mut session = session(&client, "2025-11-25").await;
+    session.client.run = None;
+    let answer = session.call("desk.look", json!({ "ticket": 7 })).await;
+    let receipt = &answer.result()["_meta"]["dev.remit/receipt"];
+    let index = receipt["receipt"]["index"].as_u64().unwrap() + 1;
+    let id = receipt["call"].as_str().unwrap().parse().unwrap();
+    assert_eq!(world.gate.call_view(id, Some(index)).await.unwrap().1.run, Some(run));
+}

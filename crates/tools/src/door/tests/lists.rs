@@ -1,0 +1,149 @@
+//! What an agent sees of the tools, and how it hears that they changed.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use super::world::{CLERK, COLLECTION, COLLECTOR, Client, OTHER, World, book, rules, stateless};
+use crate::mcp::era;
+
+async fn names(client: &Client) -> Vec<String> {
+    let answer = client.ask("tools/list", json!({})).await;
+    let tools = answer.result()["tools"].as_array().unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_agent_sees_what_it_could_ever_use_and_nothing_else() {
+    let world = World::new().await;
+    let clerk = world.client(CLERK).await;
+    let desk = ["desk.fail", "desk.look", "desk.lose", "desk.marked", "desk.talk", "desk.wait", "desk.why"];
+    let mail = ["mail.broken", "mail.mail", "mail.sorry"];
+    assert_eq!(names(&clerk).await, [desk.as_slice(), &mail].concat());
+    assert_eq!(names(&clerk.at("/mcp/mail")).await, ["broken", "mail", "sorry"]);
+    assert_eq!(names(&world.client(OTHER).await).await, ["vault.open"]);
+    let answer = clerk.ask("tools/list", json!({})).await;
+    assert_eq!(
+        (&answer.result()["cacheScope"], &answer.result()["resultType"]),
+        (&json!("private"), &json!("complete"))
+    );
+}
+
+#[tokio::test]
+async fn a_server_of_which_nothing_is_visible_is_one_that_does_not_exist() {
+    let clerk = World::new().await.client(CLERK).await;
+    let (hidden, absent) = (clerk.at("/mcp/vault"), clerk.at("/mcp/nowhere"));
+    let (hidden, absent) =
+        (hidden.ask("tools/list", json!({})).await, absent.ask("tools/list", json!({})).await);
+    assert_eq!((hidden.status.as_u16(), absent.status.as_u16()), (404, 404));
+    assert_eq!(hidden.text.replace("vault", "nowhere"), absent.text);
+}
+
+#[tokio::test]
+async fn a_tool_is_shown_as_it_was_accepted_with_a_place_for_the_reason() {
+    let clerk = World::new().await.client(CLERK).await;
+    let answer = clerk.ask("tools/list", json!({})).await;
+    let tools = answer.result()["tools"].as_array().unwrap().clone();
+    let of = |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap().clone();
+    let mail = of("mail.mail");
+    assert_eq!((&mail["title"], &mail["description"]), (&json!("Send mail"), &json!("Sends it.")));
+    assert_eq!(mail["outputSchema"], json!({ "type": "object" }));
+    let look = of("desk.look");
+    assert_eq!(look["inputSchema"]["properties"]["remit_reason"]["type"], "string");
+    assert_eq!(look["inputSchema"]["required"], json!(["ticket"]));
+    assert_eq!(look["annotations"]["readOnlyHint"], true);
+    assert_eq!(of("desk.lose")["annotations"]["destructiveHint"], true);
+    assert_eq!(of("desk.wait")["inputSchema"]["type"], "object");
+    assert_eq!(of("desk.why")["inputSchema"]["properties"]["remit_reason"], json!({ "type": "integer" }));
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_pages_and_whole() {
+    let client = World::new().await.client(COLLECTOR).await;
+    let first = client.ask("tools/list", json!({})).await;
+    let cursor = first.result()["nextCursor"].as_str().unwrap().to_owned();
+    let second = client.ask("tools/list", json!({ "cursor": cursor })).await;
+    assert!(second.result().get("nextCursor").is_none());
+    let count = |answer: &super::world::Answer| answer.result()["tools"].as_array().unwrap().len();
+    assert_eq!(count(&first) + count(&second), COLLECTION);
+    for cursor in [json!("%"), json!(7)] {
+        assert_eq!(client.ask("tools/list", json!({ "cursor": cursor })).await.error(), (200, -32602));
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_is_acknowledged_and_told_of_what_it_asked_for_only() {
+    let world = World::new().await;
+    let client = world.client(CLERK).await;
+    let wants = json!({ "notifications": { "toolsListChanged": true, "promptsListChanged": true } });
+    let mut tools = listen(&client, wants).await;
+    let mut nothing = listen(&client, json!({ "notifications": {} })).await;
+    let acknowledged = next(&mut tools).await;
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+    assert_eq!(acknowledged["params"]["notifications"], json!({ "toolsListChanged": true }));
+    assert_eq!(acknowledged["params"]["_meta"][era::META_SUBSCRIPTION], 7);
+    assert_eq!(next(&mut nothing).await["params"]["notifications"], json!({}));
+
+    let mut book = book();
+    book.tools.remove("desk.hidden");
+    world.gate.activate(rules(book), "test").await.unwrap();
+    let changed = next(&mut tools).await;
+    assert_eq!(changed["method"], "notifications/tools/list_changed");
+    assert_eq!(changed["params"]["_meta"][era::META_SUBSCRIPTION], 7);
+
+    world.gate.stop(Duration::from_millis(10)).await;
+    for stream in [&mut tools, &mut nothing] {
+        let last = next(stream).await;
+        assert_eq!((&last["id"], &last["result"]["resultType"]), (&json!(7), &json!("complete")));
+        assert!(stream.next().await.is_none(), "it ends");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_needs_a_stream_and_something_to_listen_for() {
+    let client = World::new().await.client(CLERK).await;
+    let answer = client.ask("subscriptions/listen", json!({})).await;
+    assert_eq!(answer.error().1, -32602);
+    let (headers, body) = stateless("subscriptions/listen", json!({ "notifications": {} }));
+    let mut headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    headers.push(("accept", "application/json"));
+    assert_eq!(client.send("POST", &headers, &body).await.status, 406);
+}
+
+#[tokio::test]
+async fn one_key_cannot_hold_all_streams() {
+    let world = World::new().await;
+    let (client, other) = (world.client(CLERK).await, world.client(OTHER).await);
+    let wants = || json!({ "notifications": {} });
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        open.push(listen(&client, wants()).await);
+    }
+    assert_eq!(client.ask("subscriptions/listen", wants()).await.status, 503);
+    drop(listen(&other, wants()).await);
+    open.pop();
+    drop(listen(&client, wants()).await);
+}
+
+type Frames = axum::body::BodyDataStream;
+
+async fn listen(client: &Client, params: Value) -> Frames {
+    let (headers, body) = stateless("subscriptions/listen", params);
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let response = client.response("POST", &headers, &body).await;
+    assert_eq!(response.status(), 200);
+    response.into_body().into_data_stream()
+}
+
+/// The next message of a stream.
+pub(super) async fn next(frames: &mut Frames) -> Value {
+    loop {
+        let frame =
+            tokio::time::timeout(Duration::from_secs(5), frames.next()).await.expect("a message in time");
+        let text = String::from_utf8(frame.expect("an open stream").unwrap().to_vec()).unwrap();
+        if let Some(data) = text.lines().find_map(|line| line.strip_prefix("data: ")) {
+            return serde_json::from_str(data).unwrap();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `tools/list` and `tools/call`.
+
+use gate::CallAsk;
+use gate::error::Error;
+use kernel::contract::{Contract, Effect};
+use serde_json::{Map, Value, json};
+use stdx::encode::{base64url, unbase64url};
+
+use super::methods::{self, Request};
+use super::refused::Refused;
+use super::{Scope, told};
+use crate::mcp::wire::Members;
+
+/// Tools on one page.
+const PAGE_TOOLS_MAX: usize = 500;
+/// What a model may say of why it calls: taken out before the arguments are looked at, and kept as its own words.
+const REASON: &str = "remit_reason";
+const REASON_ABOUT: &str = "Why you do this, in a sentence. For the record; the tool does not see it.";
+
+pub(super) fn list(request: &Request<'_>) -> Result<Members, Refused> {
+    let after = after(request.params.get("cursor"))?;
+    let mut visible = request.visit.visible();
+    visible.retain(|contract| is_tool(contract) && after.as_ref().is_none_or(|after| contract.name > *after));
+    let page = visible.get(..PAGE_TOOLS_MAX).unwrap_or(&visible);
+    let tools: Vec<Value> = page.iter().map(|contract| shown(contract, &request.visit.scope)).collect();
+    let mut result = Members::from_iter([("tools".to_owned(), tools.into())]);
+    if let (true, Some(last)) = (page.len() < visible.len(), page.last()) {
+        result.insert("nextCursor".to_owned(), base64url(last.name.as_bytes()).into());
+    }
+    Ok(result)
+}
+
+pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
+    let visit = request.visit;
+    let Some(name) = request.params.get("name").and_then(Value::as_str).map(str::to_owned) else {
+        return Err(Refused::params("`name` is missing: which tool is called"));
+    };
+    let contract = visit.tool(&name);
+    if contract.as_deref().is_some_and(|contract| !is_tool(contract)) {
+        return Err(unknown(&name));
+    }
+    let (args, reason) = arguments(request.params.get("arguments"), contract.as_deref())?;
+    let run = match methods::run(&request).await {
+        Ok(run) => run,
+        Err(refused) if refused.is_law() => return Ok(told::unrun(visit, &refused).await),
+        Err(refused) => return Err(refused),
+    };
+    let tool = visit.scope.full_name(&name);
+    let (model, context_tokens, idempotency_key) = (None, None, None);
+    let ask = CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key };
+    let answered = match visit.door.gate.call_fed(&visit.caller, ask, request.feed, request.unwanted).await {
+        Ok(answered) => answered,
+        Err(error @ (Error::LogUnwritable | Error::DiskLow | Error::Overloaded)) => {
+            return Ok(told::unavailable(&error));
+        }
+        Err(error) => return Err(Refused::house(&error)),
+    };
+    match contract {
+        None if !answered.verdict.allows() => Err(unknown(&name).recorded()),
+        _ if !answered.verdict.allows() => Ok(told::refusal(&name, &answered)),
+        contract => told::outcome(&name, contract.as_deref(), answered),
+    }
+}
+
+/// A tool that a caller may never use is one that does not exist.
+fn unknown(name: &str) -> Refused {
+    Refused::params(format!("Unknown tool: {name}"))
+}
+
+/// Whether this is a tool of its server, and not another thing that the server offers.
+fn is_tool(contract: &Contract) -> bool {
+    contract.via.get("mcp").is_none_or(|mcp| mcp.get("method").is_none_or(Value::is_null))
+}
+
+fn after(cursor: Option<&Value>) -> Result<Option<String>, Refused> {
+    let Some(cursor) = cursor.filter(|cursor| !cursor.is_null()) else { return Ok(None) };
+    let name = cursor.as_str().and_then(unbase64url).and_then(|bytes| String::from_utf8(bytes).ok());
+    name.map(Some).ok_or_else(|| Refused::params("this cursor is none that was given out; begin without one"))
+}
+
+/// The arguments as the tool gets them, and the reason that was among them.
+fn arguments(sent: Option<&Value>, contract: Option<&Contract>) -> Result<(Value, Option<String>), Refused> {
+    let mut args = match sent {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(args)) => args.clone(),
+        Some(_) => return Err(Refused::params("`arguments` is not an object")),
+    };
+    if contract.is_some_and(has_reason_of_its_own) {
+        return Ok((args.into(), None));
+    }
+    match args.remove(REASON) {
+        None | Some(Value::Null) => Ok((args.into(), None)),
+        Some(Value::String(reason)) => Ok((args.into(), Some(reason))),
+        Some(_) => Err(Refused::params(format!("`{REASON}` is not a text"))),
+    }
+}
+
+fn has_reason_of_its_own(contract: &Contract) -> bool {
+    contract.input.get("properties").is_some_and(|properties| properties.get(REASON).is_some())
+}
+
+/// A tool as its definition was accepted, under its name behind this door, and with a place for the reason.
+fn shown(contract: &Contract, scope: &Scope) -> Value {
+    let mut tool = match &contract.definition {
+        Some(Value::Object(accepted)) => accepted.clone(),
+        _ => described(contract),
+    };
+    tool.insert("name".to_owned(), scope.name_of(contract).into());
+    let schema = tool.entry("inputSchema").or_insert_with(|| contract.input.clone());
+    if !schema.is_object() {
+        *schema = json!({});
+    }
+    if let Value::Object(schema) = schema {
+        schema.entry("type").or_insert_with(|| "object".into());
+        let properties = schema.entry("properties").or_insert_with(|| json!({}));
+        if let (Value::Object(properties), false) = (properties, has_reason_of_its_own(contract)) {
+            let about = json!({ "type": "string", "description": REASON_ABOUT });
+            properties.insert(REASON.to_owned(), about);
+        }
+    }
+    tool.into()
+}
+
+/// A tool that no server describes is described by its contract.
+fn described(contract: &Contract) -> Members {
+    let hints = json!({
+        "readOnlyHint": !contract.effect.writes(),
+        "destructiveHint": contract.effect == Effect::Irreversible,
+    });
+    let members = [
+        ("description", Value::from(contract.about.as_str())),
+        ("inputSchema", contract.input.clone()),
+        ("annotations", hints),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
