@@ -16,6 +16,7 @@ use kernel::time::Time;
 use ledger::{Payload, Read};
 use tokio::sync::{oneshot, watch};
 
+use crate::care::Care;
 use crate::clerk::{Ask, Message};
 use crate::clock::Clock;
 use crate::committer::Written;
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) seal: Seal,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) reaches: Vec<Arc<dyn Reach>>,
+    pub(crate) care: Care,
     pub(crate) tally: Arc<Tally>,
     pub(crate) head: watch::Receiver<u64>,
     pub(crate) views: Views,

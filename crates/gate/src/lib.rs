@@ -6,12 +6,14 @@
 
 mod bounds;
 mod caller;
+mod care;
 mod clerk;
 pub mod clock;
 mod committer;
 mod control;
 mod counts;
 pub mod desk;
+mod dispatch;
 mod drive;
 pub mod error;
 pub mod fold;
@@ -24,6 +26,7 @@ pub mod port;
 mod runs;
 mod seal;
 mod snapshot;
+mod stamp;
 mod start;
 pub mod vault;
 pub mod views;

@@ -17,8 +17,8 @@ use crate::counts::bump;
 use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
 use crate::permit::Permit;
-use crate::port::{Cancel, Feed, Reached};
-use crate::{bounds, seal, vault};
+use crate::port::{Cancel, Feed};
+use crate::{bounds, seal, stamp};
 
 /// A call on its way to be decided, with the bytes that everything after is bound to.
 struct Draft {
@@ -83,7 +83,7 @@ impl Gate {
 
         // 4 reach: the permit is moved; the secret is opened for it alone
         let started = Instant::now();
-        let reached = self.reached(permit, cancel, feed).await;
+        let reached = self.dispatched(permit, cancel, feed).await;
         ledger::failpoint::hit("gate.before_settle");
 
         // 5 settle: how it went is recorded before it is told
@@ -136,23 +136,29 @@ impl Gate {
 
     fn draft(&self, caller: &Caller, ask: CallAsk, carrier: Carrier) -> Result<Draft, Error> {
         bounds::call(&ask)?;
-        let CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key } = ask;
-        let bytes = canonical(&args);
+        let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
+        let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
+        let mut bytes = canonical(&args);
         // The same key with another tool is another call, so the tool is part of what must be equal.
         let args_mark = mark("args", &[tool.as_bytes(), b"\0", &bytes].concat());
+        let law = self.law();
+        if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
+            && stamp::stamp(&known.contract, &mut args, run, id)
+        {
+            bytes = canonical(&args);
+        }
         let key_mark = idempotency_key.map(|key| mark("key", key.as_bytes()));
         let mut payloads = vec![Payload::new("args", seal::random(), bytes.clone(), false)];
         let context_tokens = context_tokens.map(bounds::count);
         let args_commitment = payloads.first().map_or(Digest::of(&bytes), |payload| payload.commitment);
-        let wanted = self.law().rules.book.house.capture_reasoning;
+        let wanted = law.rules.book.house.capture_reasoning;
         let reasoning = reason.filter(|_| wanted).map(|reason| {
             let payload = Payload::new("reasoning", seal::random(), canonical(&reason), false);
             let commitment = payload.commitment;
             payloads.push(payload);
             commitment
         });
-        let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
         let agent = caller.agent.clone();
         let call = Call {
             id,
@@ -207,22 +213,5 @@ impl Gate {
         };
         // An error means that the house is stopping: then the next start calls it unknown.
         let _ = self.settled(self.lane_of(call.run), settlement, Vec::new()).await;
-    }
-
-    async fn reached(&self, permit: Permit, cancel: Cancel, feed: Feed) -> Reached {
-        let not_dispatched = |trouble: &str| Reached {
-            outcome: Outcome::NotDispatched,
-            body: b"null".to_vec(),
-            trouble: Some(trouble.to_owned()),
-            used: None,
-        };
-        let Some(reach) = self.reach_for(permit.contract()) else { return not_dispatched("no_reach") };
-        match vault::open(&permit) {
-            Ok(secret) => reach.reach(permit, secret, cancel, feed).await,
-            Err(error) => {
-                tracing::error!(%error, "a call was not dispatched");
-                not_dispatched(error.code())
-            }
-        }
     }
 }

@@ -27,11 +27,17 @@ impl Permit {
         Permit { call, contract, bytes, receipt }
     }
 
+    /// For another try of the same call, under the same decision. Only the line itself may.
+    pub(crate) fn again(&self) -> Permit {
+        let Permit { call, contract, bytes, receipt } = self;
+        Permit::new(*receipt, call.clone(), contract.clone(), bytes.clone())
+    }
+
     pub fn call(&self) -> &Call {
         &self.call
     }
 
-    pub fn contract(&self) -> &Contract {
+    pub fn contract(&self) -> &Arc<Contract> {
         &self.contract
     }
 

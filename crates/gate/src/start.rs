@@ -98,6 +98,7 @@ impl Gate {
             seal,
             clock: options.clock,
             reaches: options.reaches,
+            care: Default::default(),
             tally,
             head: head_receiver,
             views,

@@ -35,7 +35,7 @@ impl State {
             Event::RequestRefused(refused) => {
                 self.refused(stamp.at, refused.run, &refused.agent);
             }
-            Event::Questioned(_) | Event::RefusalsCounted(_) => {}
+            Event::Questioned(_) | Event::RefusalsCounted(_) | Event::ToolRested(_) => {}
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
             | Event::KeyRevoked(_)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stdx::digest::Digest;
 
 use crate::call::{Call, Settlement};
+use crate::event::ToolRested;
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, RunId};
 use crate::reason::Code;
@@ -38,6 +39,8 @@ pub enum Command {
         agent: String,
         counts: Vec<(Option<RunId>, u64)>,
     },
+    /// A tool that kept failing is left alone, or works again.
+    ToolRested(ToolRested),
     /// Ends what is overdue: permits nobody reported on, runs past their time.
     Sweep,
     /// The process has just started: what was under way is unknown.

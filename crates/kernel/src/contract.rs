@@ -69,7 +69,7 @@ pub struct Care {
 
 impl Default for Care {
     fn default() -> Care {
-        Care { concurrent: 32, failures_max: 5, queue: 64, retries: 2 }
+        Care { concurrent: 64, failures_max: 5, queue: 1024, retries: 2 }
     }
 }
 

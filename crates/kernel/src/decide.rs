@@ -51,6 +51,7 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         Command::Settle(settlement) => settle(state, settlement),
         Command::Refused { agent, run, code } => refused(state, rules, agent, *run, code, now),
         Command::CountRefusals { agent, counts } => count_refusals(state, agent, counts),
+        Command::ToolRested(rested) => Decision::one(Answer::Done, Event::ToolRested(rested.clone())),
         Command::Sweep => sweep(state, now),
         Command::Restarted => restarted(state),
     }

@@ -39,6 +39,7 @@ pub enum Event {
     Questioned(Box<Questioned>),
     RequestRefused(RequestRefused),
     RefusalsCounted(RefusalsCounted),
+    ToolRested(ToolRested),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,6 +197,18 @@ pub struct RefusalsCounted {
     pub run: Option<RunId>,
 }
 
+/// A tool failed so often in a row that it is left alone; or it works again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolRested {
+    pub failures: u32,
+    pub tool: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// None: it works again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
 /// Where and when an event happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stamp {
@@ -250,6 +263,7 @@ impl Event {
             Event::Questioned(_) => "questioned",
             Event::RequestRefused(_) => "request_refused",
             Event::RefusalsCounted(_) => "refusals_counted",
+            Event::ToolRested(_) => "tool_rested",
         }
     }
 
@@ -278,6 +292,7 @@ impl Event {
             Event::Questioned(body) => written(stamp, kind, body),
             Event::RequestRefused(body) => written(stamp, kind, body),
             Event::RefusalsCounted(body) => written(stamp, kind, body),
+            Event::ToolRested(body) => written(stamp, kind, body),
         }
     }
 
@@ -303,6 +318,7 @@ impl Event {
             "questioned" => Event::Questioned(Box::new(body(read.body)?)),
             "request_refused" => Event::RequestRefused(body(read.body)?),
             "refusals_counted" => Event::RefusalsCounted(body(read.body)?),
+            "tool_rested" => Event::ToolRested(body(read.body)?),
             other => return Err(format!("the event kind `{other}` is not known here")),
         };
         let stamp = Stamp { at: read.at, lane: read.lane, lane_seq: read.lane_seq, tenant: read.tenant };

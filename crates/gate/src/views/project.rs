@@ -156,6 +156,7 @@ impl Sheet {
             | Event::Halted(_)
             | Event::Resumed(_)
             | Event::ToolSeen(_)
+            | Event::ToolRested(_)
             | Event::RequestRefused(_) => {}
         }
     }

@@ -76,3 +76,23 @@ async fn a_caller_hears_a_call_under_way_and_may_stop_wanting_it() {
     let answered = call.await.unwrap().unwrap();
     assert_eq!((answered.outcome, answered.trouble.as_deref()), (Some(Outcome::Unknown), Some("cancelled")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_and_key_are_written_where_the_contract_says_and_decided_on() {
+    let mut book = book(vec![desk()]);
+    let note = book.tools.get_mut("crm.note").unwrap();
+    (note.stamp, note.idempotency_field) = (Some(vec!["meta".into(), "run".into()]), Some("key".into()));
+    note.input = json!({ "type": "object", "additionalProperties": false, "properties": {
+        "text": { "type": "string" }, "key": { "type": "string" }, "meta": { "type": "object" } } });
+    let (stage, _) = Stage::memory(book).await;
+    let run = stage.open().await.run;
+    let keyed = |args| gate::CallAsk { idempotency_key: Some("k".into()), ..ask(run, "crm.note", args) };
+    let first = stage.gate.call(&stage.caller, keyed(json!({ "text": "x", "key": "mine" }))).await.unwrap();
+    assert!(first.verdict.allows());
+    let (_, view) = stage.gate.call_view(first.call, None).await.unwrap();
+    let sent = json!({ "text": "x", "key": first.call.to_string(), "meta": { "run": run.to_string() } });
+    assert_eq!(view.args, Some(sent.clone()));
+    assert_eq!(stage.world.reached.lock().unwrap()[0].bytes, stdx::json::canonical(&sent));
+    let again = stage.gate.call(&stage.caller, keyed(json!({ "text": "x", "key": "mine" }))).await.unwrap();
+    assert!(again.again && again.call == first.call);
+}

@@ -51,6 +51,7 @@ async fn more_calls_under_way_than_a_batch_holds_are_all_marked() {
     const CALLS: usize = ledger::BATCH_ENTRIES_MAX + 100;
     let mut book = book(vec![desk()]);
     book.house.calls_per_run_max = u64::MAX;
+    book.tools.get_mut("mail.send").unwrap().care.concurrent = 100_000;
     let memory = ledger::memory::Memory::new();
     let folder = || std::sync::Arc::new(tempfile::tempdir().unwrap());
     let stage = Stage::with(Box::new(memory.clone()), folder(), book.clone(), 1, 0).await;

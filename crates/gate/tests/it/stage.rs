@@ -30,7 +30,7 @@ impl Clock for Hand {
     }
 }
 
-/// Reads succeed, `pay.refund` fails, `mail.send` says so and hangs until it is let go or no longer wanted.
+/// Reads succeed, `pay.refund` fails, `mail.send` says so and hangs until it is let go, or until who listens no longer wants it.
 pub(crate) struct World {
     pub(crate) reached: Mutex<Vec<Seen>>,
     pub(crate) go: Notify,
@@ -60,7 +60,7 @@ impl Reach for Arm {
                     feed.send(json!("sending"));
                     tokio::select! {
                         () = world.go.notified() => ended(Outcome::Succeeded, json!("sent"), None),
-                        () = cancel.wanted() => ended(Outcome::Unknown, json!(null), Some("cancelled")),
+                        () = cancel.wanted(), if feed.is_heard() => ended(Outcome::Unknown, json!(null), Some("cancelled")),
                     }
                 }
                 _ => ended(Outcome::Succeeded, json!({ "ticket": 7 }), None),

@@ -8,7 +8,7 @@ use kernel::call::{Carrier, Outcome};
 use kernel::command::Closing;
 use kernel::event::{
     CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted,
-    RequestRefused, RulesActivated, RunClosed, RunOpened, Stamp, ToolSeen,
+    RequestRefused, RulesActivated, RunClosed, RunOpened, Stamp, ToolRested, ToolSeen,
 };
 use kernel::halt::Scope;
 use kernel::id::{CallId, KeyId, Mark, RunId};
@@ -66,6 +66,12 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
         Event::KeyRevoked(KeyRevoked { by: by.clone(), key, why: why.clone() }),
         Event::Halted(halted.clone()),
         Event::Resumed(halted),
+        Event::ToolRested(ToolRested {
+            failures: 5,
+            tool: text.to_owned(),
+            trouble: Some(text.to_owned()),
+            until: Some(time),
+        }),
         Event::ToolSeen(ToolSeen { definition: digest, digest, tool: text.to_owned() }),
         Event::RunOpened(RunOpened {
             agent: agent.clone(),
@@ -151,6 +157,7 @@ fn golden() {
         {"at":9,"body":{"by":"desk","key":"key_00000000000000000000000003","why":"desk"},"kind":"key_revoked","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"desk","scope":"agent:desk","why":"desk"},"kind":"halted","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"desk","scope":"agent:desk","why":"desk"},"kind":"resumed","lane":1,"lane_seq":9,"tenant":"default","v":1}
+        {"at":9,"body":{"failures":5,"tool":"desk","trouble":"desk","until":5},"kind":"tool_rested","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"definition":"DIGEST","digest":"DIGEST","tool":"desk"},"kind":"tool_seen","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"agent":"desk","expires":5,"idle_ms":5,"implicit":"key_00000000000000000000000003","intent":"DIGEST","person":"desk","run":"run_00000000000000000000000002"},"kind":"run_opened","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"desk","outcome":"success","run":"run_00000000000000000000000002"},"kind":"run_closed","lane":1,"lane_seq":9,"tenant":"default","v":1}

@@ -1,0 +1,97 @@
+//! Dispatch: one permitted call goes out, with care; if it may, more than once.
+
+use std::time::Duration;
+
+use kernel::call::Outcome;
+use kernel::command::Command;
+use kernel::contract::Contract;
+use kernel::event::ToolRested;
+use serde_json::json;
+use stdx::json::canonical;
+
+use crate::bounds;
+use crate::care::{Moved, NotNow};
+use crate::gate::Gate;
+use crate::permit::Permit;
+use crate::port::{Cancel, Feed, Reach, Reached};
+use crate::vault;
+
+impl Gate {
+    /// Step 4 of the line. Whatever keeps the call in the house is an outcome too: not dispatched, and why.
+    pub(crate) async fn dispatched(&self, mut permit: Permit, mut cancel: Cancel, feed: Feed) -> Reached {
+        let contract = permit.contract().clone();
+        let Some(reach) = self.reach_for(&contract) else {
+            return stayed("no_reach", "nothing here reaches it");
+        };
+        let turn = tokio::select! {
+            turn = self.0.care.turn(&contract, self.0.clock.now()) => turn,
+            () = cancel.wanted() => return stayed("cancelled", "it was no longer wanted"),
+        };
+        let _turn = match turn {
+            Ok(turn) => turn,
+            Err(not_now) => return later(&contract, not_now),
+        };
+        let run = permit.call().run;
+        let mut tries = 0;
+        loop {
+            let again = permit.again();
+            let reached = self.once(reach.as_ref(), permit, cancel.clone(), feed.clone()).await;
+            if let Some(moved) = self.0.care.learned(&contract, &reached, self.0.clock.now()) {
+                self.breaker_moved(&contract, &reached, moved);
+            }
+            let Some(wait) = self.0.care.again(&contract, run, tries, &reached) else { return reached };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = cancel.wanted() => return reached,
+            }
+            permit = again;
+            tries += 1;
+        }
+    }
+
+    async fn once(&self, reach: &dyn Reach, permit: Permit, cancel: Cancel, feed: Feed) -> Reached {
+        match vault::open(&permit) {
+            Ok(secret) => reach.reach(permit, secret, cancel, feed).await,
+            Err(error) => {
+                tracing::error!(%error, "a call was not dispatched");
+                stayed(error.code(), "its credential cannot be opened; an operator can mend that")
+            }
+        }
+    }
+
+    /// Recorded beside the calls, which do not wait for it.
+    fn breaker_moved(&self, contract: &Contract, reached: &Reached, moved: Moved) {
+        let trouble = reached.trouble.as_deref().map(bounds::code);
+        let Moved { failures, until } = moved;
+        tracing::warn!(tool = contract.name, failures, ?until, "a tool is left alone, or works again");
+        let rested = ToolRested { failures, tool: contract.name.clone(), trouble, until };
+        let gate = self.clone();
+        tokio::spawn(async move { gate.ask_lane(0, Command::ToolRested(rested), Vec::new()).await });
+    }
+}
+
+fn stayed(trouble: &str, why: &str) -> Reached {
+    let body = canonical(&json!({ "error": { "code": trouble, "message": why } }));
+    Reached { outcome: Outcome::NotDispatched, body, trouble: Some(trouble.to_owned()), used: None }
+}
+
+fn later(contract: &Contract, not_now: NotNow) -> Reached {
+    let (trouble, why, wait) = match not_now {
+        NotNow::Busy => {
+            let rule = &contract.care;
+            let why = format!("{} calls of it are under way and {} wait", rule.concurrent, rule.queue);
+            ("tool_busy", why, Duration::from_secs(1))
+        }
+        NotNow::Resting { for_ms } => (
+            "tool_resting",
+            "it failed too often in a row and is left alone".to_owned(),
+            Duration::from_millis(for_ms),
+        ),
+    };
+    let seconds = wait.as_millis().div_ceil(1_000);
+    let message = format!("`{}` was not called: {why}; try again in {seconds} s", contract.name);
+    let body = canonical(
+        &json!({ "error": { "code": trouble, "message": message, "retry_after_seconds": seconds } }),
+    );
+    Reached { outcome: Outcome::NotDispatched, body, trouble: Some(trouble.to_owned()), used: None }
+}
