@@ -8,12 +8,12 @@ use cedar_policy::{
     RestrictedExpression as Expr,
 };
 use serde_json::Value;
-use stdx::glob;
 
 use crate::catalog::{Agent, Catalog, Tool};
 use crate::reads::Reads;
 use crate::rule::{Rule, RuleRef};
 use crate::ruleset::RuleSet;
+use crate::within::is_within;
 use crate::{Answer, Decision, Facts, shape};
 
 /// The rules that can bear on one agent and one tool, with everything that no request changes.
@@ -278,15 +278,10 @@ fn context(
     Context::from_pairs(pairs).ok()
 }
 
-/// Is there a destination, and does each match one of the list's globs? Where nothing is said of where a deed
+/// Is there a destination, and does each match one of the list's patterns? Where nothing is said of where a deed
 /// goes, it is within nothing.
 pub(crate) fn all_within(list: &str, destinations: &[String]) -> bool {
-    let globs: Vec<String> = list.split(',').map(|glob| glob.trim().to_ascii_lowercase()).collect();
-    !destinations.is_empty()
-        && destinations.iter().all(|destination| {
-            let destination = destination.to_ascii_lowercase();
-            globs.iter().any(|glob| glob::matches(glob, &destination))
-        })
+    !destinations.is_empty() && destinations.iter().all(|destination| is_within(list.split(','), destination))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! 6. `reads`, `approvals` what a condition reads, and the law that more approval never takes away
 //! 7. `compile`  all of the above, strict validation, `lint`; every complaint is a `Problem` with a place
 //! 8. `decide`   one request: the slice of rules in scope, the facts they read, Cedar's answer, what to ask
-//! 9. `who`      who can do a thing, and under which conditions
+//! 9. `who`      who can do a thing, and under which conditions; `within` matches destinations
 //!
 //! Laws: no rules → deny. A rule that errs → deny, with its error. A rule left out of a slice could neither
 //! decide nor err. Nothing here does I/O, reads a clock or draws a random number.
@@ -30,6 +30,7 @@ mod ruleset;
 mod shape;
 mod when;
 mod who;
+mod within;
 mod world;
 
 pub use answer::{Answer, Decision, Facts, Question, WhoCan};
@@ -37,4 +38,5 @@ pub use compile::compile;
 pub use problem::{Problem, Severity};
 pub use rule::RuleRef;
 pub use ruleset::RuleSet;
+pub use within::is_within;
 pub use world::{AgentDecl, Effect, FreeRules, May, Operation, Options, Origin, ToolDecl, World};
