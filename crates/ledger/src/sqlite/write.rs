@@ -34,7 +34,7 @@ pub(super) fn payloads(conn: &Connection, entries: &[Entry], receipts: &[Receipt
 /// The first and the last key of the payloads that belong to one entry.
 pub(super) fn payload_keys(index: u64) -> Result<(i64, i64), Error> {
     let count = ENTRY_PAYLOADS_MAX as u64;
-    let first = signed(index.checked_mul(count).unwrap_or(u64::MAX))?;
+    let first = signed(index.saturating_mul(count))?;
     Ok((first, first.saturating_add_unsigned(count - 1)))
 }
 
