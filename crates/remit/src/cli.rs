@@ -78,6 +78,9 @@ remit who-can desk.refund_charge \\\n    \
     /// Mint, list and revoke agents' keys
     #[command(subcommand)]
     Agent(Agent),
+    /// List tools, see what their servers say of them, and accept it
+    #[command(subcommand)]
+    Tool(Tool),
     /// List runs, newest first
     Runs {
         #[arg(long)]
@@ -204,6 +207,34 @@ pub(crate) enum Agent {
         key: String,
         #[arg(long)]
         why: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// List the tools that have a contract
+    List,
+    /// Print one contract, with the definition that was accepted
+    Show { tool: String },
+    /// Ask an MCP server what it offers; what has no contract is printed as the beginning of one
+    Offers { server: String },
+    /// Compare what MCP servers say now with what was accepted; exit code 1 if anything differs
+    Diff {
+        /// Servers or tools; all if left out
+        names: Vec<String>,
+    },
+    /// Accept what MCP servers say of their tools now, and write it beside their contracts
+    #[command(
+        after_help = "What a server says of a tool is what a model acts on, so a person reads it first. It is kept in \
+tools/SERVER.pins.json: commit that file. If a server says anything else later, the tool is quarantined until it is \
+accepted again.\n\nExamples:\n  remit tool accept stripe\n  remit tool accept stripe.refund --yes"
+    )]
+    Accept {
+        /// Servers (all their tools with a contract) or tools
+        names: Vec<String>,
+        /// Accept without asking
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -11,6 +11,7 @@ use kernel::rules::Rules;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tools::mcp::Mcp;
 
 use crate::config::{Loaded, Problem, Problems, Settings};
 use crate::private;
@@ -26,6 +27,7 @@ pub(crate) struct Running {
     pub(crate) gate: Gate,
     pub(crate) agents: SocketAddr,
     pub(crate) people: SocketAddr,
+    mcp: Mcp,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
 }
@@ -52,17 +54,20 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     private::tighten(&settings.data);
     let operator = operator_key(&settings.data)?;
     let http = tools::Http::new(tools::Options::default()).context("the tools' HTTP client cannot start")?;
+    let mcp = mcp(&settings.folder)?;
+    mcp.know(rules.book.tools.values());
     let options = gate::Options {
         folder: settings.data.clone(),
         lanes: 1,
         disk_reserve_bytes: settings.disk_reserve_bytes,
         clock: Arc::new(gate::clock::Wall),
-        reaches: vec![Arc::new(http)],
+        reaches: vec![Arc::new(http), Arc::new(mcp.clone())],
     };
     let gate = tokio::task::spawn_blocking(move || Gate::open(options, Box::new(log), rules))
         .await?
         .context("the ledger cannot be read back")?;
     gate.begin().await.context("the ledger cannot be written")?;
+    mcp.tell(&gate);
 
     let (stop, stopping) = watch::channel(false);
     let mut options = server::Options::new(&operator, stopping.clone());
@@ -77,10 +82,26 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
-    Ok(Running { gate, agents: agents_at, people: people_at, stop, doors })
+    Ok(Running { gate, agents: agents_at, people: people_at, mcp, stop, doors })
+}
+
+/// The reach for MCP servers; this program itself stands between Remit and each child.
+pub(crate) fn mcp(folder: &Path) -> Result<Mcp> {
+    let program = std::env::current_exe().context("this program cannot be found again")?;
+    let keeper = vec![program.to_string_lossy().into_owned(), tools::mcp::keep::WORD.to_owned()];
+    let folder = Some(folder.to_owned());
+    let options = tools::mcp::Options { keeper, folder, ..tools::mcp::Options::default() };
+    Mcp::new(&options).context("the MCP client cannot start")
 }
 
 impl Running {
+    /// Makes a new set of rules the law, and forgets servers that it does not name.
+    pub(crate) async fn activate(&self, rules: Arc<Rules>) -> Result<gate::Receipt, gate::error::Error> {
+        let receipt = self.gate.activate(rules.clone(), "reload").await?;
+        self.mcp.know(rules.book.tools.values());
+        Ok(receipt)
+    }
+
     /// Closes the doors, lets what is under way end, and leaves.
     pub(crate) async fn stop(self) {
         self.gate.stop(STOP_WAIT).await;
@@ -88,6 +109,7 @@ impl Running {
         for door in self.doors {
             let _ = tokio::time::timeout(STOP_WAIT, door).await;
         }
+        let _ = tokio::time::timeout(STOP_WAIT, self.mcp.close()).await;
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) agents_listen: SocketAddr,
     pub(crate) people_listen: SocketAddr,
     pub(crate) data: PathBuf,
+    /// Of `remit.yaml`: where the programs of stdio servers run, unless they say otherwise.
+    pub(crate) folder: PathBuf,
     /// Below this much free disk, calls are refused while room for halts and settling is kept.
     pub(crate) disk_reserve_bytes: u64,
     pub(crate) people: Vec<Person>,
@@ -58,13 +60,10 @@ pub(crate) struct Person {
 
 /// Reads `config_file` and what it names beside it.
 pub(crate) fn load(config_file: &Path) -> Result<Loaded, Problems> {
-    let base = match config_file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let root = config_file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let (base, root) = split(config_file);
     let mut loaded = Loader::new(Folder::Disk(base.clone())).load(&root)?;
     // Through its components, so that `./data` is not shown with a dot in the middle.
+    loaded.settings.folder = base.clone();
     loaded.settings.data = base.join(&loaded.settings.data).components().collect();
     Ok(loaded)
 }
@@ -75,6 +74,62 @@ pub(crate) fn load_embedded(files: &[(&str, &str)], data: &Path) -> Result<Loade
     let mut loaded = Loader::new(Folder::Memory(files)).load(root)?;
     loaded.settings.data = data.to_owned();
     Ok(loaded)
+}
+
+/// An MCP server of the configuration, and what is known of it without its tools' definitions.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// The file of its contracts.
+    pub(crate) file: PathBuf,
+    pub(crate) pins_file: PathBuf,
+    pub(crate) pins: Pins,
+    /// Its tools that have a contract.
+    pub(crate) tools: Vec<String>,
+    /// Says how it is reached; it stands for no tool.
+    pub(crate) contract: Contract,
+    /// Where its program runs.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// The MCP servers that a configuration names, by name, whether or not their tools were ever accepted.
+pub(crate) fn servers(config_file: &Path) -> Result<BTreeMap<String, Server>, Problems> {
+    let (base, root) = split(config_file);
+    let mut loader = Loader::new(Folder::Disk(base.clone()));
+    let Some(text) = loader.read(&root) else { return Err(loader.refused()) };
+    let mut page = Page::new(&root, &text);
+    let file = page.parse::<RemitFile>();
+    let pattern = Pattern::new(file.as_ref().and_then(|file| file.tools.as_ref()), house::TOOLS);
+    let mut servers = BTreeMap::new();
+    for (name, text) in loader.files(&mut page, &pattern) {
+        let mut tools = Page::new(&name, &text);
+        if let Some(file) = tools.parse::<contract::ToolFile>() {
+            let pins = loader.pins(&mut tools, &file);
+            if let Some(contract) = file.bare(&mut tools) {
+                let path = base.join(&name);
+                let pins_file = crate::cmd::pins_beside(&path);
+                let names = file.tools.keys().cloned().collect();
+                let folder = Some(base.clone());
+                let server = Server { file: path, pins_file, pins, tools: names, contract, folder };
+                servers.insert(file.server.value.clone(), server);
+            }
+        }
+        loader.problems.append(&mut tools.problems);
+    }
+    loader.problems.append(&mut page.problems);
+    if loader.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(loader.refused());
+    }
+    Ok(servers)
+}
+
+/// A configuration file's folder and name.
+fn split(config_file: &Path) -> (PathBuf, String) {
+    let base = match config_file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let root = config_file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    (base, root)
 }
 
 /// Where the files of one kind are, and where that was written, if it was.

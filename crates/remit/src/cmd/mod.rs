@@ -8,6 +8,7 @@ mod policy;
 mod remote;
 mod runs;
 mod serve;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ use crate::{config, demo, out};
 
 pub use policy::read_policy_tests;
 pub(crate) use serve::log_to_stderr;
+pub(crate) use tool::pins_beside;
 
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { whose, command } = cli;
@@ -53,6 +55,7 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
         Command::Demo(options) => demo::demo(whose, &options).await,
         Command::Doctor => doctor::doctor(whose).await,
         Command::Agent(command) => agent::agent(whose, command).await,
+        Command::Tool(command) => tool::tool(whose, command).await,
         Command::Runs { agent, open, limit, before } => runs::runs(whose, agent, open, limit, before).await,
         Command::Run(command) => runs::run(whose, command).await,
         Command::Calls { run, agent, tool, ruling, outcome, limit, before } => {

@@ -112,7 +112,7 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
     }
     out::warnings(&warnings);
     let digest = rules.digest;
-    match running.gate.activate(rules, "reload").await {
+    match running.activate(rules).await {
         Ok(receipt) => {
             out::talk(format!("reloaded: rules {} from event {} on", digest.short(), receipt.index))
         }
@@ -126,8 +126,9 @@ fn watch(config_file: &Path, changed: mpsc::Sender<()>) -> Option<notify::Recomm
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let watched =
-        |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "cedar");
+    let watched = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ["yaml", "cedar", "json"].iter().any(|ours| ending == *ours))
+    };
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let concerns = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(watched));
         if concerns {

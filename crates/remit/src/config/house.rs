@@ -295,6 +295,7 @@ impl RemitFile {
             agents_listen,
             people_listen,
             data: PathBuf::from(sqlite),
+            folder: PathBuf::from("."),
             disk_reserve_bytes: disk_reserve_bytes(
                 page,
                 store.and_then(|store| store.disk_reserve_mb.as_ref()),

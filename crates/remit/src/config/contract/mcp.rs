@@ -58,6 +58,15 @@ impl ToolFile {
         Reached::Mcp(place.as_object().cloned().unwrap_or_default())
     }
 
+    /// A contract that says how the server is reached, and stands for no tool; none, if it is no MCP server.
+    pub(in crate::config) fn bare(&self, page: &mut Page<'_>) -> Option<Contract> {
+        let Reached::Mcp(place) = self.reached(page) else { return None };
+        let credential = self.credential.as_ref().map(|credential| credential.bearer.value.clone());
+        let stand_in =
+            Offered { tool: "", method: "resources/read", about: "", input: json!({ "type": "object" }) };
+        Some(stand_in.contract(self, &place, credential))
+    }
+
     /// What a server offers beside tools becomes tools, so that rules and budgets speak of it in one way.
     pub(super) fn offered(
         &self,
@@ -158,6 +167,7 @@ impl Offered {
             result_bytes_max: RESULT_BYTES_MAX,
             server: file.server.value.clone(),
             stamp: None,
+            to: Vec::new(),
             timeout_ms: TIMEOUT_MS,
             tool: self.tool.to_owned(),
             via: json!({ "mcp": place }),
