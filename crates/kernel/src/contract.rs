@@ -41,14 +41,27 @@ pub enum Operation {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DestinationKind {
+    /// A chat channel: its name, or its id.
+    Channel,
     Email,
     Host,
+    /// A file.
+    Path,
+    /// A repository of code, as `owner/name` or as an address.
+    Repository,
+    /// Content: each URL and e-mail address within it is a place.
+    Text,
     Url,
+    /// A URL whose path counts too.
+    Webhook,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationPath {
     pub kind: DestinationKind,
+    /// Of repositories: the host that `owner/name` alone means, if it is not `github.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Member names from the arguments' root; a list on the way means each of its elements.
     pub path: Vec<String>,
 }
@@ -139,6 +152,9 @@ pub struct Contract {
     pub stamp: Option<Vec<String>>,
     pub server: String,
     pub timeout_ms: u64,
+    /// Patterns, one of which each destination must match, whatever a manifest says; empty: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
     pub tool: String,
     /// How the tool is reached; only the room that reaches it can read this.
     pub via: Value,

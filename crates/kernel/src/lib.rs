@@ -12,6 +12,7 @@ pub mod book;
 pub mod call;
 pub mod checks;
 pub mod command;
+mod content;
 pub mod contract;
 pub mod decide;
 mod destination;

@@ -108,7 +108,7 @@ static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
 /// What follows an `@` in the names of pictures for finer screens, such as `icon@2x.png`.
 const PICTURES: [&str; 6] = [".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"];
 
-fn emails(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn emails(text: &str) -> Vec<Range<usize>> {
     let picture = |found: &str| {
         let found = found.to_ascii_lowercase();
         found.contains("x.") && PICTURES.iter().any(|ending| found.ends_with(ending))

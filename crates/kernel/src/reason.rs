@@ -40,6 +40,8 @@ codes! {
     ToolChanged => "tool_changed",
     SchemaMismatch => "schema_mismatch",
     DestinationInvalid => "destination_invalid",
+    DestinationForbidden => "destination_forbidden",
+    ContentForbidden => "content_forbidden",
     LimitReached => "limit_reached",
     PhaseForbids => "phase_forbids",
     NoRuleAllows => "no_rule_allows",
@@ -119,6 +121,10 @@ impl Reason {
             }
             Code::SchemaMismatch => format!("the arguments do not fit the tool's schema at {at}: {detail}"),
             Code::DestinationInvalid => format!("the destination at {at} cannot be read as {detail}"),
+            Code::DestinationForbidden => {
+                format!("the destination at {at} is none that this tool may reach; it may reach: {detail}")
+            }
+            Code::ContentForbidden => format!("the arguments hold {detail} at {at}, which may not pass here"),
             Code::LimitReached => format!("{detail} may be called {limit} times in a run, and has been"),
             Code::PhaseForbids => format!("a run in phase `{detail}` only reads"),
             Code::NoRuleAllows => "no rule allows this call".to_owned(),
@@ -151,7 +157,16 @@ impl Reason {
                     .to_owned()
             }
             Code::SchemaMismatch => "send arguments that fit the schema".to_owned(),
-            Code::DestinationInvalid => "send one plain address per value, without names or lists".to_owned(),
+            Code::DestinationInvalid => {
+                "write each destination in its plain form, one a value: no lists, user names, escapes or odd spellings"
+                    .to_owned()
+            }
+            Code::DestinationForbidden => {
+                "send it to a place in that list, or ask an operator to add this one to the tool's `to`".to_owned()
+            }
+            Code::ContentForbidden => {
+                "take it out, or send it only where the tool's contract lets it go (`redact.arguments`)".to_owned()
+            }
             Code::LimitReached => "do without it, or open a new run for a new prompt".to_owned(),
             Code::PhaseForbids => "read only, or set `phases: off` in the manifest".to_owned(),
             Code::NoRuleAllows => self.near_words(),

@@ -99,6 +99,7 @@ fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properties: Value) 
         care: Default::default(),
         redact: Default::default(),
         stamp: None,
+        to: Vec::new(),
         input: json!({ "type": "object", "properties": properties, "required": required }),
         labels: Vec::new(),
         name: name.to_owned(),

@@ -1,20 +1,14 @@
-//! Contract: the tool exists, the arguments fit its schema, and every destination reads in one way.
+//! Contract: the tool exists, the arguments fit its schema, go where they may, and hold nothing that must not pass.
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
 use super::{Case, DETAIL_CHARS_MAX, Findings};
+use crate::content;
 use crate::contract::Contract;
 use crate::destination::destinations;
 use crate::reason::{Code, Reason};
-
-/// A pointer into deep or oddly named arguments is cut, since the names are the caller's.
-const POINTER_BYTES_MAX: usize = 256;
-
-fn bounded(pointer: &str) -> String {
-    pointer.get(..pointer.floor_char_boundary(POINTER_BYTES_MAX)).unwrap_or_default().to_owned()
-}
 
 /// What was expected, in words that never repeat what was sent: neither a value nor a name that the schema does not know.
 fn words(tool: &Contract, error: &ValidationError<'_>) -> String {
@@ -45,11 +39,11 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     if !tool.input.is_valid(&case.call.args) {
         let error = tool.input.iter_errors(&case.call.args).next();
         let (at, expected) = error.map_or_else(Default::default, |error| {
-            (bounded(error.instance_path().as_str()), words(&tool.contract, &error))
+            (content::bounded(error.instance_path().as_str()), words(&tool.contract, &error))
         });
         let expected: String = expected.chars().take(DETAIL_CHARS_MAX).collect();
         return Err(Box::new(Reason::new(Code::SchemaMismatch).at(at).detail(expected)));
     }
     findings.destinations = destinations(&tool.contract, &case.call.args)?;
-    Ok(())
+    content::check(&tool.contract, &case.call.args, &findings.destinations)
 }

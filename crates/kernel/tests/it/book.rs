@@ -21,6 +21,7 @@ pub(crate) fn contract(name: &str, effect: Effect, input: Value) -> Contract {
         care: Default::default(),
         redact: Default::default(),
         stamp: None,
+        to: Vec::new(),
         input,
         labels: Vec::new(),
         name: name.into(),
@@ -85,7 +86,8 @@ pub(crate) fn book(agents: Vec<Manifest>) -> Book {
     refund.cost_usd_nanos = 10;
     let mut mail =
         contract("mail.send", Effect::Irreversible, object(json!({ "to": { "type": "string" } }), &["to"]));
-    mail.destinations = vec![DestinationPath { kind: DestinationKind::Email, path: vec!["to".into()] }];
+    mail.destinations =
+        vec![DestinationPath { kind: DestinationKind::Email, host: None, path: vec!["to".into()] }];
     let tools = [
         contract("crm.lookup", Effect::Read, object(id, &["id"])),
         contract("crm.note", Effect::Reversible, object(json!({ "text": { "type": "string" } }), &[])),

@@ -1,6 +1,8 @@
 //! Scripts: tools whose servers change their words, and runs that nobody opened.
 
 use expect_test::expect;
+use kernel::contract::{Forbidden, Pattern};
+use serde_json::json;
 use stdx::digest::Digest;
 
 use crate::book::{book, desk};
@@ -10,6 +12,7 @@ pub(crate) const ALL: &[fn()] = &[
     a_tool_that_its_server_describes_anew_is_quarantined,
     a_credential_has_one_implicit_run_at_a_time,
     phases_need_a_run_with_a_beginning,
+    what_must_not_pass_and_where_nothing_may_go,
 ];
 
 #[test]
@@ -127,4 +130,38 @@ fn phases_need_a_run_with_a_beginning() {
         0s | call | b   |     | crm.lookup | {"id":"7"} | allow                 | by desk.may  | calls 0+1 | call_decided c2 allow
     "#]],
     );
+}
+
+#[test]
+fn what_must_not_pass_and_where_nothing_may_go() {
+    let mut book = book(vec![desk()]);
+    let mail = book.tools.get_mut("mail.send").unwrap();
+    mail.input = json!({ "type": "object", "properties": { "to": {}, "body": {} }, "required": ["to"] });
+    mail.to = vec!["*@shop.example".into(), "*@bank.example".into()];
+    mail.redact.arguments = vec![
+        Forbidden { pattern: Pattern::CreditCard, unless_to: Vec::new() },
+        Forbidden { pattern: Pattern::Iban, unless_to: vec!["*@bank.example".into()] },
+    ];
+    let table = r#"
+        at | do   | run | tool      | args
+        0s | open | a   |           |
+        1s | call | a   | mail.send | {"to":"a@shop.example","body":"thanks"}
+        1s | call | a   | mail.send | {"to":["a@shop.example","eve@evil.example"]}
+        1s | call | a   | mail.send | {"to":[]}
+        1s | call | a   | mail.send | {"to":"a@bank.example","body":"4111 1111 1111 1111"}
+        1s | call | a   | mail.send | {"to":"a@shop.example","body":"DE89370400440532013000"}
+        1s | call | a   | mail.send | {"to":"a@bank.example","body":"DE89370400440532013000"}
+        1s | call | a   | mail.send | {"to":["a@bank.example","a@shop.example"],"body":"DE89370400440532013000"}
+    "#;
+    check(book, table, expect![[r#"
+        at | do   | run | tool      | args                                                                       | answer                | code                                                             | account                        | event
+        0s | open | a   |           |                                                                            | a open until 13:00:00 |                                                                  |                                | run_opened
+        1s | call | a   | mail.send | {"to":"a@shop.example","body":"thanks"}                                    | allow                 | by desk.may                                                      | calls 0+1 writes 0+1 final 0+1 | call_decided c1 allow
+        1s | call | a   | mail.send | {"to":["a@shop.example","eve@evil.example"]}                               | deny                  | destination_forbidden at /to/1 (*@shop.example, *@bank.example)  | calls 0+1 writes 0+1 final 0+1 | call_decided c2 deny
+        1s | call | a   | mail.send | {"to":[]}                                                                  | deny                  | destination_forbidden at  (*@shop.example, *@bank.example)       | calls 0+1 writes 0+1 final 0+1 | call_decided c3 deny
+        1s | call | a   | mail.send | {"to":"a@bank.example","body":"4111 1111 1111 1111"}                       | deny                  | content_forbidden at /body (the number of a payment card)        | calls 0+1 writes 0+1 final 0+1 | call_decided c4 deny
+        1s | call | a   | mail.send | {"to":"a@shop.example","body":"DE89370400440532013000"}                    | deny                  | content_forbidden at /body (the number of a bank account (IBAN)) | calls 0+1 writes 0+1 final 0+1 | call_decided c5 deny
+        1s | call | a   | mail.send | {"to":"a@bank.example","body":"DE89370400440532013000"}                    | allow                 | by desk.may                                                      | calls 0+2 writes 0+2 final 0+2 | call_decided c6 allow
+        1s | call | a   | mail.send | {"to":["a@bank.example","a@shop.example"],"body":"DE89370400440532013000"} | deny                  | content_forbidden at /body (the number of a bank account (IBAN)) | calls 0+2 writes 0+2 final 0+2 | call_decided c7 deny
+    "#]]);
 }

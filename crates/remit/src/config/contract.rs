@@ -1,19 +1,20 @@
 //! `tools/*.yaml`: what Remit knows of each tool of a server. No contract, no such tool.
 
 mod care;
+mod destination;
 mod mcp;
 mod shape;
 
-use kernel::contract::{Contract, DestinationKind, DestinationPath};
+use kernel::contract::Contract;
 use serde_json::{Map, Value, json};
 use stdx::digest::Digest;
-use stdx::nearest::nearest;
 use tools::mcp::definition_digest;
 
+pub(super) use self::destination::check_pattern;
 pub(crate) use self::mcp::Pins;
-use self::shape::{Credential, DestinationEntry, Effect, Operation, ToolEntry};
+use self::shape::{Credential, Effect, Operation, ToolEntry};
 pub(super) use self::shape::{Env, ToolFile};
-use super::yaml::{At, Page, Place};
+use super::yaml::{Page, Place};
 
 const TIMEOUT_MS: u64 = 10_000;
 const TIMEOUT_MS_MAX: u64 = 600_000;
@@ -156,15 +157,16 @@ impl ToolEntry {
             about: self.about(definition.as_ref()),
             credential,
             cost_usd_nanos: self.cost.as_ref().map_or(0, |cost| page.usd_nanos(&cost.usd)),
-            destinations: self.destinations.iter().map(|at| self.destination(page, at, input)).collect(),
+            destinations: self.destinations.iter().map(|at| at.value.path(page, at.place, input)).collect(),
             effect,
             env: file.env.unwrap_or(Env::Prod).name().to_owned(),
             idempotency_header: self.idempotency_header(page),
             idempotency_field: self.idempotency_field(page, input),
             definition,
             care: self.care(page),
-            redact: self.redact(),
+            redact: self.redact(page),
             stamp: self.stamp(page, input),
+            to: self.reachable(page),
             input: input.clone(),
             labels: self.labels.clone(),
             name: format!("{}.{tool}", file.server.value),
@@ -210,28 +212,6 @@ impl ToolEntry {
                 ("per_day", &limits.per_day, help),
             ]);
         }
-    }
-
-    fn destination(&self, page: &mut Page<'_>, at: &At<DestinationEntry>, input: &Value) -> DestinationPath {
-        let entry = &at.value;
-        let (kind, written) = match (&entry.email, &entry.host, &entry.url) {
-            (Some(email), None, None) => (DestinationKind::Email, email),
-            (None, Some(host), None) => (DestinationKind::Host, host),
-            (None, None, Some(url)) => (DestinationKind::Url, url),
-            _ => {
-                page.error("destination", at.place, "a destination is exactly one of `email`, `host`, `url`")
-                    .help("one entry for each, such as `[{ email: args.to }, { email: args.cc }]`");
-                return DestinationPath { kind: DestinationKind::Email, path: Vec::new() };
-            }
-        };
-        let path: Vec<String> = written.value.split('.').skip(1).map(str::to_owned).collect();
-        if !written.value.starts_with("args.") || path.iter().any(String::is_empty) {
-            page.error("destination", written.place, format!("`{}` names no argument", written.value))
-                .help("`args.` and the name of an argument, such as `args.to`");
-        } else {
-            check_path(page, written, &path, input);
-        }
-        DestinationPath { kind, path }
     }
 
     fn idempotency_header(&self, page: &mut Page<'_>) -> Option<String> {
@@ -281,26 +261,6 @@ impl ToolEntry {
                 "pinned {pinned}, now {now}. Read what changed; if you accept it, write `pin: {now}`"
             ));
         }
-    }
-}
-
-/// A misspelt path would find no destination, and so guard nothing.
-fn check_path(page: &mut Page<'_>, written: &At<String>, path: &[String], input: &Value) {
-    let mut schema = input;
-    for name in path {
-        while let Some(items) = schema.get("items") {
-            schema = items;
-        }
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-        let Some(next) = properties.get(name) else {
-            let help = nearest(name, properties.keys().map(String::as_str)).map_or_else(
-                || "name a property of `input`".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
-            page.error("destination", written.place, format!("`input` has no property `{name}`")).help(help);
-            return;
-        };
-        schema = next;
     }
 }
 

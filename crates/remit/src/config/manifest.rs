@@ -333,9 +333,8 @@ fn check_destinations(page: &mut Page<'_>, known: &Known<'_>, entry: &MayEntry) 
         page.error("destination", to.place, "`to` allows no destination at all")
             .help("list at least one pattern, or take the line away");
     }
-    for pattern in to.value.iter().filter(|pattern| pattern.value.is_empty()) {
-        page.error("destination", pattern.place, "an empty pattern matches nothing")
-            .help("such as `*@example.com`");
+    for pattern in &to.value {
+        super::contract::check_pattern(page, &pattern.value, pattern.place);
     }
     if let Some(contract) =
         known.tools.get(&entry.tool.value).filter(|contract| contract.destinations.is_empty())

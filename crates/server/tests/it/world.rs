@@ -243,6 +243,7 @@ fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract
         care: Default::default(),
         redact: Default::default(),
         stamp: None,
+        to: Vec::new(),
         input: input.clone(),
         labels: Vec::new(),
         name: format!("{server}.{tool}"),

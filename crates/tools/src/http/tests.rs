@@ -30,6 +30,7 @@ fn contract(url: &str, path: &str, effect: Effect) -> Contract {
         care: Default::default(),
         redact: Default::default(),
         stamp: None,
+        to: Vec::new(),
         input: json!({}),
         labels: Vec::new(),
         name: "desk.tool".to_owned(),

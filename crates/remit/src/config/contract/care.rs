@@ -3,7 +3,7 @@
 use kernel::contract as law;
 use serde_json::Value;
 
-use super::check_path;
+use super::destination::{check_path, check_pattern};
 use super::shape::{Forbidden, Pattern, ToolEntry};
 use crate::config::yaml::{At, Page};
 
@@ -40,21 +40,31 @@ impl ToolEntry {
         }
     }
 
-    pub(super) fn redact(&self) -> law::Redact {
+    pub(super) fn redact(&self, page: &mut Page<'_>) -> law::Redact {
         let Some(redact) = &self.redact else { return law::Redact::default() };
-        let arguments = redact.arguments.iter().map(|forbidden| match forbidden {
-            Forbidden::Everywhere(pattern) => {
-                law::Forbidden { pattern: pattern.law(), unless_to: Vec::new() }
-            }
-            Forbidden::Elsewhere(elsewhere) => {
-                law::Forbidden { pattern: elsewhere.pattern.law(), unless_to: elsewhere.unless_to.clone() }
-            }
-        });
         law::Redact {
-            arguments: arguments.collect(),
-            fields: redact.fields.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
+            arguments: redact.arguments.iter().map(|at| self.forbidden(page, at)).collect(),
+            fields: redact.fields.iter().map(|at| field(page, at)).collect(),
             results: redact.results.iter().map(|pattern| pattern.law()).collect(),
         }
+    }
+
+    fn forbidden(&self, page: &mut Page<'_>, at: &At<Forbidden>) -> law::Forbidden {
+        let elsewhere = match &at.value {
+            Forbidden::Everywhere(pattern) => {
+                return law::Forbidden { pattern: pattern.law(), unless_to: Vec::new() };
+            }
+            Forbidden::Elsewhere(elsewhere) => elsewhere,
+        };
+        if self.destinations.is_empty() {
+            page.error("destination", at.place, "`unless_to` has no destination to look at").help(
+                "add `destinations` to the tool, so that Remit knows which argument says where it goes",
+            );
+        }
+        for pattern in &elsewhere.unless_to {
+            check_pattern(page, pattern, at.place);
+        }
+        law::Forbidden { pattern: elsewhere.pattern.law(), unless_to: elsewhere.unless_to.clone() }
     }
 
     pub(super) fn stamp(&self, page: &mut Page<'_>, input: &Value) -> Option<Vec<String>> {
@@ -67,6 +77,15 @@ impl ToolEntry {
         argument(page, at, input);
         Some(at.value.clone())
     }
+}
+
+fn field(page: &mut Page<'_>, at: &At<String>) -> Vec<String> {
+    let path: Vec<String> = at.value.split('.').map(str::to_owned).collect();
+    if path.iter().any(String::is_empty) {
+        page.error("field", at.place, format!("`{}` names no field of a result", at.value))
+            .help("the names on the way to it with dots between them, such as `customer.email`");
+    }
+    path
 }
 
 /// The path of an argument that Remit itself writes, which the schema must know.

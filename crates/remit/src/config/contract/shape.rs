@@ -130,6 +130,9 @@ pub(in crate::config) struct ToolEntry {
     #[serde(default)]
     #[schemars(with = "Vec<DestinationEntry>")]
     pub(in crate::config) destinations: Vec<At<DestinationEntry>>,
+    /// The destinations it may reach, whichever agent calls it, as patterns, such as `*@customers.example`. Without it: any.
+    #[serde(default)]
+    pub(in crate::config) to: Option<At<Vec<At<String>>>>,
     /// How a repeated call is known for the same; without it no call is ever retried.
     pub(in crate::config) idempotency: Option<Idempotency>,
     /// What one call costs at most.
@@ -179,7 +182,7 @@ pub(in crate::config) struct ToolEntry {
     pub(in crate::config) version: Later,
 }
 
-/// Exactly one of the keys.
+/// Exactly one of the keys, and `at` only beside `repository`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -188,8 +191,21 @@ pub(in crate::config) struct DestinationEntry {
     pub(in crate::config) email: Option<At<String>>,
     /// An argument that holds a host name.
     pub(in crate::config) host: Option<At<String>>,
-    /// An argument that holds a URL.
+    /// An argument that holds a URL; its host is the destination.
     pub(in crate::config) url: Option<At<String>>,
+    /// An argument that holds a URL; its host and path are the destination, such as `hooks.example/T1/x`.
+    pub(in crate::config) webhook: Option<At<String>>,
+    /// An argument that holds a chat channel: `#name`, or an id as the service writes it.
+    pub(in crate::config) channel: Option<At<String>>,
+    /// An argument that holds a repository, `owner/name` or an address: `github.com/owner/name`, in lower case.
+    pub(in crate::config) repository: Option<At<String>>,
+    /// The host that `owner/name` alone means.
+    #[schemars(extend("default" = "github.com"))]
+    pub(in crate::config) at: Option<At<String>>,
+    /// An argument that holds an absolute file path. Match it by patterns such as `/srv/data/**`.
+    pub(in crate::config) path: Option<At<String>>,
+    /// An argument that holds content, such as the body of a mail: each URL's host and each e-mail address in it.
+    pub(in crate::config) text: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -274,10 +290,13 @@ words! {
 pub(in crate::config) struct Redact {
     /// Patterns that refuse a call whose arguments hold one.
     #[serde(default)]
-    pub(in crate::config) arguments: Vec<Forbidden>,
-    /// Fields of the result that are taken out, such as `customer.email`.
+    #[schemars(with = "Vec<Forbidden>")]
+    pub(in crate::config) arguments: Vec<At<Forbidden>>,
+    /// Fields of the result that are taken out, such as `customer.email`. Where one is missing, what should hold it is
+    /// taken out too.
     #[serde(default)]
-    pub(in crate::config) fields: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub(in crate::config) fields: Vec<At<String>>,
     /// Patterns that are blotted out of its results.
     #[serde(default)]
     pub(in crate::config) results: Vec<Pattern>,

@@ -27,9 +27,6 @@ use crate::mcp::era;
 
 pub(super) const CLERK: &str = "clerk";
 pub(super) const OTHER: &str = "other";
-/// May use a great many tools.
-pub(super) const COLLECTOR: &str = "collector";
-pub(super) const COLLECTION: usize = 501;
 
 pub(super) struct World {
     pub(super) gate: Gate,
@@ -270,7 +267,7 @@ pub(super) fn book() -> Book {
     accepted.pin = Some(crate::mcp::definition_digest(accepted.definition.as_ref().unwrap()));
     let mut offered = mcp("mail", "read_resource", &json!({ "type": "object" }));
     offered.via["mcp"]["method"] = "resources/read".into();
-    let mut tools = vec![
+    let tools = vec![
         contract("desk", "look", Effect::Read, &ticket),
         contract("desk", "hidden", Effect::Read, &ticket),
         contract("desk", "wait", Effect::Read, &json!({})),
@@ -285,17 +282,12 @@ pub(super) fn book() -> Book {
         mcp("mail", "sorry", &json!({ "type": "object" })),
         mcp("mail", "broken", &json!({ "type": "object" })),
     ];
-    tools.extend((0..COLLECTION).map(|n| contract("shelf", &format!("t{n:03}"), Effect::Read, &json!({}))));
     let clerk = ["desk.look", "desk.wait", "desk.talk", "desk.fail", "desk.lose", "desk.marked", "desk.why"];
     let mut may: Vec<May> = clerk.iter().enumerate().map(|(n, tool)| self::may(CLERK, n, tool)).collect();
     may[0].when = Some("args.ticket <= 100".to_owned());
     may[0].when_origin = Some(may[0].origin.clone());
     may.push(self::may(CLERK, 20, "mail.*"));
-    let agents = [
-        manifest(CLERK, may),
-        manifest(OTHER, vec![self::may(OTHER, 0, "vault.open")]),
-        manifest(COLLECTOR, vec![self::may(COLLECTOR, 0, "shelf.*")]),
-    ];
+    let agents = [manifest(CLERK, may), manifest(OTHER, vec![self::may(OTHER, 0, "vault.open")])];
     Book {
         agents: agents.into_iter().map(|one| (one.agent.clone(), one)).collect(),
         house: House::default(),
@@ -309,7 +301,7 @@ fn mcp(server: &str, tool: &str, input: &Value) -> Contract {
     Contract { via, ..contract(server, tool, Effect::Reversible, input) }
 }
 
-fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract {
+pub(super) fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract {
     Contract {
         about: "a tool of a test".to_owned(),
         care: Care::default(),
@@ -329,6 +321,7 @@ fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract
         redact: Redact::default(),
         result_bytes_max: 65_536,
         stamp: None,
+        to: Vec::new(),
         server: server.to_owned(),
         timeout_ms: 10_000,
         tool: tool.to_owned(),

@@ -15,6 +15,7 @@ use fake::Fake;
 
 mod children;
 mod fake;
+mod quarantine;
 mod real;
 
 fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
@@ -37,6 +38,7 @@ fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
         redact: Redact::default(),
         result_bytes_max: 100_000,
         stamp: None,
+        to: Vec::new(),
         server: "fake".to_owned(),
         timeout_ms: 700,
         tool: tool.to_owned(),
