@@ -1,8 +1,9 @@
 //! The reach for tools of MCP servers: one permitted call is one request, and one outcome that is never guessed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +14,7 @@ use gate::vault::Secret;
 use kernel::contract::Contract;
 use kernel::id::{CallId, RunId};
 use serde_json::Value;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -21,7 +23,7 @@ use crate::client;
 use crate::error::Error;
 use crate::mcp::era;
 use crate::mcp::upstream::{
-    Accepted, Asking, Connection, House, Kind, List, News, Stop, Trouble, Upstream, Watcher,
+    Accepted, Asking, Connection, House, Kind, List, News, Stop, Trouble, Upstream, Watcher, What,
 };
 use crate::mcp::via::{self, Place};
 use crate::mcp::wire::Members;
@@ -36,6 +38,7 @@ const TRACE: HeaderName = HeaderName::from_static("traceparent");
 const NEWS_MAX: usize = 1024;
 /// What Remit asks for a list that somebody waits for.
 const LIST_WAIT: Duration = Duration::from_secs(20);
+const RENEW_WAIT: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -51,6 +54,8 @@ pub struct Options {
     pub message_bytes_max: usize,
     /// The command that starts a child and ends it when Remit dies. Followed by our process id and the child's command.
     pub keeper: Vec<String>,
+    /// Where a child is started whose contract names no other place, and what a place that it names is relative to.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -62,6 +67,7 @@ impl Default for Options {
             idle_ms_max: 1_000,
             message_bytes_max: 16 * 1024 * 1024,
             keeper: Vec::new(),
+            folder: None,
         }
     }
 }
@@ -104,6 +110,7 @@ impl Mcp {
             start_wait: Duration::from_millis(options.start_timeout_ms),
             message_bytes_max: options.message_bytes_max,
             keeper: options.keeper.clone().into(),
+            folder: options.folder.clone(),
         };
         Ok(Mcp(Arc::new(Inner { house, gate, routes: Mutex::default(), stop })))
     }
@@ -111,7 +118,9 @@ impl Mcp {
     /// From now on this gate is told when a server describes a tool otherwise than it was accepted.
     pub fn tell(&self, gate: &Gate) {
         // A second gate would be told nothing; there is one.
-        let _ = self.0.gate.gate.set(gate.clone());
+        if self.0.gate.gate.set(gate.clone()).is_ok() {
+            tokio::spawn(renew(Arc::downgrade(&self.0), self.catalogue().news()));
+        }
     }
 
     /// Knows the servers of these contracts, and forgets all others.
@@ -218,6 +227,23 @@ impl Catalogue {
     fn stop(&self) -> Stop {
         let cancel = Cancel::new(self.0.house.stop.clone(), None);
         Stop { cancel, deadline: Instant::now() + LIST_WAIT }
+    }
+}
+
+/// Asks for the tools of a server again when it says that they changed, so that nobody has to call one to find out.
+async fn renew(mcp: Weak<Inner>, mut news: broadcast::Receiver<News>) {
+    loop {
+        let server = match news.recv().await {
+            Ok(News { server, what: What::ToolsChanged }) => server,
+            Ok(_) | Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        let Some(inner) = mcp.upgrade() else { return };
+        if let Err(trouble) = Catalogue(inner).list(&server, Kind::Tools).await {
+            tracing::warn!(server = &*server, ?trouble, "the tools of a server cannot be listed");
+        }
+        // A server that says it without end is asked no oftener than this.
+        tokio::time::sleep(RENEW_WAIT).await;
     }
 }
 

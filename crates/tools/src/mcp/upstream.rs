@@ -7,6 +7,7 @@
 //! - `stdio.rs`, `child.rs`, `lines.rs`  a child process
 //! - `news.rs`        what it tells without being asked
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,6 +61,7 @@ pub(super) struct House {
     pub(super) start_wait: Duration,
     pub(super) message_bytes_max: usize,
     pub(super) keeper: Arc<[String]>,
+    pub(super) folder: Option<PathBuf>,
 }
 
 pub(super) struct Upstream {
@@ -181,6 +183,9 @@ impl Upstream {
     }
 
     async fn connect(self: &Arc<Self>) -> Connected {
+        if *self.house.stop.borrow() {
+            return Err(Trouble::new("closed"));
+        }
         let mut stop = Stop {
             cancel: Cancel::new(self.house.stop.clone(), None),
             deadline: Instant::now() + self.house.start_wait,
@@ -221,10 +226,7 @@ impl Upstream {
                 let (wire, credential) = (self.house.wire.clone(), self.credential.clone());
                 Ok(Link::Http(HttpLink::new(wire, via.clone(), credential, inbox)))
             }
-            Place::Stdio(command) => {
-                let (keeper, bytes_max) = (&self.house.keeper, self.house.message_bytes_max);
-                Ok(Link::Stdio(StdioLink::start(command, keeper, bytes_max, inbox)?))
-            }
+            Place::Stdio(command) => Ok(Link::Stdio(StdioLink::start(command, &self.house, inbox)?)),
         }
     }
 

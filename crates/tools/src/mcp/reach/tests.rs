@@ -308,6 +308,20 @@ async fn the_secret_goes_where_it_may_and_an_echo_of_it_does_not_come_back() {
 }
 
 #[tokio::test]
+async fn a_secret_does_not_travel_in_the_clear() {
+    let contract =
+        contract(json!({ "server": "fake", "url": "http://tools.example/mcp" }), "ok", Effect::Read);
+    let args = json!({});
+    // Not even to begin with: what Remit asks for itself carries the same secret.
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "sk-1").unwrap();
+    let credential = Some(format!("file:{}", secret.path().display()));
+    let contract = Contract { credential, ..contract };
+    let order = Order { secret: Some(b"sk-1"), ..order(&contract, &args) };
+    assert_eq!(told(&carry(&mcp(), order).await), ("not_dispatched", "insecure"));
+}
+
+#[tokio::test]
 async fn a_name_that_leads_inside_is_not_connected_to() {
     let inside = Resolver::new(Arc::new(|_| Box::pin(async { Ok(vec!["127.0.0.1:0".parse().unwrap()]) })));
     let mcp = Mcp::with_resolver(&Options::default(), inside).unwrap();

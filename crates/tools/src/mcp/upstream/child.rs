@@ -1,5 +1,6 @@
 //! A child process in a group of its own: what it may know of this machine, its last words, and its end.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,7 +32,8 @@ pub(super) struct Started {
     pub(super) words: Arc<LastWords>,
 }
 
-pub(super) fn start(command: &Command, keeper: &[String]) -> Result<Started, Trouble> {
+/// `keeper` is the command that ends the child when Remit dies, if there is one.
+pub(super) fn start(command: &Command, keeper: &[String], folder: Option<&Path>) -> Result<Started, Trouble> {
     let (mut env, mut secrets) = (Vec::new(), Vec::new());
     for (name, value) in &command.env {
         if value.starts_with("env:") || value.starts_with("file:") {
@@ -60,7 +62,9 @@ pub(super) fn start(command: &Command, keeper: &[String]) -> Result<Started, Tro
     };
     process.args(&command.args).env_clear();
     process.envs(ENV_KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?)))).envs(env);
-    if let Some(cwd) = &command.cwd {
+    // A path that is absolute stays as it is when it is joined to another.
+    let cwd = folder.unwrap_or(Path::new("")).join(command.cwd.as_deref().unwrap_or_default());
+    if cwd != Path::new("") {
         process.current_dir(cwd);
     }
     process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);

@@ -10,6 +10,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::mcp::era::{Reply, Version};
+use crate::mcp::upstream::House;
 use crate::mcp::upstream::ask::{Asked, Asking, Ended, Stop, Trouble, answer_to};
 use crate::mcp::upstream::child::{self, LastWords, Started};
 use crate::mcp::upstream::http::cancelled;
@@ -55,14 +56,10 @@ impl Drop for StdioLink {
 }
 
 impl StdioLink {
-    /// Starts the child. `keeper` is the command that ends it when Remit dies, if there is one.
-    pub(super) fn start(
-        command: &Command,
-        keeper: &[String],
-        message_bytes_max: usize,
-        inbox: Inbox,
-    ) -> Result<StdioLink, Trouble> {
-        let Started { child, stdin, stdout, words } = child::start(command, keeper)?;
+    pub(super) fn start(command: &Command, house: &House, inbox: Inbox) -> Result<StdioLink, Trouble> {
+        let Started { child, stdin, stdout, words } =
+            child::start(command, &house.keeper, house.folder.as_deref())?;
+        let message_bytes_max = house.message_bytes_max;
         let (to, queue) = mpsc::channel(QUEUE_MAX);
         let (closing, close) = watch::channel(false);
         let (end, ended) = watch::channel(false);

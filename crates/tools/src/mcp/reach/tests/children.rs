@@ -185,3 +185,19 @@ async fn a_secret_that_has_no_place_in_a_child_is_not_lost_in_silence() {
     let order = Order { secret: Some(b"sk"), ..order(&contract, &args) };
     assert_eq!(told(&carry(&mcp(), order).await), ("not_dispatched", "credential_unusable"));
 }
+
+#[tokio::test]
+async fn a_child_is_started_where_the_configuration_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().canonicalize().unwrap().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let options = Options { folder: inner.parent().map(Path::to_owned), ..Options::default() };
+    for (cwd, expected) in [(json!(null), inner.parent()), (json!("inner"), Some(inner.as_path()))] {
+        let mcp = Mcp::new(&options).unwrap();
+        let place =
+            json!({ "server": "fake", "command": "python3", "args": [script(), "legacy"], "cwd": cwd });
+        let contract = Contract { timeout_ms: 10_000, ..contract(place, "env", Effect::Read) };
+        assert_eq!(body(&call(&mcp, &contract, json!({})).await)["cwd"], json!(expected));
+        mcp.close().await;
+    }
+}
