@@ -1,5 +1,7 @@
 //! `tools/list` and `tools/call`.
 
+use std::sync::Arc;
+
 use gate::CallAsk;
 use gate::error::Error;
 use kernel::contract::{Contract, Effect};
@@ -20,12 +22,12 @@ const REASON_ABOUT: &str = "Why you do this, in a sentence. For the record; the 
 pub(super) fn list(request: &Request<'_>) -> Result<Members, Refused> {
     let after = after(request.params.get("cursor"))?;
     let mut visible = request.visit.visible();
-    visible.retain(|contract| is_tool(contract) && after.as_ref().is_none_or(|after| contract.name > *after));
-    let page = visible.get(..PAGE_TOOLS_MAX).unwrap_or(&visible);
+    visible.retain(|contract| is_tool(contract));
+    let (page, next) = page(&visible, after.as_deref(), PAGE_TOOLS_MAX);
     let tools: Vec<Value> = page.iter().map(|contract| shown(contract, &request.visit.scope)).collect();
     let mut result = Members::from_iter([("tools".to_owned(), tools.into())]);
-    if let (true, Some(last)) = (page.len() < visible.len(), page.last()) {
-        result.insert("nextCursor".to_owned(), base64url(last.name.as_bytes()).into());
+    if let Some(next) = next {
+        result.insert("nextCursor".to_owned(), base64url(next.as_bytes()).into());
     }
     Ok(result)
 }
@@ -76,6 +78,20 @@ fn after(cursor: Option<&Value>) -> Result<Option<String>, Refused> {
     let Some(cursor) = cursor.filter(|cursor| !cursor.is_null()) else { return Ok(None) };
     let name = cursor.as_str().and_then(unbase64url).and_then(|bytes| String::from_utf8(bytes).ok());
     name.map(Some).ok_or_else(|| Refused::params("this cursor is none that was given out; begin without one"))
+}
+
+/// What comes after a name, in the order of names, and the name after which there is more.
+pub(super) fn page<'c>(
+    all: &'c [Arc<Contract>],
+    after: Option<&str>,
+    max: usize,
+) -> (&'c [Arc<Contract>], Option<&'c str>) {
+    let from = after.map_or(0, |after| all.partition_point(|contract| contract.name.as_str() <= after));
+    let rest = all.get(from..).unwrap_or_default();
+    match rest.get(..max) {
+        Some(page) if page.len() < rest.len() => (page, page.last().map(|last| last.name.as_str())),
+        _ => (rest, None),
+    }
 }
 
 /// The arguments as the tool gets them, and the reason that was among them.
