@@ -1,6 +1,6 @@
-//! The tools: the hands that reach the world's tools, one file a kind of reach. Today: JSON over HTTP.
+//! The tools: the hands that reach the world's tools, and the door by which MCP clients ask for them.
 //!
-//! - `http.rs`     the reach itself: one permitted call, one exchange, one outcome that is never guessed
+//! - `http.rs`     the reach for JSON over HTTP: one permitted call, one exchange, one outcome that is never guessed
 //! - `mcp.rs`      the Model Context Protocol, as Remit speaks it towards servers
 //! - `door.rs`     the same protocol towards agents: their clients come in here
 //! - `catalog.rs`  what a contract's `via` may say, read strictly

@@ -1,7 +1,7 @@
 //! `cargo xtask peers`: the MCP servers and clients of others that tests talk to, installed into `target/peers`.
 //!
-//! Versions are pinned in `tests/peers`: `package.json` with its lock, and `requirements.txt`. What is installed already
-//! is left as it is.
+//! Versions are pinned in `tests/peers`: `package.json` with its lock, and `requirements.txt`. What is installed
+//! already is left as it is.
 
 use std::path::Path;
 use std::process::Command;
