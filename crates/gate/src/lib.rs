@@ -23,6 +23,7 @@ mod keys;
 mod line;
 pub mod permit;
 pub mod port;
+mod redact;
 mod runs;
 mod seal;
 mod snapshot;

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
 use crate::permit::Permit;
 use crate::port::{Cancel, Feed};
+use crate::redact::redacted;
 use crate::{bounds, seal, stamp};
 
 /// A call on its way to be decided, with the bytes that everything after is bound to.
@@ -83,7 +84,8 @@ impl Gate {
 
         // 4 reach: the permit is moved; the secret is opened for it alone
         let started = Instant::now();
-        let reached = self.dispatched(permit, cancel, feed).await;
+        let feed = feed.redacted(&tool.contract.redact);
+        let reached = redacted(&tool.contract, self.dispatched(permit, cancel, feed).await);
         ledger::failpoint::hit("gate.before_settle");
 
         // 5 settle: how it went is recorded before it is told

@@ -5,10 +5,12 @@ use std::pin::Pin;
 
 use kernel::account::Amount;
 use kernel::call::Outcome;
+use kernel::contract::{Pattern, Redact};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use crate::permit::Permit;
+use crate::redact::blotted;
 use crate::vault::Secret;
 
 /// Says when a call must stop: Remit leaves, or its caller no longer wants it.
@@ -41,20 +43,29 @@ async fn turned(signal: &mut watch::Receiver<bool>) {
 
 /// Word from a call under way, for whoever waits at the door: progress, log lines. What finds no room is dropped.
 #[derive(Clone, Debug, Default)]
-pub struct Feed(Option<mpsc::Sender<Value>>);
+pub struct Feed {
+    listener: Option<mpsc::Sender<Value>>,
+    blot: Vec<Pattern>,
+}
 
 impl Feed {
     pub fn new(listener: mpsc::Sender<Value>) -> Feed {
-        Feed(Some(listener))
+        Feed { listener: Some(listener), blot: Vec::new() }
+    }
+
+    /// What a result may not show, no word before it shows. Fields cannot be told in words, so then there are none.
+    pub(crate) fn redacted(self, redact: &Redact) -> Feed {
+        let listener = self.listener.filter(|_| redact.fields.is_empty());
+        Feed { listener, blot: redact.results.clone() }
     }
 
     pub fn is_heard(&self) -> bool {
-        self.0.is_some()
+        self.listener.is_some()
     }
 
     pub fn send(&self, word: Value) {
-        if let Some(listener) = &self.0 {
-            let _ = listener.try_send(word);
+        if let Some(listener) = &self.listener {
+            let _ = listener.try_send(blotted(word, &self.blot));
         }
     }
 }

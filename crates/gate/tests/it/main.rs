@@ -9,6 +9,7 @@ mod bounds;
 mod faults;
 mod gateway;
 mod line;
+mod redaction;
 mod restart;
 mod snapshots;
 mod stage;
