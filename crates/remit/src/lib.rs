@@ -25,6 +25,10 @@ use kernel::rules::Rules;
 pub use cmd::read_policy_tests;
 
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == tools::mcp::keep::WORD) {
+        return tools::mcp::keep::run(words);
+    }
     let cli = cli::Cli::parse();
     // INVARIANT: nothing has chosen a crypto provider before; a second choice would be the same one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

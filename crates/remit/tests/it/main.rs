@@ -17,6 +17,7 @@ mod halt;
 mod help;
 mod house;
 mod install;
+mod keep;
 mod reads;
 mod reload;
 mod rules;
