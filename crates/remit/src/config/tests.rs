@@ -147,6 +147,22 @@ tools:
     limits: { concurrent: 2 }
 "#;
 
+#[test]
+fn every_kind_of_destination_is_read_as_it_is_written() {
+    let kinds = ["email", "host", "url", "webhook", "channel", "path", "text"];
+    for kind in kinds {
+        let loaded = changed(TOOL, "{ email: args.to }", &format!("{{ {kind}: args.to }}")).expect(kind);
+        let path = &loaded.book.tools.get("desk.mail_customer").expect("the tool").destinations[0];
+        assert_eq!((serde_json::json!(path.kind), &path.host), (serde_json::json!(kind), &None));
+    }
+    let text =
+        "destinations: [{ repository: args.to, at: gitlab.example }]\n    to: [\"gitlab.example/acme/*\"]";
+    let loaded = changed(TOOL, "destinations: [{ email: args.to }]", text).expect("a repository");
+    let tool = loaded.book.tools.get("desk.mail_customer").expect("the tool");
+    assert_eq!(tool.destinations[0].host.as_deref(), Some("gitlab.example"));
+    assert_eq!(tool.to, ["gitlab.example/acme/*"]);
+}
+
 const NOTES_PINS: &str = r#"{ "add-note": { "name": "add-note", "description": "Adds a note.", "inputSchema": {
   "type": "object", "properties": { "to": { "type": "string" }, "key": { "type": "string" },
   "meta": { "type": "object", "properties": { "run": { "type": "string" } } } } } } }"#;
@@ -255,6 +271,14 @@ const BAD: &[Bad] = &[
     ("unbuilt-contract", TOOL, "    limits: { timeout: 10s }", "    limits: { timeout: 10s, per_minute: 60 }\n    undo: { tool: desk.cancel }\n    touches: [\"charge:1\"]\n    preview: {}\n    version: {}\n    count: {}\n    expect: {}\n    delay: 60s\n    cache: {}"),
     ("destination-misspelt", TOOL, "email: args.to", "email: args.too"),
     ("destination-kind", TOOL, "{ email: args.to }", "{ email: args.to, host: args.to }"),
+    ("destination-at", TOOL, "{ email: args.to }", "{ email: args.to, at: gitlab.example }"),
+    ("destination-none", TOOL, "{ email: args.to }", "{ at: gitlab.example }"),
+    ("to-comma", AGENT, "to: [\"*@customers.example\"]", "to: [\"*@customers.example, *\"]"),
+    ("tool-to-nothing", TOOL, "destinations: [{ email: args.to }]", "destinations: [{ email: args.to }]\n    to: []"),
+    ("tool-to-comma", TOOL, "destinations: [{ email: args.to }]", "destinations: [{ email: args.to }]\n    to: [\"/srv/a,/**\"]"),
+    ("tool-to-nowhere", TOOL, "    cost: { usd: 0.30 }", "    cost: { usd: 0.30 }\n    to: [\"*@customers.example\"]"),
+    ("unless-to-nowhere", TOOL, "    cost: { usd: 0.30 }", "    cost: { usd: 0.30 }\n    redact: { arguments: [{ pattern: iban, unless_to: [\"*@bank.example\"] }] }"),
+    ("redact-field", TOOL, "    cost: { usd: 0.30 }", "    cost: { usd: 0.30 }\n    redact: { fields: [\"customer..email\"] }"),
     ("input-not-an-object", TOOL, "type: object", "type: string"),
     ("pin-changed", TOOL, "    effect: read\n", "    effect: read\n    pin: sha256:0000000000000000000000000000000000000000000000000000000000000000\n"),
     ("pin-malformed", TOOL, "    effect: read\n", "    effect: read\n    pin: sha256:beef\n"),
