@@ -77,7 +77,11 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let doors = vec![
         tokio::spawn(server::serve(
             agents,
-            server::agents_router(gate.clone(), options.clone(), tools::door::router(gate.clone())),
+            server::agents_router(
+                gate.clone(),
+                options.clone(),
+                tools::door::router(gate.clone(), mcp.catalogue()),
+            ),
             stopping.clone(),
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),

@@ -5,7 +5,8 @@
 //! 1. `post.rs`       what a POST may be, and of which era it is
 //! 2. `stateless.rs`  2026-07-28: each request stands alone, its headers agree with its body
 //! 3. `legacy.rs`     until 2025-11-25: `initialize`, sessions (`session.rs`), their streams
-//! 4. `methods.rs`    what is answered to each method, whatever the era; `tools.rs` lists and calls
+//! 4. `methods.rs`    what is answered to each method, whatever the era; `tools.rs` lists and calls,
+//!                    `offers.rs` does the same for resources, prompts and completions
 //! 5. `told.rs`       a verdict and a result in words that a model can act on
 //! 6. `stream.rs`     an answer that grows: progress before the result, and news of changed lists
 //!
@@ -23,8 +24,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use kernel::contract::Contract;
 use kernel::id::RunId;
 
+use crate::mcp::Catalogue;
+
 mod legacy;
 mod methods;
+mod offers;
 mod post;
 mod refused;
 mod relay;
@@ -38,14 +42,15 @@ mod tools;
 pub const PATH: &str = "/mcp";
 
 /// The routes of the door. A request without a `Caller` in its extensions is answered by an error.
-pub fn router(gate: Gate) -> Router {
-    let door = Arc::new(Door { gate, sessions: Default::default(), seats: Default::default() });
+pub fn router(gate: Gate, catalogue: Catalogue) -> Router {
+    let door = Arc::new(Door { gate, catalogue, sessions: Default::default(), seats: Default::default() });
     let one = format!("{PATH}/{{server}}");
     Router::new().route(PATH, any(enter)).route(&one, any(enter)).with_state(door)
 }
 
 struct Door {
     gate: Gate,
+    catalogue: Catalogue,
     sessions: session::Sessions,
     seats: Arc<stream::Seats>,
 }

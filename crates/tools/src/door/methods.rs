@@ -8,8 +8,9 @@ use tokio::sync::watch;
 
 use super::refused::Refused;
 use super::session::Session;
-use super::{Visit, tools};
+use super::{Visit, offers, tools};
 use crate::mcp::era::{self, Reply, Version};
+use crate::mcp::upstream::Kind;
 use crate::mcp::wire::{self, Members, RpcError};
 
 /// How long a client may keep a list. Whatever it kept, each call is decided anew.
@@ -38,6 +39,11 @@ pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
         ("logging/setLevel", false) => set_level(&request),
         ("tools/list", _) => tools::list(&request).map(kept),
         ("tools/call", _) => tools::call(request).await,
+        ("resources/list", _) => offers::list(&request, Kind::Resources).await.map(kept),
+        ("resources/templates/list", _) => offers::list(&request, Kind::Templates).await.map(kept),
+        ("prompts/list", _) => offers::list(&request, Kind::Prompts).await.map(kept),
+        ("resources/read" | "prompts/get" | "completion/complete", _)
+        | ("resources/subscribe" | "resources/unsubscribe", false) => offers::carry(request).await,
         _ => Err(RpcError::method_not_found(&method).into()),
     };
     match result {
@@ -55,8 +61,20 @@ pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
 }
 
 /// What is here, for `initialize` and `server/discover`.
-pub(super) fn about(_visit: &Visit, _version: Version) -> Members {
-    let capabilities = json!({ "logging": {}, "tools": { "listChanged": true } });
+pub(super) fn about(visit: &Visit, version: Version) -> Members {
+    let mut capabilities = json!({ "logging": {}, "tools": { "listChanged": true } });
+    let visible = visit.visible();
+    let has = |method: &str| visible.iter().any(|contract| offers::method(contract) == Some(method));
+    if has("resources/read") {
+        let subscribe = has("resources/subscribe") && !version.is_stateless();
+        capabilities["resources"] = json!({ "listChanged": true, "subscribe": subscribe });
+    }
+    if has("prompts/get") {
+        capabilities["prompts"] = json!({ "listChanged": true });
+    }
+    if has("completion/complete") {
+        capabilities["completions"] = json!({});
+    }
     let members = [("capabilities", capabilities), ("instructions", INSTRUCTIONS.into())];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::Visit;
 use super::refused::Refused;
-use crate::mcp::wire::{Members, RpcError};
+use crate::mcp::wire::{self, Members, RpcError};
 
 /// In the `_meta` of every answer to a call.
 const META_RECEIPT: &str = "dev.remit/receipt";
@@ -40,6 +40,31 @@ pub(super) fn refusal(name: &str, answered: &Answered) -> Members {
         "receipt": answered.receipt.map(receipt),
     });
     tool_error(text, verdict)
+}
+
+/// What became of a call whose answer has no place for a tool's error: then it is an error of the protocol.
+pub(super) fn offered(answered: Answered) -> Result<Members, Refused> {
+    let Some(reason) = answered.verdict.reasons.first().filter(|_| !answered.verdict.allows()) else {
+        return match (answered.outcome, answered.result) {
+            (_, Some(Value::Object(error))) if is_error(&error) => {
+                Err(upstream(error, &json!(answered.call.to_string())))
+            }
+            (Some(Outcome::Succeeded), Some(Value::Object(result))) => Ok(result),
+            (outcome, _) => {
+                let trouble = answered.trouble.as_deref().unwrap_or("failed");
+                let outcome = outcome.map_or("is not there yet", Outcome::name);
+                let message = format!("the server gave nothing ({trouble}); the outcome is: {outcome}");
+                Err(Refused::new(wire::INTERNAL_ERROR, message).recorded())
+            }
+        };
+    };
+    let data = json!({
+        "call": answered.call.to_string(),
+        "code": reason.code.name(),
+        "reasons": answered.verdict.reasons.iter().map(told).collect::<Vec<_>>(),
+        "receipt": answered.receipt.map(receipt),
+    });
+    Err(Refused::law(reason).with_data(data).recorded())
 }
 
 /// A call whose run could not be opened: it never became a call.

@@ -10,7 +10,7 @@ use stdx::encode::{base64url, unbase64url};
 
 use super::methods::{self, Request};
 use super::refused::Refused;
-use super::{Scope, told};
+use super::{Scope, offers, told};
 use crate::mcp::wire::Members;
 
 /// Tools on one page.
@@ -71,7 +71,7 @@ fn unknown(name: &str) -> Refused {
 
 /// Whether this is a tool of its server, and not another thing that the server offers.
 fn is_tool(contract: &Contract) -> bool {
-    contract.via.get("mcp").is_none_or(|mcp| mcp.get("method").is_none_or(Value::is_null))
+    offers::method(contract).is_none()
 }
 
 fn after(cursor: Option<&Value>) -> Result<Option<String>, Refused> {

@@ -51,7 +51,8 @@ impl World {
         let log = Box::new(ledger::memory::Memory::new());
         let gate = Gate::open(options, log, rules(book())).unwrap();
         gate.begin().await.unwrap();
-        World { router: crate::door::router(gate.clone()), gate, cancelled, _folder: folder }
+        let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
+        World { router: crate::door::router(gate.clone(), catalogue), gate, cancelled, _folder: folder }
     }
 
     pub(super) async fn client(&self, agent: &str) -> Client {
