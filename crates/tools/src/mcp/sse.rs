@@ -1,6 +1,7 @@
 //! Server-sent events, read within limits.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -12,6 +13,9 @@ pub(super) struct Event {
     pub(super) retry_ms: Option<u64>,
     pub(super) data: Vec<u8>,
 }
+
+/// How long the end of a stream is waited for when its answer has come.
+const END_WAIT: Duration = Duration::from_millis(100);
 
 /// Why no further event comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,14 @@ impl Events {
 
     pub(super) fn bytes_left(&self) -> usize {
         self.bytes_left
+    }
+
+    /// The answer is here. What ends the stream may follow at once, and then its connection can be used again.
+    pub(super) fn let_go(mut self) {
+        tokio::spawn(async move {
+            let ending = async { while let Some(Ok(_)) = self.body.frame().await {} };
+            let _ = tokio::time::timeout(END_WAIT, ending).await;
+        });
     }
 
     pub(super) async fn next(&mut self) -> Result<Event, End> {

@@ -5,7 +5,7 @@
 //! - `lists.rs`       what the server offers
 //! - `http.rs`        streamable HTTP
 //! - `stdio.rs`, `child.rs`, `lines.rs`  a child process
-//! - `news.rs`        what it tells without being asked
+//! - `news.rs`        what it tells without being asked; `watched.rs`, which resources that is asked of
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -30,6 +30,7 @@ use connection::{Around, Link, Probed};
 use http::HttpLink;
 use news::{Inbox, Stale};
 use stdio::StdioLink;
+use watched::Watched;
 
 mod ask;
 mod child;
@@ -39,6 +40,7 @@ mod lines;
 mod lists;
 mod news;
 mod stdio;
+mod watched;
 
 /// A connection that held this long is no sign of a server that cannot be kept.
 const STEADY: Duration = Duration::from_secs(10);
@@ -69,6 +71,7 @@ pub(super) struct Upstream {
     pub(super) place: Place,
     pub(super) credential: Option<String>,
     house: House,
+    watched: Arc<Watched>,
     slot: Mutex<Slot>,
 }
 
@@ -88,7 +91,8 @@ enum Stage {
 impl Upstream {
     pub(super) fn new(name: &str, place: Place, credential: Option<String>, house: House) -> Arc<Upstream> {
         let slot = Slot::Down { failures: 0, not_before: None, trouble: Trouble::new("unreachable") };
-        Arc::new(Upstream { name: name.into(), place, credential, house, slot: Mutex::new(slot) })
+        let watched = Arc::default();
+        Arc::new(Upstream { name: name.into(), place, credential, house, watched, slot: Mutex::new(slot) })
     }
 
     /// Asks; over a new connection, if the one that there was turns out to be gone before anything was done.
@@ -211,6 +215,7 @@ impl Upstream {
                     stale,
                     watcher: self.house.watcher.clone(),
                     house: self.house.stop.clone(),
+                    watched: self.watched.clone(),
                 };
                 Ok(Connection::new(link, hello, around))
             }

@@ -355,6 +355,34 @@ async fn resources_are_read_and_watched_in_either_era() {
 }
 
 #[tokio::test]
+async fn a_resource_is_watched_as_long_as_anybody_watches_it_also_over_the_next_session() {
+    let (fake, mcp) = (Fake::start(Version::V2025_11_25).await, mcp());
+    let of = |method: &str| {
+        contract(json!({ "server": "fake", "url": fake.url(), "method": method }), method, Effect::Read)
+    };
+    let (on, off) = (of("resources/subscribe"), of("resources/unsubscribe"));
+    let count = || (fake.count("resources/subscribe"), fake.count("resources/unsubscribe"));
+    let uri = json!({ "uri": "a:b" });
+    call(&mcp, &on, uri.clone()).await;
+    call(&mcp, &on, uri.clone()).await;
+    assert_eq!(told(&call(&mcp, &off, uri.clone()).await), ("succeeded", ""));
+    assert_eq!(count(), (2, 0));
+
+    fake.forget_session();
+    call(&mcp, &of("resources/read"), uri.clone()).await;
+    for _ in 0..100 {
+        if count().0 == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(count(), (3, 0));
+    assert_eq!(fake.last("resources/subscribe").header("mcp-session-id"), Some("session-2"));
+    call(&mcp, &off, uri).await;
+    assert_eq!(count(), (3, 1));
+}
+
+#[tokio::test]
 async fn contracts_of_one_server_share_one_connection_and_those_that_are_gone_end_it() {
     let (fake, mcp) = (Fake::start(Version::V2025_11_25).await, mcp());
     let contracts = ["ok", "echo", "wants"].map(|tool| over_http(&fake, tool, Effect::Read));

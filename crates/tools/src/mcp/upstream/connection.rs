@@ -1,6 +1,5 @@
 //! One connection to a server: how it came about, what was agreed, and what is asked over it.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::mcp::upstream::http::{HttpLink, cancelled};
 use crate::mcp::upstream::lists::{Kind, Lists};
 use crate::mcp::upstream::news::Stale;
 use crate::mcp::upstream::stdio::StdioLink;
+use crate::mcp::upstream::watched::Watched;
 use crate::mcp::wire::{self, Id, Members, Message, RpcError};
 
 const HELLO_BYTES_MAX: usize = 1024 * 1024;
@@ -24,8 +24,6 @@ const HELLO_BYTES_MAX: usize = 1024 * 1024;
 const PROBE_WAIT: Duration = Duration::from_secs(5);
 /// What Remit asks for itself.
 const OWN_WAIT: Duration = Duration::from_secs(30);
-/// Resources of one server that are watched at once.
-const WATCHED_MAX: usize = 1_000;
 
 pub(super) enum Link {
     Http(Arc<HttpLink>),
@@ -43,14 +41,9 @@ pub struct Connection {
     pub(super) stale: Arc<Stale>,
     pub(super) watcher: Arc<dyn Watcher>,
     house: watch::Receiver<bool>,
-    watched: Mutex<Watched>,
-}
-
-#[derive(Default)]
-struct Watched {
-    uris: BTreeSet<String>,
+    watched: Arc<Watched>,
     /// The request that listens now, where it is one among others.
-    listening: Option<Id>,
+    listening: Mutex<Option<Id>>,
 }
 
 /// What both ways of beginning agree on.
@@ -65,12 +58,13 @@ pub(super) struct Around {
     pub(super) stale: Arc<Stale>,
     pub(super) watcher: Arc<dyn Watcher>,
     pub(super) house: watch::Receiver<bool>,
+    pub(super) watched: Arc<Watched>,
 }
 
 impl Connection {
     pub(super) fn new(link: Link, hello: Hello, around: Around) -> Arc<Connection> {
         let Hello { version, capabilities, about } = hello;
-        let Around { name, stale, watcher, house } = around;
+        let Around { name, stale, watcher, house, watched } = around;
         let connection = Arc::new(Connection {
             name,
             version,
@@ -81,9 +75,11 @@ impl Connection {
             stale,
             watcher,
             house,
-            watched: Mutex::default(),
+            watched,
+            listening: Mutex::default(),
         });
         connection.listen();
+        connection.watch_again();
         connection
     }
 
@@ -95,13 +91,18 @@ impl Connection {
     }
 
     pub(super) async fn ask(&self, asking: &Asking<'_>, mirrored: &[Mirrored], stop: &mut Stop) -> Ended {
+        match asking.method {
+            "resources/subscribe" => self.watch(true, asking, stop).await,
+            "resources/unsubscribe" => self.watch(false, asking, stop).await,
+            _ => self.send(asking, mirrored, stop).await,
+        }
+    }
+
+    async fn send(&self, asking: &Asking<'_>, mirrored: &[Mirrored], stop: &mut Stop) -> Ended {
         let version = Some(self.version);
-        match (asking.method, &self.link) {
-            ("resources/subscribe" | "resources/unsubscribe", _) if self.version.is_stateless() => {
-                self.watch(asking.method == "resources/subscribe", &asking.params)
-            }
-            (_, Link::Http(link)) => link.ask(version, asking, mirrored, stop).await,
-            (_, Link::Stdio(link)) => link.ask(version, asking, stop).await,
+        match &self.link {
+            Link::Http(link) => link.ask(version, asking, mirrored, stop).await,
+            Link::Stdio(link) => link.ask(version, asking, stop).await,
         }
     }
 
@@ -144,8 +145,8 @@ impl Connection {
             (Link::Stdio(_), false) => {}
             (Link::Stdio(link), true) => {
                 let now = link.listen(self.version, "subscriptions/listen", self.filter());
-                let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(before) = watched.listening.replace(now) {
+                let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(before) = listening.replace(now) {
                     link.tell(cancelled(&before, "listens for more"));
                 }
             }
@@ -153,7 +154,6 @@ impl Connection {
     }
 
     fn filter(&self) -> Members {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let mut filter = Members::new();
         for (capability, wanted) in [
             ("tools", "toolsListChanged"),
@@ -164,8 +164,9 @@ impl Connection {
                 filter.insert(wanted.to_owned(), true.into());
             }
         }
-        if !watched.uris.is_empty() {
-            filter.insert("resourceSubscriptions".to_owned(), json!(watched.uris));
+        let uris = self.watched.uris();
+        if !uris.is_empty() {
+            filter.insert("resourceSubscriptions".to_owned(), uris.into());
         }
         let mut params = Members::new();
         params.insert("notifications".to_owned(), filter.into());
@@ -173,21 +174,42 @@ impl Connection {
     }
 
     /// Since 2026-07-28 there is no request to watch a resource: what is listened for says it.
-    fn watch(&self, on: bool, params: &Members) -> Ended {
-        let Some(uri) = params.get("uri").and_then(Value::as_str) else {
+    async fn watch(&self, on: bool, asking: &Asking<'_>, stop: &mut Stop) -> Ended {
+        let nothing = Ended::Answered(Reply::Result(Members::new()));
+        let Some(uri) = asking.params.get("uri").and_then(Value::as_str) else {
             return Ended::Answered(Reply::Error(RpcError::new(wire::INVALID_PARAMS, "`uri` is missing")));
         };
-        let changed = {
-            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            if on && watched.uris.len() >= WATCHED_MAX {
-                return Ended::Refused(Trouble::new("busy"));
+        let Some(is_news) = self.watched.note(on, uri) else { return Ended::Refused(Trouble::new("busy")) };
+        if self.version.is_stateless() {
+            if is_news {
+                self.listen();
             }
-            if on { watched.uris.insert(uri.to_owned()) } else { watched.uris.remove(uri) }
-        };
-        if changed {
-            self.listen();
+            return nothing;
         }
-        Ended::Answered(Reply::Result(Members::new()))
+        if !on && !is_news {
+            return nothing;
+        }
+        let ended = self.send(asking, &[], stop).await;
+        if on && !matches!(ended, Ended::Answered(Reply::Result(_))) {
+            self.watched.note(false, uri);
+        }
+        ended
+    }
+
+    /// What was watched over the connection before this one.
+    fn watch_again(self: &Arc<Self>) {
+        let uris = self.watched.uris();
+        if self.version.is_stateless() || uris.is_empty() {
+            return;
+        }
+        let connection = self.clone();
+        tokio::spawn(async move {
+            for uri in uris {
+                let params = Members::from_iter([("uri".to_owned(), Value::from(uri))]);
+                let asking = Asking::new("resources/subscribe", params, HELLO_BYTES_MAX);
+                connection.send(&asking, &[], &mut connection.own_stop()).await;
+            }
+        });
     }
 }
 

@@ -306,6 +306,7 @@ impl HttpLink {
             match wire::read(&event.data) {
                 Err(_) => return Ended::Broken(Trouble::new("malformed_result")),
                 Ok(Message::Result { id: other, result }) if other == *id => {
+                    events.let_go();
                     return Ended::Answered(Reply::Result(result));
                 }
                 Ok(Message::Error { id: other, error }) if other.as_ref().is_none_or(|other| other == id) => {

@@ -230,6 +230,9 @@ async fn post(socket: &mut TcpStream, state: &State, heard: &Heard) -> Option<()
             }
             answer(socket, &result(id, json!({ "tools": tools(*state.description.lock().unwrap()) }))).await
         }
+        "resources/subscribe" | "resources/unsubscribe" if !stateless => {
+            answer(socket, &result(id, json!({}))).await
+        }
         "resources/list" => answer(socket, &result(id, json!({ "resources": [{ "uri": "a:b" }] }))).await,
         "resources/read" => {
             let text = json!({ "uri": params["uri"], "text": "hello" });
