@@ -147,7 +147,7 @@ pub struct Contract {
     #[serde(default)]
     pub redact: Redact,
     pub result_bytes_max: u64,
-    /// Member names from the arguments' root: where the run's id is written, so that side effects can be searched by it.
+    /// Member names from the arguments' root: where the run's id is written, so that what it did can be searched by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Vec<String>>,
     pub server: String,

@@ -1,4 +1,4 @@
-//! Contract: the tool exists, the arguments fit its schema, go where they may, and hold nothing that must not pass.
+//! Contract: the tool exists; the arguments fit its schema, go where they may, hold nothing that must not pass.
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;

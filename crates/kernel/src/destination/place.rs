@@ -1,8 +1,6 @@
 //! One place in its one spelling. User names, brackets, escapes and backslashes are refused, not repaired: two readers
 //! would take them differently.
 
-use std::net::Ipv4Addr;
-
 use unicode_normalization::is_nfkc;
 
 use crate::contract::DestinationKind;
@@ -33,7 +31,13 @@ pub(super) fn host(text: &str) -> Option<String> {
     let last = host.rsplit('.').next()?;
     let number = last.bytes().all(|c| c.is_ascii_digit()) || last.starts_with("0x");
     let plain = host.len() <= 253 && host.split('.').all(label);
-    (plain && (!number || host.parse::<Ipv4Addr>().is_ok())).then_some(host)
+    (plain && (!number || is_ipv4(&host))).then_some(host)
+}
+
+/// Four numbers as they are usually written: no other base, no leading zero, none left out.
+fn is_ipv4(host: &str) -> bool {
+    let part = |part: &str| part.parse::<u8>().is_ok_and(|number| number.to_string() == part);
+    host.split('.').count() == 4 && host.split('.').all(part)
 }
 
 /// `%` and `!` in the first half are old ways to name a further hop, and a slash would look like a path.

@@ -153,7 +153,10 @@ fn what_must_not_pass_and_where_nothing_may_go() {
         1s | call | a   | mail.send | {"to":"a@bank.example","body":"DE89370400440532013000"}
         1s | call | a   | mail.send | {"to":["a@bank.example","a@shop.example"],"body":"DE89370400440532013000"}
     "#;
-    check(book, table, expect![[r#"
+    check(
+        book,
+        table,
+        expect![[r#"
         at | do   | run | tool      | args                                                                       | answer                | code                                                             | account                        | event
         0s | open | a   |           |                                                                            | a open until 13:00:00 |                                                                  |                                | run_opened
         1s | call | a   | mail.send | {"to":"a@shop.example","body":"thanks"}                                    | allow                 | by desk.may                                                      | calls 0+1 writes 0+1 final 0+1 | call_decided c1 allow
@@ -163,5 +166,6 @@ fn what_must_not_pass_and_where_nothing_may_go() {
         1s | call | a   | mail.send | {"to":"a@shop.example","body":"DE89370400440532013000"}                    | deny                  | content_forbidden at /body (the number of a bank account (IBAN)) | calls 0+1 writes 0+1 final 0+1 | call_decided c5 deny
         1s | call | a   | mail.send | {"to":"a@bank.example","body":"DE89370400440532013000"}                    | allow                 | by desk.may                                                      | calls 0+2 writes 0+2 final 0+2 | call_decided c6 allow
         1s | call | a   | mail.send | {"to":["a@bank.example","a@shop.example"],"body":"DE89370400440532013000"} | deny                  | content_forbidden at /body (the number of a bank account (IBAN)) | calls 0+2 writes 0+2 final 0+2 | call_decided c7 deny
-    "#]]);
+    "#]],
+    );
 }

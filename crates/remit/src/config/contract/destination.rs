@@ -7,6 +7,9 @@ use stdx::nearest::nearest;
 use super::shape::{DestinationEntry, ToolEntry};
 use crate::config::yaml::{At, Page, Place};
 
+const KINDS: &str = "`email`, `host`, `url`, `webhook`, `channel`, `repository`, `path` or `text`; \
+    one entry for each, such as `[{ email: args.to }, { email: args.cc }]`";
+
 impl DestinationEntry {
     pub(super) fn path(&self, page: &mut Page<'_>, place: Place, input: &Value) -> DestinationPath {
         let kinds = [
@@ -21,8 +24,12 @@ impl DestinationEntry {
         ];
         let mut written = kinds.into_iter().filter_map(|(kind, at)| Some((kind, at.as_ref()?)));
         let (Some((kind, written)), None) = (written.next(), written.next()) else {
-            page.error("destination", place, "a destination is exactly one kind, with the argument that holds it")
-                .help("`email`, `host`, `url`, `webhook`, `channel`, `repository`, `path` or `text`; one entry for each, such as `[{ email: args.to }, { email: args.cc }]`");
+            page.error(
+                "destination",
+                place,
+                "a destination is exactly one kind, with the argument that holds it",
+            )
+            .help(KINDS);
             return DestinationPath { kind: DestinationKind::Email, host: None, path: Vec::new() };
         };
         let path: Vec<String> = written.value.split('.').skip(1).map(str::to_owned).collect();

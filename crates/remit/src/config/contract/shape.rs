@@ -130,7 +130,8 @@ pub(in crate::config) struct ToolEntry {
     #[serde(default)]
     #[schemars(with = "Vec<DestinationEntry>")]
     pub(in crate::config) destinations: Vec<At<DestinationEntry>>,
-    /// The destinations it may reach, whichever agent calls it, as patterns, such as `*@customers.example`. Without it: any.
+    /// The destinations it may reach, whichever agent calls it, as patterns, such as `*@customers.example`. Without it:
+    /// any.
     #[serde(default)]
     pub(in crate::config) to: Option<At<Vec<At<String>>>>,
     /// How a repeated call is known for the same; without it no call is ever retried.
