@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod corpus;
 mod crash;
 mod demo;
 mod failpoints;
