@@ -10,5 +10,7 @@
 mod authzen;
 mod calls;
 mod connections;
+mod doors;
 mod routes;
+mod tools;
 mod world;

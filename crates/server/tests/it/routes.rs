@@ -9,7 +9,7 @@ use crate::world::{Ask, CLERK, World, get, post, raw};
 
 fn ask(endpoint: &Endpoint, host: &str) -> Ask {
     let path = endpoint.path.replace("{run}", "run_x").replace("{call}", "call_x").replace("{id}", "run_x");
-    let path = path.replace("{agent}", CLERK).replace("{key}", "key_x");
+    let path = path.replace("{agent}", CLERK).replace("{key}", "key_x").replace("{tool}", "a.b");
     let method = endpoint.method.name();
     Ask(Request::builder().method(method).uri(path).header(header::HOST, host), Default::default())
 }

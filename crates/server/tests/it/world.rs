@@ -46,6 +46,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> World {
+        World::with_doors(Router::new()).await
+    }
+
+    pub(crate) async fn with_doors(doors: Router) -> World {
         let folder = tempfile::tempdir().unwrap();
         let rules = Rules::compile(book()).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let options = gate::Options {
@@ -59,7 +63,7 @@ impl World {
         gate.begin().await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let options = server::Options::new(OPERATOR_KEY, stopped);
-        let agents = server::agents_router(gate.clone(), options.clone(), Router::new());
+        let agents = server::agents_router(gate.clone(), options.clone(), doors);
         let people = server::people_router(gate.clone(), options);
         World { gate, agents, people, stop, _folder: folder }
     }
@@ -173,6 +177,12 @@ fn book() -> Book {
         contract("desk", "look", Effect::Read, &desk),
     ];
     let tools = tools.into_iter().map(|contract| (contract.name.clone(), contract)).collect();
+    let mut tools = tools;
+    if let Some(tool) = tools.get_mut("todo.can_read_todos") {
+        let definition = json!({ "description": "Reads them.", "name": "can_read_todos" });
+        tool.pin = Some(stdx::digest::Digest::of(&stdx::json::canonical(&definition)));
+        tool.definition = Some(definition);
+    }
     Book { agents, house: House::default(), rules: Vec::new(), tools }
 }
 

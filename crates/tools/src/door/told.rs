@@ -21,7 +21,7 @@ const META_OUTCOME: &str = "dev.remit/outcome";
 const META_OURS: &str = "dev.remit/";
 
 /// A call that was refused: what, why, by which rule, and what would make it pass.
-pub(super) fn refusal(name: &str, answered: &Answered) -> Members {
+pub(super) fn refusal(name: &str, contract: Option<&Contract>, answered: &Answered) -> Members {
     let reasons = &answered.verdict.reasons;
     let mut text = format!("Remit refused this call; `{name}` was not called.");
     for reason in reasons {
@@ -39,7 +39,13 @@ pub(super) fn refusal(name: &str, answered: &Answered) -> Members {
         "reasons": reasons.iter().map(told).collect::<Vec<_>>(),
         "receipt": answered.receipt.map(receipt),
     });
-    tool_error(text, verdict)
+    let mut result = tool_error(text, verdict);
+    let definition = contract.and_then(|contract| contract.definition.as_ref());
+    if definition.is_some_and(|definition| definition.get("outputSchema").is_some()) {
+        // Clients hold structured content to the tool's own schema, also when it is an error.
+        result.remove("structuredContent");
+    }
+    result
 }
 
 /// What became of a call whose answer has no place for a tool's error: then it is an error of the protocol.

@@ -59,7 +59,7 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
     };
     match contract {
         None if !answered.verdict.allows() => Err(unknown(&name).recorded()),
-        _ if !answered.verdict.allows() => Ok(told::refusal(&name, &answered)),
+        _ if !answered.verdict.allows() => Ok(told::refusal(&name, contract.as_deref(), &answered)),
         contract => told::outcome(&name, contract.as_deref(), answered),
     }
 }

@@ -47,6 +47,16 @@ async fn a_refusal_says_why_and_what_would_help() {
 }
 
 #[tokio::test]
+async fn a_refusal_never_breaks_a_tools_own_output_schema() {
+    let client = World::new().await.client(CLERK).await;
+    let answer = client.call("mail.mail", json!({ "to": 7 })).await;
+    let result = answer.result();
+    assert_eq!(result["isError"], true, "{result}");
+    assert!(result.get("structuredContent").is_none(), "{result}");
+    assert_eq!(result["_meta"]["dev.remit/verdict"]["code"], "schema_mismatch");
+}
+
+#[tokio::test]
 async fn a_tool_that_may_not_be_seen_is_answered_like_one_that_is_not_there_and_recorded() {
     let world = World::new().await;
     let client = world.client(CLERK).await;

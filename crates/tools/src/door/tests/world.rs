@@ -262,7 +262,8 @@ pub(super) fn book() -> Book {
         "region": { "type": "string", "x-mcp-header": "Region" },
         "count": { "type": "integer", "x-mcp-header": "Count" } } });
     let reason = json!({ "type": "object", "properties": { "remit_reason": { "type": "integer" } } });
-    let mut accepted = mcp("mail", "mail", &json!({ "type": "object" }));
+    let to = json!({ "type": "object", "properties": { "to": { "type": "string" } } });
+    let mut accepted = mcp("mail", "mail", &to);
     accepted.definition = Some(json!({ "name": "mail", "title": "Send mail", "description": "Sends it.",
         "inputSchema": { "type": "object" }, "outputSchema": { "type": "object" } }));
     accepted.pin = Some(crate::mcp::definition_digest(accepted.definition.as_ref().unwrap()));
