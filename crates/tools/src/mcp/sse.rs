@@ -8,10 +8,10 @@ use hyper::body::Incoming;
 
 /// One event; without data it only says its id or how long to wait before coming again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Event {
-    pub(super) id: Option<String>,
-    pub(super) retry_ms: Option<u64>,
-    pub(super) data: Vec<u8>,
+pub struct Event {
+    pub id: Option<String>,
+    pub retry_ms: Option<u64>,
+    pub data: Vec<u8>,
 }
 
 /// How long the end of a stream is waited for when its answer has come.
@@ -19,13 +19,13 @@ const END_WAIT: Duration = Duration::from_millis(100);
 
 /// Why no further event comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     Closed,
     Cut,
     TooLarge,
 }
 
-pub(super) struct Events {
+pub struct Events {
     body: Incoming,
     parser: Parser,
     ready: VecDeque<Event>,
@@ -34,23 +34,23 @@ pub(super) struct Events {
 
 impl Events {
     /// One event may hold `event_bytes_max`, the whole stream `bytes_max`.
-    pub(super) fn new(body: Incoming, event_bytes_max: usize, bytes_max: usize) -> Events {
+    pub fn new(body: Incoming, event_bytes_max: usize, bytes_max: usize) -> Events {
         Events { body, parser: Parser::new(event_bytes_max), ready: VecDeque::new(), bytes_left: bytes_max }
     }
 
-    pub(super) fn bytes_left(&self) -> usize {
+    pub fn bytes_left(&self) -> usize {
         self.bytes_left
     }
 
     /// The answer is here. What ends the stream may follow at once, and then its connection can be used again.
-    pub(super) fn let_go(mut self) {
+    pub fn let_go(mut self) {
         tokio::spawn(async move {
             let ending = async { while let Some(Ok(_)) = self.body.frame().await {} };
             let _ = tokio::time::timeout(END_WAIT, ending).await;
         });
     }
 
-    pub(super) async fn next(&mut self) -> Result<Event, End> {
+    pub async fn next(&mut self) -> Result<Event, End> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);

@@ -355,6 +355,25 @@ async fn resources_are_read_and_watched_in_either_era() {
 }
 
 #[tokio::test]
+async fn many_calls_at_once_get_each_its_own_answer() {
+    for version in [Version::V2025_11_25, Version::V2026_07_28] {
+        let (fake, mcp) = (Fake::start(version).await, mcp());
+        let contract = Contract { timeout_ms: 10_000, ..over_http(&fake, "echo", Effect::Read) };
+        let calls = (0..100).map(|n| {
+            let (mcp, contract) = (&mcp, &contract);
+            async move {
+                let args = json!({ "text": n.to_string() });
+                assert_eq!(body(&call(mcp, contract, args.clone()).await)["params"]["arguments"], args);
+            }
+        });
+        futures_util::future::join_all(calls).await;
+        assert_eq!(fake.count("tools/list"), 1);
+        let ids: HashSet<String> = fake.heard().iter().map(|heard| heard.body["id"].to_string()).collect();
+        assert!(ids.len() >= 100, "each request has an id of its own");
+    }
+}
+
+#[tokio::test]
 async fn a_resource_is_watched_as_long_as_anybody_watches_it_also_over_the_next_session() {
     let (fake, mcp) = (Fake::start(Version::V2025_11_25).await, mcp());
     let of = |method: &str| {
@@ -391,6 +410,13 @@ async fn contracts_of_one_server_share_one_connection_and_those_that_are_gone_en
         assert_eq!(told(&reached).0, "succeeded");
     }
     assert_eq!(fake.count("initialize"), 1);
+    let other = Fake::start(Version::V2025_11_25).await;
+    assert_eq!(told(&call(&mcp, &over_http(&other, "asks", Effect::Read), json!({})).await).0, "succeeded");
+    assert_eq!(
+        (fake.count("tools/call"), other.count("tools/call")),
+        (3, 1),
+        "a place of its own is not shared"
+    );
     mcp.know([&contracts[0]]);
     assert!(!fake.heard().iter().any(|heard| heard.method == "DELETE"));
     mcp.know([]);
