@@ -45,7 +45,7 @@ pub(crate) enum Command {
         after_help = "Reloads when a file of the configuration changes, and on SIGHUP. A bad change is refused \
 and the old rules stay. Ctrl-C stops cleanly: calls under way are finished and recorded."
     )]
-    Serve,
+    Serve(Serve),
     /// Play one story end to end through the real doors, with a tool server of its own
     Demo(Demo),
     /// Validate a whole configuration without starting
@@ -81,6 +81,9 @@ remit who-can desk.refund_charge \\\n    \
     /// List tools, see what their servers say of them, and accept it
     #[command(subcommand)]
     Tool(Tool),
+    /// Speak MCP over standard input and output, for clients that speak nothing else
+    #[command(after_help = WRAP)]
+    Wrap(Wrap),
     /// List runs, newest first
     Runs {
         #[arg(long)]
@@ -154,6 +157,40 @@ remit who-can desk.refund_charge \\\n    \
     /// Print this command line as Markdown
     #[command(hide = true)]
     HelpMarkdown,
+}
+
+const WRAP: &str = "\
+A client that starts its MCP servers as programs starts this one instead. Its calls go to the Remit of the data folder \
+and walk the same line as everybody's: rules, budgets and halts are asked first, and each decision is on disk before \
+the server hears of the call. If no Remit runs on the data folder, one is started in the background (its words are in \
+serve.log there); it ends by itself when nobody has needed it for 30 minutes.\n\n\
+The command after `--` is looked up, not run: it must be exactly that of a server in the configuration, which Remit \
+starts itself. Each process of this command has a key of its own, and so a run of its own; the key is revoked when the \
+process ends. If Remit cannot be reached, every request is answered by an error that says how to mend it.\n\n\
+Examples:\n  remit wrap --agent coder -- notes-mcp --local\n  remit wrap --agent coder --server stripe\n  \
+remit wrap --agent coder        # all servers as one; tools have full names";
+
+#[derive(Debug, Args)]
+pub(crate) struct Wrap {
+    /// The agent that this client is: its rules and its budgets hold
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: String,
+    /// The server that is meant, however it is reached
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server: Option<String>,
+    /// How long the key of this process lives if it is not revoked: 30m, 24h, 7d
+    #[arg(long, default_value = "24h")]
+    pub(crate) ttl: String,
+    /// The command and arguments of a stdio server, exactly as its contracts have them
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// End when nobody has needed it for this long; said by `remit wrap`
+    #[arg(long, hide = true, value_name = "DURATION")]
+    pub(crate) idle_exit: Option<String>,
 }
 
 #[derive(Debug, Args)]

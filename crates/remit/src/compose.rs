@@ -22,6 +22,8 @@ const STOP_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const OPERATOR_KEY: &str = "operator.key";
 /// Where people's commands find this Remit.
 pub(crate) const ADDRESS: &str = "address";
+/// Where wrapped clients find it.
+pub(crate) const AGENTS_ADDRESS: &str = "agents-address";
 
 pub(crate) struct Running {
     pub(crate) gate: Gate,
@@ -73,6 +75,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let mut options = server::Options::new(&operator, stopping.clone());
     options.hosts = settings.hosts.clone();
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
+    private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;
     private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
     let doors = vec![
         tokio::spawn(server::serve(

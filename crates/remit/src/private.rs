@@ -1,7 +1,7 @@
 //! Private files: a data folder and all that is in it is for its owner alone.
 
-use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
-use std::io::Write;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,11 @@ pub(crate) fn write(path: &Path, text: &str, replace: bool) -> Result<()> {
     }
     let mut file = options.open(path).with_context(|| format!("`{}` cannot be written", path.display()))?;
     file.write_all(text.as_bytes()).with_context(|| format!("`{}` cannot be written", path.display()))
+}
+
+/// A file to lock or to add to, made if it is not there.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 /// The folder and the files in it that others may open.

@@ -16,7 +16,7 @@ pub mod era;
 pub mod headers;
 pub mod keep;
 mod reach;
-mod sse;
+pub mod sse;
 pub mod upstream;
 pub mod via;
 pub mod wire;

@@ -3,12 +3,14 @@
 mod agent;
 mod check;
 mod doctor;
+mod idle;
 mod markdown;
 mod policy;
 mod remote;
 mod runs;
 mod serve;
 mod tool;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -51,11 +53,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
 
 async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Serve => serve::serve(whose).await,
+        Command::Serve(options) => serve::serve(whose, &options).await,
         Command::Demo(options) => demo::demo(whose, &options).await,
         Command::Doctor => doctor::doctor(whose).await,
         Command::Agent(command) => agent::agent(whose, command).await,
         Command::Tool(command) => tool::tool(whose, command).await,
+        Command::Wrap(options) => wrap::wrap(whose, &options).await,
         Command::Runs { agent, open, limit, before } => runs::runs(whose, agent, open, limit, before).await,
         Command::Run(command) => runs::run(whose, command).await,
         Command::Calls { run, agent, tool, ruling, outcome, limit, before } => {

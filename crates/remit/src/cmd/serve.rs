@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use notify::{RecursiveMode, Watcher};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::cli::Whose;
+use super::idle;
+use crate::cli::{Serve, Whose};
 use crate::compose::{self, Running};
 use crate::{config, out, private};
 
@@ -22,8 +23,9 @@ pub(crate) fn log_to_stderr() {
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).try_init();
 }
 
-pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
+pub(super) async fn serve(whose: &Whose, options: &Serve) -> Result<ExitCode> {
     log_to_stderr();
+    let idle = idle_exit(options)?;
     private::from_now_on();
     // From before the configuration is read, so that no change of it falls between reading and watching.
     let (changed, mut changes) = mpsc::channel(1);
@@ -51,10 +53,32 @@ pub(super) async fn serve(whose: &Whose) -> Result<ExitCode> {
         running.people,
         settings.data.display()
     ));
-    let stopped = until_stopped(&running, &whose.config, signals, &mut changes).await;
+    let stopped = tokio::select! {
+        stopped = until_stopped(&running, &whose.config, signals, &mut changes) => stopped,
+        unneeded = unneeded(&running, &settings.data, idle) => unneeded,
+    };
     out::talk("stopping: calls under way are finished and recorded");
     running.stop().await;
     stopped.map(|()| ExitCode::SUCCESS)
+}
+
+/// How long it stays unneeded before it ends. Such a Remit was started by a client that may end before it: it has no
+/// terminal, and no signal for the client's group is for it.
+fn idle_exit(options: &Serve) -> Result<Option<Duration>> {
+    let Some(text) = &options.idle_exit else { return Ok(None) };
+    let _ = rustix::process::setsid();
+    let ms = stdx::duration::parse_ms(text);
+    ms.map(|ms| Some(Duration::from_millis(ms)))
+        .ok_or_else(|| anyhow!("`{text}` is not a duration; write 30s, 10m or 24h"))
+}
+
+async fn unneeded(running: &Running, data: &Path, idle: Option<Duration>) -> Result<()> {
+    let Some(idle) = idle else { return std::future::pending().await };
+    let lock = idle::over(&running.gate, data, idle).await?;
+    // Held until this process has ended: a client that comes now waits for that, and starts another Remit.
+    std::mem::forget(lock);
+    out::talk("nobody has needed this Remit for a while");
+    Ok(())
 }
 
 struct Signals {
