@@ -62,6 +62,9 @@ pub struct DestinationPath {
     /// Of repositories: the host that `owner/name` alone means, if it is not `github.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// Of repositories: where the name is, if `path` holds the owner alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Vec<String>>,
     /// Member names from the arguments' root; a list on the way means each of its elements.
     pub path: Vec<String>,
 }

@@ -20,7 +20,10 @@ const DETAIL_CHARS_MAX: usize = 120;
 pub(crate) fn destinations(contract: &Contract, args: &Value) -> Result<Vec<String>, Box<Reason>> {
     let mut walk = Walk { contract, found: Vec::new() };
     for destination in &contract.destinations {
-        walk.follow(destination, args, &destination.path, "")?;
+        match &destination.name {
+            Some(name) => walk.join(destination, args, name)?,
+            None => walk.follow(destination, args, &destination.path, "")?,
+        }
     }
     let says_where = |path: &DestinationPath| path.kind != DestinationKind::Text;
     if !contract.to.is_empty() && walk.found.is_empty() && contract.destinations.iter().any(says_where) {
@@ -72,6 +75,27 @@ impl Walk<'_> {
         }
     }
 
+    /// A repository whose owner and name are arguments of their own.
+    fn join(
+        &mut self,
+        destination: &DestinationPath,
+        args: &Value,
+        name: &[String],
+    ) -> Result<(), Box<Reason>> {
+        let inner = |path: &[String]| path.iter().try_fold(args, |value, name| value.get(name));
+        let (owner, last) = match (inner(&destination.path), inner(name)) {
+            (None | Some(Value::Null), None | Some(Value::Null)) => return Ok(()),
+            (owner, last) => (owner.and_then(Value::as_str), last.and_then(Value::as_str)),
+        };
+        let at = format!("/{}", name.join("/"));
+        let short = |text: &&str| text.len() <= BYTES_MAX;
+        let place = owner
+            .filter(short)
+            .zip(last.filter(short))
+            .and_then(|(owner, last)| place::repository_of(destination.host.as_deref(), owner, last));
+        self.add(place.ok_or_else(|| unreadable(destination.kind, &at))?, &at)
+    }
+
     fn read(&mut self, destination: &DestinationPath, text: &str, at: &str) -> Result<(), Box<Reason>> {
         let kind = destination.kind;
         let read = match kind {
@@ -79,18 +103,20 @@ impl Walk<'_> {
             _ if text.len() > BYTES_MAX => None,
             _ => place::read(kind, destination.host.as_deref(), text).map(|place| vec![place]),
         };
-        for place in read.ok_or_else(|| unreadable(kind, at))? {
-            let to = self.contract.to.iter().map(String::as_str);
-            if !self.contract.to.is_empty() && !policy::is_within(to, &place) {
-                return Err(outside(self.contract, at));
-            }
-            if !self.found.contains(&place) {
-                self.found.push(place);
-            }
-            if self.found.len() > COUNT_MAX {
-                let reason = Reason::new(Code::DestinationInvalid).at(at);
-                return Err(Box::new(reason.detail(format!("one of at most {COUNT_MAX} in a call"))));
-            }
+        read.ok_or_else(|| unreadable(kind, at))?.into_iter().try_for_each(|place| self.add(place, at))
+    }
+
+    fn add(&mut self, place: String, at: &str) -> Result<(), Box<Reason>> {
+        let to = self.contract.to.iter().map(String::as_str);
+        if !self.contract.to.is_empty() && !policy::is_within(to, &place) {
+            return Err(outside(self.contract, at));
+        }
+        if !self.found.contains(&place) {
+            self.found.push(place);
+        }
+        if self.found.len() > COUNT_MAX {
+            let reason = Reason::new(Code::DestinationInvalid).at(at);
+            return Err(Box::new(reason.detail(format!("one of at most {COUNT_MAX} in a call"))));
         }
         Ok(())
     }

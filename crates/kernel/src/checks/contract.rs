@@ -10,7 +10,7 @@ use crate::contract::Contract;
 use crate::destination::destinations;
 use crate::reason::{Code, Reason};
 
-/// What was expected, in words that never repeat what was sent: neither a value nor a name that the schema does not know.
+/// What was expected, in words that never repeat what was sent: no value, and no name that the schema does not know.
 fn words(tool: &Contract, error: &ValidationError<'_>) -> String {
     let known = tool.input.get("properties").and_then(Value::as_object);
     match error.kind() {

@@ -14,7 +14,7 @@ pub(super) fn read(kind: DestinationKind, own: Option<&str>, text: &str) -> Opti
         DestinationKind::Email => email(text),
         DestinationKind::Host => host(text),
         DestinationKind::Path => path(text),
-        DestinationKind::Repository => repository(text, own.unwrap_or(HOST)),
+        DestinationKind::Repository => repository(text, own),
         // Content is searched for places; it is not one.
         DestinationKind::Text => None,
         DestinationKind::Url => Some(url(text)?.host),
@@ -99,7 +99,7 @@ fn webhook(text: &str) -> Option<String> {
 // ---- Repositories ------------------------------------------------------------------------------------------------
 
 /// `host/owner/name`, in lower case and without `.git`, from every form that clients take.
-fn repository(text: &str, own: &str) -> Option<String> {
+fn repository(text: &str, own: Option<&str>) -> Option<String> {
     let (name, path) = if let Some(rest) = text.strip_prefix("ssh://") {
         remote(rest.strip_prefix("git@").unwrap_or(rest))?
     } else if let Some(rest) = text.strip_prefix("git://") {
@@ -116,9 +116,19 @@ fn repository(text: &str, own: &str) -> Option<String> {
         // A first part with a dot, and two more, is a host.
         match text.split_once('/').filter(|(name, path)| name.contains('.') && path.contains('/')) {
             Some((name, path)) => (host(name)?, path),
-            None => (host(own)?, text),
+            None => (host(own.unwrap_or(HOST))?, text),
         }
     };
+    repository_at(&name, path)
+}
+
+/// The same from an owner and a name that stand apart.
+pub(super) fn repository_of(own: Option<&str>, owner: &str, name: &str) -> Option<String> {
+    let whole = (!name.contains('/')).then(|| format!("{owner}/{name}"))?;
+    repository_at(&host(own.unwrap_or(HOST))?, &whole)
+}
+
+fn repository_at(name: &str, path: &str) -> Option<String> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let path = path.strip_suffix(".git").unwrap_or(path).to_ascii_lowercase();
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);

@@ -184,6 +184,21 @@ fn what_a_contract_does_not_let_a_tool_reach_no_call_reaches() {
 }
 
 #[test]
+fn a_repository_may_stand_in_two_arguments() {
+    let contract = contract(&[], json!([{ "kind": "repository", "path": ["owner"], "name": ["repo"] }]));
+    let read = |args| destinations(&contract, &args).map_err(|reason| (reason.code, reason.at.unwrap()));
+    let place = || Ok(vec!["github.com/acme/site".to_owned()]);
+    let unreadable = || Err((Code::DestinationInvalid, "/repo".to_owned()));
+    assert_eq!(read(json!({ "owner": "Acme", "repo": "site" })), place());
+    assert_eq!(read(json!({ "owner": "acme", "repo": "site.git" })), place());
+    assert_eq!(read(json!({})), Ok(vec![]));
+    assert_eq!(read(json!({ "owner": "acme" })), unreadable());
+    assert_eq!(read(json!({ "owner": "github.com/acme", "repo": "site" })), unreadable());
+    assert_eq!(read(json!({ "owner": "acme", "repo": "../evil/site" })), unreadable());
+    assert_eq!(read(json!({ "owner": "acme", "repo": ["site"] })), unreadable());
+}
+
+#[test]
 fn too_many_places_are_refused() {
     let contract = contract(&[], json!([{ "kind": "host", "path": ["to"] }]));
     let hosts =

@@ -86,8 +86,12 @@ pub(crate) fn book(agents: Vec<Manifest>) -> Book {
     refund.cost_usd_nanos = 10;
     let mut mail =
         contract("mail.send", Effect::Irreversible, object(json!({ "to": { "type": "string" } }), &["to"]));
-    mail.destinations =
-        vec![DestinationPath { kind: DestinationKind::Email, host: None, path: vec!["to".into()] }];
+    mail.destinations = vec![DestinationPath {
+        kind: DestinationKind::Email,
+        host: None,
+        name: None,
+        path: vec!["to".into()],
+    }];
     let tools = [
         contract("crm.lookup", Effect::Read, object(id, &["id"])),
         contract("crm.note", Effect::Reversible, object(json!({ "text": { "type": "string" } }), &[])),

@@ -155,11 +155,11 @@ fn every_kind_of_destination_is_read_as_it_is_written() {
         let path = &loaded.book.tools.get("desk.mail_customer").expect("the tool").destinations[0];
         assert_eq!((serde_json::json!(path.kind), &path.host), (serde_json::json!(kind), &None));
     }
-    let text =
-        "destinations: [{ repository: args.to, at: gitlab.example }]\n    to: [\"gitlab.example/acme/*\"]";
+    let text = "destinations: [{ repository: args.to, name: args.subject, at: gitlab.example }]\n    to: [\"gitlab.example/acme/*\"]";
     let loaded = changed(TOOL, "destinations: [{ email: args.to }]", text).expect("a repository");
     let tool = loaded.book.tools.get("desk.mail_customer").expect("the tool");
     assert_eq!(tool.destinations[0].host.as_deref(), Some("gitlab.example"));
+    assert_eq!(tool.destinations[0].name, Some(vec!["subject".to_owned()]));
     assert_eq!(tool.to, ["gitlab.example/acme/*"]);
 }
 
@@ -272,6 +272,7 @@ const BAD: &[Bad] = &[
     ("destination-misspelt", TOOL, "email: args.to", "email: args.too"),
     ("destination-kind", TOOL, "{ email: args.to }", "{ email: args.to, host: args.to }"),
     ("destination-at", TOOL, "{ email: args.to }", "{ email: args.to, at: gitlab.example }"),
+    ("destination-name", TOOL, "{ email: args.to }", "{ email: args.to, name: args.subject }"),
     ("destination-none", TOOL, "{ email: args.to }", "{ at: gitlab.example }"),
     ("to-comma", AGENT, "to: [\"*@customers.example\"]", "to: [\"*@customers.example, *\"]"),
     ("tool-to-nothing", TOOL, "destinations: [{ email: args.to }]", "destinations: [{ email: args.to }]\n    to: []"),

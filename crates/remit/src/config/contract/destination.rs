@@ -30,16 +30,20 @@ impl DestinationEntry {
                 "a destination is exactly one kind, with the argument that holds it",
             )
             .help(KINDS);
-            return DestinationPath { kind: DestinationKind::Email, host: None, path: Vec::new() };
+            return DestinationPath {
+                kind: DestinationKind::Email,
+                host: None,
+                name: None,
+                path: Vec::new(),
+            };
         };
-        let path: Vec<String> = written.value.split('.').skip(1).map(str::to_owned).collect();
-        if !written.value.starts_with("args.") || path.iter().any(String::is_empty) {
-            page.error("destination", written.place, format!("`{}` names no argument", written.value))
-                .help("`args.` and the name of an argument, such as `args.to`");
-        } else {
-            check_path(page, written, &path, input);
+        let path = argument(page, written, input);
+        if let Some(at) = self.name.as_ref().filter(|_| kind != DestinationKind::Repository) {
+            page.error("destination", at.place, "only a repository has a `name` beside its owner")
+                .help("such as `{ repository: args.owner, name: args.repo }`");
         }
-        DestinationPath { kind, host: self.own_host(page, kind), path }
+        let name = self.name.as_ref().map(|at| argument(page, at, input));
+        DestinationPath { kind, host: self.own_host(page, kind), name, path }
     }
 
     fn own_host(&self, page: &mut Page<'_>, kind: DestinationKind) -> Option<String> {
@@ -53,6 +57,17 @@ impl DestinationEntry {
         }
         Some(at.value.clone())
     }
+}
+
+fn argument(page: &mut Page<'_>, at: &At<String>, input: &Value) -> Vec<String> {
+    let path: Vec<String> = at.value.split('.').skip(1).map(str::to_owned).collect();
+    if !at.value.starts_with("args.") || path.iter().any(String::is_empty) {
+        page.error("destination", at.place, format!("`{}` names no argument", at.value))
+            .help("`args.` and the name of an argument, such as `args.to`");
+    } else {
+        check_path(page, at, &path, input);
+    }
+    path
 }
 
 impl ToolEntry {

@@ -183,7 +183,7 @@ pub(in crate::config) struct ToolEntry {
     pub(in crate::config) version: Later,
 }
 
-/// Exactly one of the keys, and `at` only beside `repository`.
+/// Exactly one of the kinds; `name` and `at` only beside `repository`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -200,7 +200,9 @@ pub(in crate::config) struct DestinationEntry {
     pub(in crate::config) channel: Option<At<String>>,
     /// An argument that holds a repository, `owner/name` or an address: `github.com/owner/name`, in lower case.
     pub(in crate::config) repository: Option<At<String>>,
-    /// The host that `owner/name` alone means.
+    /// Beside `repository`: the argument that holds its name, where that one holds the owner alone.
+    pub(in crate::config) name: Option<At<String>>,
+    /// Beside `repository`: the host that `owner/name` alone means.
     #[schemars(extend("default" = "github.com"))]
     pub(in crate::config) at: Option<At<String>>,
     /// An argument that holds an absolute file path. Match it by patterns such as `/srv/data/**`.
