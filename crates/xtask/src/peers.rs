@@ -1,6 +1,6 @@
 //! `cargo xtask peers`: the MCP servers and clients of others that tests talk to, installed into `target/peers`.
 //!
-//! Versions are pinned in `tests/peers`: `package.json` with its lock, and `requirements.txt`. What is installed
+//! Versions are pinned in `tests/peers`: `package.json` with its lock, and one `requirements` each. What is installed
 //! already is left as it is.
 
 use std::path::Path;
@@ -10,12 +10,37 @@ use anyhow::{Context as _, Result};
 
 use crate::{process, repo};
 
+/// Each in an environment of its own: their pins exclude each other.
+const PYTHONS: [(&str, &str); 3] = [
+    ("python", "requirements.txt"),
+    ("python-old", "requirements-old.txt"),
+    ("python-fastmcp", "requirements-fastmcp.txt"),
+];
+
 /// Tests fail rather than pass without their peers where this is set.
 pub const REQUIRED: &str = "REMIT_PEERS";
 
 pub fn run() -> Result<()> {
     let (from, to) = (repo::root().join("tests/peers"), repo::root().join("target/peers"));
-    once(&to.join("node"), &[&from.join("package.json"), &from.join("package-lock.json")], |folder| {
+    npm(&from, &to.join("node"))?;
+    for (name, pins) in PYTHONS {
+        let pins = from.join(pins);
+        once(&to.join(name), &[&pins], |folder| {
+            let mut venv = Command::new("python3");
+            venv.args(["-m", "venv"]).arg(folder);
+            process::run(venv).context("Python 3.11 or newer with venv is needed")?;
+            let mut pip = Command::new(folder.join("bin/python"));
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
+            pip.arg(&pins);
+            process::run(pip)
+        })?;
+    }
+    Ok(())
+}
+
+/// What a `package.json` and its lock pin.
+pub fn npm(from: &Path, to: &Path) -> Result<()> {
+    once(to, &[&from.join("package.json"), &from.join("package-lock.json")], |folder| {
         for name in ["package.json", "package-lock.json"] {
             std::fs::copy(from.join(name), folder.join(name)).with_context(|| format!("copying {name}"))?;
         }
@@ -23,15 +48,6 @@ pub fn run() -> Result<()> {
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
         npm.current_dir(folder);
         process::run(npm).context("Node.js 20 or newer with npm is needed")
-    })?;
-    once(&to.join("python"), &[&from.join("requirements.txt")], |folder| {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv"]).arg(folder);
-        process::run(venv).context("Python 3.11 or newer with venv is needed")?;
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
-        pip.arg(from.join("requirements.txt"));
-        process::run(pip)
     })
 }
 

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod clients;
 mod corpus;
 mod crash;
 mod demo;
@@ -26,3 +27,4 @@ mod secrets;
 mod start;
 mod toolserver;
 mod witness;
+mod wrap;
