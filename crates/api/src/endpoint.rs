@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{authzen, call, people, run, story};
+use crate::{authzen, call, people, run, story, tool};
 
 pub const RUNS: &str = "/v1/runs";
 pub const RUN: &str = "/v1/runs/{run}";
@@ -29,6 +29,8 @@ pub const POLICY_EXPLAIN: &str = "/v1/policy/explain";
 pub const AGENT_KEYS: &str = "/v1/agents/{agent}/keys";
 pub const KEYS: &str = "/v1/keys";
 pub const KEY: &str = "/v1/keys/{key}";
+pub const TOOLS: &str = "/v1/tools";
+pub const TOOL: &str = "/v1/tools/{tool}";
 pub const HALTS: &str = "/v1/halts";
 pub const STATUS: &str = "/v1/status";
 pub const METRICS: &str = "/metrics";
@@ -233,6 +235,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .json(of::<people::KeyMinted>),
     get(People, Operator, AGENT_KEYS, "agentKeys", "List the valid keys of an agent.")
         .json(of::<people::KeyList>),
+    get(People, Operator, TOOLS, "tools", "List the tools, and which are quarantined.")
+        .json(of::<tool::ToolList>),
+    get(
+        People,
+        Operator,
+        TOOL,
+        "tool",
+        "Read a tool: what was accepted of it, and what its server says now.",
+    )
+    .json(of::<tool::ToolShown>),
     get(People, Operator, KEYS, "keys", "List the keys that are valid.").json(of::<people::KeyList>),
     get(People, Operator, KEY, "revokeKey", "Revoke a key.")
         .delete()

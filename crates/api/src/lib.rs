@@ -20,6 +20,7 @@ pub mod people;
 pub mod problem;
 pub mod run;
 pub mod story;
+pub mod tool;
 
 /// The header that carries a run token.
 pub const RUN_HEADER: &str = "remit-run";

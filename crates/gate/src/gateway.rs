@@ -86,6 +86,11 @@ impl Gate {
         self.ask_control(command, vec![payload], None).await.map(drop)
     }
 
+    /// The digest of what a tool's server last said of it.
+    pub fn digest_seen(&self, tool: &str) -> Option<Digest> {
+        self.law().control.seen.get(tool).copied()
+    }
+
     /// What servers last said of their tools, where it is not what was accepted.
     pub fn quarantined(&self) -> Vec<(String, Digest)> {
         let law = self.law();

@@ -6,7 +6,7 @@
 //! 2. `guard`    what every route demands: Host, Origin, no secret in the URL, a free seat
 //! 3. `authn`    whose key, whose run; `ask` reads bodies and queries strictly
 //! 4. `agents`, `authzen`, `doors`     port 7470
-//! 5. `people`, `control`, `rules`, `story`, `metrics`   port 7471
+//! 5. `people`, `control`, `rules`, `tools`, `story`, `metrics`   port 7471
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
 //!
 //! Endpoints are a few lines each: read, ask the gate, answer. A refused call is an answer, not an error.
@@ -26,6 +26,7 @@ mod refusal;
 mod rules;
 mod serve;
 mod story;
+mod tools;
 mod words;
 
 pub use agents::agents_router;

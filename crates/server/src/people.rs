@@ -27,7 +27,7 @@ use crate::ask::{Query, id, query_id};
 use crate::authn::Operator;
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
-use crate::{control, guard, health, metrics, rules, story, words};
+use crate::{control, guard, health, metrics, rules, story, tools, words};
 
 /// Events in one answer, and in one piece of a stream.
 const EVENTS_MAX: usize = 500;
@@ -41,6 +41,7 @@ Remit keeps every agent within its remit. This port is for people.
   /v1/runs  /v1/calls        what agents did
   /v1/explain/{call or run}  who asked, for whom, which rule, what it saw, what it cost, what happened
   /v1/who-can?target=…       which agents can do a thing, and only if what
+  /v1/tools                  what tools there are, and which their servers describe otherwise than accepted
   /v1/policy  /v1/halts  /v1/keys  /v1/status  /v1/events  /v1/tail  /metrics
   /openapi.json              all of it, described
 
@@ -65,6 +66,8 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::POLICY, get(rules::policy))
         .route(at::POLICY_EXPLAIN, post(rules::explain))
         .route(at::AGENT_KEYS, post(control::mint_key).get(control::agent_keys))
+        .route(at::TOOLS, get(tools::tools))
+        .route(at::TOOL, get(tools::tool))
         .route(at::KEYS, get(control::keys))
         .route(at::KEY, delete(control::revoke_key))
         .route(at::HALTS, get(control::halts).post(control::halt).delete(control::resume))

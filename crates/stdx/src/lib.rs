@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no randomness.
 
+pub mod diff;
 pub mod digest;
 pub mod duration;
 pub mod encode;

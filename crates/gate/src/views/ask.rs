@@ -202,6 +202,18 @@ impl Gate {
         Ok((as_of, answer.await.map_err(|_| Error::Stopping)??))
     }
 
+    /// What a tool's server last said of it, and where in the ledger that stands.
+    pub async fn definition_seen(&self, tool: &str) -> Result<Option<(u64, Value)>, Error> {
+        let tool = tool.to_owned();
+        let find = move |db: &Connection| -> rusqlite::Result<Vec<u64>> {
+            let mut found = db.prepare_cached("SELECT idx FROM definitions WHERE tool = ?1")?;
+            found.query_map([tool], |row| row.get(0))?.collect()
+        };
+        let head = *self.0.head.borrow();
+        let (_, found) = self.ask(Some(head), find, shown_definition).await?;
+        Ok(found.into_iter().next().flatten())
+    }
+
     /// Waits until the views know what is below an index, but not for long.
     async fn catch_up(&self, after: u64) {
         // Only what is durable can be hurried; the rest is waited for.
@@ -253,6 +265,12 @@ fn shown_run((mut run, intent): RunRow, log: &mut dyn Read) -> Result<RunView, E
     Ok(run)
 }
 
+fn shown_definition(index: u64, log: &mut dyn Read) -> Result<Option<(u64, Value)>, Error> {
+    let (_, event) = event_at(log, index)?;
+    let Event::ToolSeen(seen) = event else { return Err(strange(index, &event)) };
+    Ok(payload_json(log, index, &seen.definition).map(|definition| (index, definition)))
+}
+
 /// Where a call's decision stands in the log, and where its end.
 type CallRow = (u64, Option<u64>);
 
@@ -287,7 +305,7 @@ fn event_at(log: &mut dyn Read, index: u64) -> Result<(Place, Event), Error> {
 }
 
 fn strange(index: u64, event: &Event) -> Error {
-    Error::Unreadable { index, why: format!("the views take `{}` for an event of a call", event.kind()) }
+    Error::Unreadable { index, why: format!("the views take `{}` for another kind of event", event.kind()) }
 }
 
 /// A payload of one event read back as JSON, if it was not erased.

@@ -42,10 +42,11 @@ CREATE TABLE IF NOT EXISTS calls (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run, id);
 CREATE INDEX IF NOT EXISTS calls_by_agent ON calls (agent, id);
+CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// Raised when the tables change: the old file is thrown away and built again.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 impl Views {
     pub(crate) fn open(

@@ -92,6 +92,8 @@ fn advance(db: &mut Connection, log: &mut dyn Read, next: u64) -> Result<u64, Er
 struct Sheet {
     runs: BTreeMap<RunId, RunChange>,
     calls: BTreeMap<CallId, CallChange>,
+    /// Where a server last described a tool.
+    definitions: BTreeMap<String, u64>,
 }
 
 #[derive(Default)]
@@ -150,12 +152,12 @@ impl Sheet {
                     self.runs.entry(run).or_default().uncounted += counted.count;
                 }
             }
+            Event::ToolSeen(seen) => drop(self.definitions.insert(seen.tool, index)),
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
             | Event::KeyRevoked(_)
             | Event::Halted(_)
             | Event::Resumed(_)
-            | Event::ToolSeen(_)
             | Event::ToolRested(_)
             | Event::RequestRefused(_) => {}
         }
@@ -191,6 +193,10 @@ impl Sheet {
                     i64::from(is_unknown) - i64::from(was_unknown);
             }
             write_call(db, *call, change)?;
+        }
+        for (tool, index) in &self.definitions {
+            db.prepare_cached("INSERT OR REPLACE INTO definitions (tool, idx) VALUES (?1, ?2)")?
+                .execute(params![tool, index])?;
         }
         self.runs.iter().try_for_each(|(run, change)| write_run(db, *run, change))
     }

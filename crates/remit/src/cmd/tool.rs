@@ -1,24 +1,26 @@
 //! `remit tool …`: what tools there are, what their servers say of them, and accepting that.
 
-mod diff;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use api::tool::ToolList;
+use kernel::contract::Contract;
 use serde_json::{Value, json};
+use stdx::diff;
 use tools::mcp::upstream::Kind;
 use tools::mcp::{definition, definition_digest};
 
+use super::remote::client;
 use crate::cli::{Tool, Whose};
 use crate::config::{self, Pins, Server};
 use crate::{compose, out};
 
 pub(super) async fn tool(whose: &Whose, command: Tool) -> Result<ExitCode> {
     match command {
-        Tool::List => list(whose),
+        Tool::List => list(whose).await,
         Tool::Show { tool } => show(whose, &tool),
         Tool::Offers { server } => offers(whose, &server).await,
         Tool::Diff { names } => Ok(if review(whose, &names, Review::Diff).await? == 0 {
@@ -36,22 +38,42 @@ pub(super) async fn tool(whose: &Whose, command: Tool) -> Result<ExitCode> {
     }
 }
 
-fn list(whose: &Whose) -> Result<ExitCode> {
+/// From the configuration; a running Remit adds which tools are quarantined.
+async fn list(whose: &Whose) -> Result<ExitCode> {
     let loaded = loaded(whose)?;
-    let tools: Vec<_> = loaded.book.tools.values().collect();
+    let told: Option<ToolList> = match client(whose) {
+        Ok(client) => client.get("/v1/tools").await.ok(),
+        Err(_) => None,
+    };
+    let quarantined: Vec<String> = told
+        .iter()
+        .flat_map(|list| &list.items)
+        .filter(|tool| tool.quarantined)
+        .map(|tool| tool.tool.clone())
+        .collect();
+    let state = |tool: &Contract| match &tool.definition {
+        _ if quarantined.contains(&tool.name) => "quarantined",
+        Some(_) => "accepted",
+        None => "declared",
+    };
+    let tools = loaded.book.tools.values();
     if whose.json {
-        let rows = tools.iter().map(|tool| {
+        let rows = tools.map(|tool| {
             json!({ "tool": tool.name, "effect": tool.effect, "operation": tool.operation, "env": tool.env,
-                "about": tool.about, "digest": tool.pin })
+                "about": tool.about, "pin": tool.pin, "state": state(tool) })
         });
         out::json(&rows.collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = tools.into_iter().map(|tool| {
+    let rows = tools.map(|tool| {
         let about: String = tool.about.lines().next().unwrap_or_default().chars().take(80).collect();
-        vec![tool.name.clone(), tool.effect.name().to_owned(), tool.env.clone(), about]
+        let effect = tool.effect.name().to_owned();
+        vec![tool.name.clone(), effect, tool.env.clone(), state(tool).to_owned(), about]
     });
-    out::table(&["tool", "effect", "env", "about"], rows.collect());
+    out::table(&["tool", "effect", "env", "state", "about"], rows.collect());
+    if told.is_none() {
+        out::talk("no Remit answers, so quarantined tools are not known");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -176,8 +176,8 @@ fn book() -> Book {
         contract("todo", "can_delete_todo", Effect::Irreversible, &owned),
         contract("desk", "look", Effect::Read, &desk),
     ];
-    let tools = tools.into_iter().map(|contract| (contract.name.clone(), contract)).collect();
-    let mut tools = tools;
+    let mut tools: BTreeMap<String, Contract> =
+        tools.into_iter().map(|contract| (contract.name.clone(), contract)).collect();
     if let Some(tool) = tools.get_mut("todo.can_read_todos") {
         let definition = json!({ "description": "Reads them.", "name": "can_read_todos" });
         tool.pin = Some(stdx::digest::Digest::of(&stdx::json::canonical(&definition)));

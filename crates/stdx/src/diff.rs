@@ -11,7 +11,8 @@ enum Mark {
     Comes,
 }
 
-pub(super) fn lines(before: &str, now: &str) -> Vec<String> {
+/// The lines of both, each behind its mark: `-` went, `+` came.
+pub fn lines(before: &str, now: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), now.lines().collect());
     let all = if old.len().max(new.len()) > LINES_MAX { replaced(&old, &new) } else { compared(&old, &new) };
     let near = |at: usize| {
