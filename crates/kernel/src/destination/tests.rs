@@ -245,7 +245,7 @@ fn spelt(kind: DestinationKind, plain: &str, way: usize) -> String {
         (DestinationKind::Path, 2) => format!("{plain}/"),
         (DestinationKind::Path, 3) => format!("{plain}/x/.."),
         (DestinationKind::Path, 4) => plain.replacen('a', "%61", 1),
-        (DestinationKind::Path, 5) => plain.replacen('a', "a", 1),
+        (DestinationKind::Path, 5) => plain.replacen('a', "\u{ff41}", 1),
         (DestinationKind::Path, _) => format!("{plain}."),
         (DestinationKind::Webhook | DestinationKind::Url, 0) => insert(host_end(plain), "."),
         (DestinationKind::Webhook | DestinationKind::Url, 1) => insert(host_end(plain), ":443"),
