@@ -42,7 +42,7 @@ pub(super) async fn wrap(whose: &Whose, options: &Wrap) -> Result<ExitCode> {
         out::talk(problems.render(out::coloured()));
         anyhow!("the configuration cannot be used")
     })?;
-    let server = which::server(whose, options)?;
+    let server = which::server(whose, options, &loaded.book)?;
     let home = home::reach(whose, &loaded.settings.data).await?;
     // From before there is a key, so that whoever ends this process has it revoked.
     let mut signals = Signals::new()?;

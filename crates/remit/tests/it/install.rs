@@ -64,7 +64,7 @@ impl Install {
         std::fs::rename(self.path("edited.tmp"), self.path(name)).unwrap();
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(BINARY);
         for name in ["REMIT_CONFIG", "REMIT_DATA", "REMIT_URL", "REMIT_OPERATOR_KEY", "REMIT_FAILPOINT"] {
             command.env_remove(name);

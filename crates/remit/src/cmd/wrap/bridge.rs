@@ -234,7 +234,8 @@ impl Bridge {
 
     async fn pass(&self, said: &Said, answer: Answer) -> Result<(), Failure> {
         match answer.content {
-            Content::Message(body) => self.say(body.into()).await,
+            Content::Message(body) if answer.status.is_success() => self.say(body.into()).await,
+            Content::Message(body) => self.say(addressed(body.into(), said.id())).await,
             Content::Nothing if said.id().is_some() => return Err(self.door.broken()),
             Content::Nothing => {}
             Content::Events(mut events) => {
@@ -279,6 +280,14 @@ fn error_code(answer: &Answer) -> Option<i64> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// An error of a request that the door refused unread: HTTP tells whose answer it is, and a line does not.
+fn addressed(message: Vec<u8>, asked: Option<&Id>) -> Vec<u8> {
+    match wire::read(&message) {
+        Ok(Message::Error { id: None, error }) => Message::Error { id: asked.cloned(), error }.bytes(),
+        _ => message,
     }
 }
 
