@@ -5,8 +5,7 @@
 //! 1. `post.rs`       what a POST may be, and of which era it is
 //! 2. `stateless.rs`  2026-07-28: each request stands alone, its headers agree with its body
 //! 3. `legacy.rs`     until 2025-11-25: `initialize`, sessions (`session.rs`), their streams
-//! 4. `methods.rs`    what is answered to each method, whatever the era; `tools.rs` lists and calls,
-//!                    `offers.rs` does the same for resources, prompts and completions
+//! 4. `methods.rs`    what is answered to each method: `tools.rs` lists and calls, `offers.rs` does so for the rest
 //! 5. `told.rs`       a verdict and a result in words that a model can act on
 //! 6. `stream.rs`     an answer that grows: progress before the result, and news of changed lists
 //!
@@ -43,7 +42,10 @@ pub const PATH: &str = "/mcp";
 
 /// The routes of the door. A request without a `Caller` in its extensions is answered by an error.
 pub fn router(gate: Gate, catalogue: Catalogue) -> Router {
-    let door = Arc::new(Door { gate, catalogue, sessions: Default::default(), seats: Default::default() });
+    routes(Arc::new(Door { gate, catalogue, sessions: Default::default(), seats: Default::default() }))
+}
+
+fn routes(door: Arc<Door>) -> Router {
     let one = format!("{PATH}/{{server}}");
     Router::new().route(PATH, any(enter)).route(&one, any(enter)).with_state(door)
 }
@@ -56,6 +58,7 @@ struct Door {
 }
 
 /// One request: who asks, and through which door.
+#[derive(Clone)]
 struct Visit {
     door: Arc<Door>,
     caller: Caller,

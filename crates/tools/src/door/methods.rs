@@ -62,20 +62,19 @@ pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
 
 /// What is here, for `initialize` and `server/discover`.
 pub(super) fn about(visit: &Visit, version: Version) -> Members {
-    let mut capabilities = json!({ "logging": {}, "tools": { "listChanged": true } });
     let visible = visit.visible();
     let has = |method: &str| visible.iter().any(|contract| offers::method(contract) == Some(method));
-    if has("resources/read") {
-        let subscribe = has("resources/subscribe") && !version.is_stateless();
-        capabilities["resources"] = json!({ "listChanged": true, "subscribe": subscribe });
-    }
-    if has("prompts/get") {
-        capabilities["prompts"] = json!({ "listChanged": true });
-    }
-    if has("completion/complete") {
-        capabilities["completions"] = json!({});
-    }
-    let members = [("capabilities", capabilities), ("instructions", INSTRUCTIONS.into())];
+    let subscribe = has("resources/subscribe") && !version.is_stateless();
+    let capabilities = [
+        ("completions", has("completion/complete"), json!({})),
+        ("logging", true, json!({})),
+        ("prompts", has("prompts/get"), json!({ "listChanged": true })),
+        ("resources", has("resources/read"), json!({ "listChanged": true, "subscribe": subscribe })),
+        ("tools", true, json!({ "listChanged": true })),
+    ];
+    let capabilities = capabilities.into_iter().filter(|(_, has, _)| *has);
+    let capabilities: Members = capabilities.map(|(name, _, about)| (name.to_owned(), about)).collect();
+    let members = [("capabilities", capabilities.into()), ("instructions", INSTRUCTIONS.into())];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 

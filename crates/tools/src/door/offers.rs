@@ -60,7 +60,17 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
     let ask = CallAsk { run, tool, args, reason: None, model, context_tokens, idempotency_key };
     let (visit, feed) = (request.visit, request.feed);
     let answered = visit.door.gate.call_fed(&visit.caller, ask, feed, request.unwanted).await;
-    told::offered(answered.map_err(|error| Refused::house(&error))?)
+    let result = told::offered(answered.map_err(|error| Refused::house(&error))?)?;
+    if let (Some(session), Some(uri)) = (request.session, request.params.get("uri").and_then(Value::as_str)) {
+        match request.method.as_str() {
+            "resources/subscribe" if !session.watch(uri) => {
+                return Err(Refused::params("this session is subscribed to too many resources; end one"));
+            }
+            "resources/unsubscribe" => session.unwatch(uri),
+            _ => {}
+        }
+    }
+    Ok(result)
 }
 
 /// A method that nobody here offers to this caller does not exist.
@@ -105,11 +115,11 @@ type Meant = (Arc<Contract>, Value);
 fn prompt(request: &Request<'_>, contracts: Vec<Arc<Contract>>) -> Result<Meant, Refused> {
     let name = text(&request.params, "name")?;
     let (contract, own) = named(request.visit, contracts, name)?;
-    let mut args = json!({ "name": own });
+    let mut args = Members::from_iter([("name".to_owned(), own.into())]);
     if let Some(arguments) = request.params.get("arguments").filter(|arguments| !arguments.is_null()) {
-        args["arguments"] = arguments.clone();
+        args.insert("arguments".to_owned(), arguments.clone());
     }
-    Ok((contract, args))
+    Ok((contract, args.into()))
 }
 
 /// The contract of the server that a prompt's name begins with, and the name that the server knows.

@@ -1,6 +1,6 @@
 //! Sessions of clients that began with `initialize`: each belongs to one key, and ends when nobody uses it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,8 @@ const SESSIONS_PER_KEY_MAX: usize = 64;
 const SESSIONS_MAX: usize = 8192;
 /// Requests under way in one session.
 const CALLS_MAX: usize = 128;
+/// Resources that one session hears of.
+const WATCHED_MAX: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
@@ -39,6 +41,8 @@ pub(super) struct Session {
     level: AtomicUsize,
     used: Mutex<Instant>,
     calls: Mutex<HashMap<Id, watch::Sender<bool>>>,
+    /// Resources that the client subscribed to.
+    watched: Mutex<HashSet<String>>,
     listens: AtomicBool,
     ended: watch::Sender<bool>,
 }
@@ -73,6 +77,7 @@ impl Sessions {
             level: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
             calls: Mutex::default(),
+            watched: Mutex::default(),
             listens: AtomicBool::new(false),
             ended: watch::channel(false).0,
         });
@@ -127,6 +132,24 @@ impl Session {
         is_first.then(|| Listening(self.clone()))
     }
 
+    /// Whether there is room to hear of one more resource.
+    pub(super) fn watch(&self, uri: &str) -> bool {
+        let mut watched = self.watched();
+        let has_room = watched.len() < WATCHED_MAX || watched.contains(uri);
+        if has_room {
+            watched.insert(uri.to_owned());
+        }
+        has_room
+    }
+
+    pub(super) fn unwatch(&self, uri: &str) {
+        self.watched().remove(uri);
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn level(&self) -> usize {
         self.level.load(Ordering::Relaxed)
     }
@@ -177,6 +200,10 @@ impl Drop for UnderWay {
 pub(super) struct Listening(Arc<Session>);
 
 impl Listening {
+    pub(super) fn watches(&self, uri: &str) -> bool {
+        self.0.watched().contains(uri)
+    }
+
     /// Whether the session has ended.
     pub(super) fn is_over(&self) -> bool {
         *self.0.ended.borrow()

@@ -12,20 +12,22 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use gate::Gate;
 use gate::error::Error;
 use http::{HeaderValue, StatusCode, header};
 use kernel::id::KeyId;
 use serde_json::{Value, json};
 use stdx::digest::Digest;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::Instant;
 
-use super::Visit;
 use super::post::{self, Accepts};
 use super::refused::Refused;
 use super::relay::Relay;
 use super::session::Listening;
+use super::{Visit, offers};
 use crate::mcp::era;
+use crate::mcp::upstream::{News, What};
 use crate::mcp::wire::{self, Id, Members, Message};
 
 /// Words of one call that wait for a slow client; more are dropped.
@@ -141,13 +143,22 @@ fn events(body: Body) -> Response {
 /// Whom a stream of news is for.
 pub(super) enum Audience {
     Session(Listening),
-    /// The id of its `subscriptions/listen`, and whether it wants to hear of tools.
-    Subscription(Id, bool),
+    /// The id of its `subscriptions/listen`, and what it wants to hear of.
+    Subscription(Id, Wants),
 }
 
-struct News {
-    gate: Gate,
+/// Changed lists, by what they list.
+#[derive(Clone, Copy)]
+pub(super) struct Wants {
+    pub(super) tools: bool,
+    pub(super) prompts: bool,
+    pub(super) resources: bool,
+}
+
+struct Stream {
+    visit: Visit,
     rules: Digest,
+    heard: broadcast::Receiver<News>,
     audience: Audience,
     first: Option<Bytes>,
     _seat: Seat,
@@ -167,70 +178,130 @@ pub(super) fn subscribe(
     let Some(Value::Object(wanted)) = params.get("notifications") else {
         return Err(Refused::params("`notifications` is missing: say what to tell of"));
     };
-    let tools = wanted.get("toolsListChanged") == Some(&Value::Bool(true));
     let Some(seat) = Seats::take(&visit.door.seats, visit.caller.key) else {
         let words = "too many streams are open; close one, or try again later";
         return Err(Refused::new(wire::INTERNAL_ERROR, words).with_status(StatusCode::SERVICE_UNAVAILABLE));
     };
-    Ok(listen(visit, Audience::Subscription(id.clone(), tools), seat))
+    let wants = |name: &str| wanted.get(name) == Some(&Value::Bool(true));
+    let offers = |method: &str| !offers::contracts(visit, method).is_empty();
+    let wants = Wants {
+        tools: wants("toolsListChanged"),
+        prompts: wants("promptsListChanged") && offers("prompts/get"),
+        resources: wants("resourcesListChanged") && offers("resources/read"),
+    };
+    Ok(listen(visit, Audience::Subscription(id.clone(), wants), seat))
 }
 
 pub(super) fn listen(visit: &Visit, audience: Audience, seat: Seat) -> Response {
-    let gate = visit.door.gate.clone();
-    let first = Some(audience.first());
-    let news = News { rules: gate.rules().digest, gate, audience, first, _seat: seat };
-    let frames = unfold(Some(news), |news| async move {
-        let mut news = news?;
-        if let Some(first) = news.first.take() {
-            return Some((Ok::<_, Infallible>(first), Some(news)));
+    let stream = Stream {
+        rules: visit.door.gate.rules().digest,
+        heard: visit.door.catalogue.news(),
+        visit: visit.clone(),
+        first: Some(audience.first()),
+        audience,
+        _seat: seat,
+    };
+    let frames = unfold(Some(stream), |stream| async move {
+        let mut stream = stream?;
+        if let Some(first) = stream.first.take() {
+            return Some((Ok::<_, Infallible>(first), Some(stream)));
         }
-        match news.next().await {
-            Some(frame) => Some((Ok(frame), Some(news))),
-            None => Some((Ok(news.audience.last()?), None)),
+        match stream.next().await {
+            Some(frame) => Some((Ok(frame), Some(stream))),
+            None => Some((Ok(stream.audience.last()?), None)),
         }
     });
     events(Body::from_stream(frames))
 }
 
-impl News {
+impl Stream {
     /// None: it is over.
     async fn next(&mut self) -> Option<Bytes> {
-        let mut silence = Duration::ZERO;
-        while silence < KEEP_ALIVE {
-            tokio::time::sleep(LOOK).await;
-            silence += LOOK;
-            let is_stopping = matches!(self.gate.ready(), Err(Error::Stopping));
-            if is_stopping || self.audience.is_over() {
-                return None;
-            }
-            let rules = self.gate.rules().digest;
-            if rules != self.rules {
-                self.rules = rules;
-                if let Some(frame) = self.audience.tools_changed() {
-                    return Some(frame);
-                }
+        let silent = Instant::now();
+        while silent.elapsed() < KEEP_ALIVE {
+            let frame = tokio::select! {
+                () = tokio::time::sleep(LOOK) => self.look()?,
+                heard = self.heard.recv() => match heard {
+                    Ok(news) => told(&self.visit, &self.audience, &news),
+                    // Whoever misses one change asks again at the next.
+                    Err(RecvError::Lagged(_)) => None,
+                    Err(RecvError::Closed) => return None,
+                },
+            };
+            if frame.is_some() {
+                return frame;
             }
         }
         Some(alive())
     }
+
+    /// None: it is over. Tools change with the rules, whatever their servers say of them.
+    fn look(&mut self) -> Option<Option<Bytes>> {
+        let gate = &self.visit.door.gate;
+        if matches!(gate.ready(), Err(Error::Stopping)) || self.audience.is_over() {
+            return None;
+        }
+        let rules = gate.rules().digest;
+        let is_new = std::mem::replace(&mut self.rules, rules) != rules;
+        Some((is_new && self.audience.wants().tools).then(|| self.audience.changed("tools")))
+    }
+}
+
+/// What a server told everybody is told to those who may use of that server what it is about.
+pub(super) fn told(visit: &Visit, audience: &Audience, news: &News) -> Option<Bytes> {
+    let may = |method: &str| {
+        offers::contracts(visit, method).iter().any(|contract| *contract.server == *news.server)
+    };
+    let wants = audience.wants();
+    match &news.what {
+        What::PromptsChanged if wants.prompts && may("prompts/get") => Some(audience.changed("prompts")),
+        What::ResourcesChanged if wants.resources && may("resources/read") => {
+            Some(audience.changed("resources"))
+        }
+        What::ResourceUpdated { uri } if audience.watches(uri) && may("resources/subscribe") => {
+            let params = Members::from_iter([("uri".to_owned(), uri.as_str().into())]);
+            Some(event(notification("notifications/resources/updated", params)))
+        }
+        _ => None,
+    }
 }
 
 impl Audience {
+    fn wants(&self) -> Wants {
+        match self {
+            Audience::Session(_) => Wants { tools: true, prompts: true, resources: true },
+            Audience::Subscription(_, wants) => *wants,
+        }
+    }
+
+    /// Whether this resource was subscribed to in the session.
+    fn watches(&self, uri: &str) -> bool {
+        matches!(self, Audience::Session(listening) if listening.watches(uri))
+    }
+
     fn first(&self) -> Bytes {
-        let Audience::Subscription(id, tools) = self else { return alive() };
-        let told = if *tools { json!({ "toolsListChanged": true }) } else { json!({}) };
+        let Audience::Subscription(id, wants) = self else { return alive() };
+        let all = [
+            ("toolsListChanged", wants.tools),
+            ("promptsListChanged", wants.prompts),
+            ("resourcesListChanged", wants.resources),
+        ];
+        let told: Members = all
+            .into_iter()
+            .filter(|(_, told)| *told)
+            .map(|(name, told)| (name.to_owned(), told.into()))
+            .collect();
         let mut params = subscription(id);
-        params.insert("notifications".to_owned(), told);
+        params.insert("notifications".to_owned(), told.into());
         event(notification("notifications/subscriptions/acknowledged", params))
     }
 
-    fn tools_changed(&self) -> Option<Bytes> {
+    fn changed(&self, what: &str) -> Bytes {
         let params = match self {
             Audience::Session(_) => Members::new(),
-            Audience::Subscription(id, true) => subscription(id),
-            Audience::Subscription(_, false) => return None,
+            Audience::Subscription(id, _) => subscription(id),
         };
-        Some(event(notification("notifications/tools/list_changed", params)))
+        event(notification(&format!("notifications/{what}/list_changed"), params))
     }
 
     fn last(&self) -> Option<Bytes> {

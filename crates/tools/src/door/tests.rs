@@ -3,6 +3,7 @@
 mod calls;
 mod legacy;
 mod lists;
+mod offers;
 mod sessions;
 mod stateless;
 mod world;

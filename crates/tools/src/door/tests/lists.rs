@@ -93,7 +93,7 @@ async fn a_cursor_that_nobody_gave_out_is_an_error() {
 async fn a_subscription_is_acknowledged_and_told_of_what_it_asked_for_only() {
     let world = World::new().await;
     let client = world.client(CLERK).await;
-    let wants = json!({ "notifications": { "toolsListChanged": true, "promptsListChanged": true } });
+    let wants = json!({ "notifications": { "toolsListChanged": true, "resourceSubscriptions": ["m://1"] } });
     let mut tools = listen(&client, wants).await;
     let mut nothing = listen(&client, json!({ "notifications": {} })).await;
     let acknowledged = next(&mut tools).await;

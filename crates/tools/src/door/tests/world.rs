@@ -23,6 +23,7 @@ use kernel::rules::Rules;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::door::{Door, Scope, Visit, routes};
 use crate::mcp::era;
 
 pub(super) const CLERK: &str = "clerk";
@@ -31,6 +32,7 @@ pub(super) const OTHER: &str = "other";
 pub(super) struct World {
     pub(super) gate: Gate,
     pub(super) router: Router,
+    pub(super) door: Arc<Door>,
     /// Calls that were told to stop.
     pub(super) cancelled: Arc<AtomicUsize>,
     _folder: tempfile::TempDir,
@@ -52,13 +54,20 @@ impl World {
         let gate = Gate::open(options, log, rules(book())).unwrap();
         gate.begin().await.unwrap();
         let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
-        World { router: crate::door::router(gate.clone(), catalogue), gate, cancelled, _folder: folder }
+        let (sessions, seats) = Default::default();
+        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats });
+        World { router: routes(door.clone()), door, gate, cancelled, _folder: folder }
     }
 
     pub(super) async fn client(&self, agent: &str) -> Client {
         let minted = self.gate.key_mint(agent, 3_600_000, "test").await.unwrap().unwrap();
         let caller = self.gate.identify(&minted.secret).unwrap();
         Client { router: self.router.clone(), caller, run: None, path: "/mcp".to_owned() }
+    }
+
+    pub(super) fn visit(&self, client: &Client) -> Visit {
+        let (door, caller) = (self.door.clone(), client.caller.clone());
+        Visit { door, caller, run: None, scope: Scope(None), headers: HeaderMap::new() }
     }
 
     /// A run of this caller, and its token.
@@ -238,6 +247,12 @@ impl Reach for Tools {
                     "error": { "code": -32055, "message": "their own", "data": { "n": 1 } } }),
                     Some("error"),
                 ),
+                "get_prompt" if args["name"] == "none" => reached(
+                    Outcome::Failed,
+                    json!({
+                    "error": { "code": -32602, "message": "no such prompt" } }),
+                    Some("error"),
+                ),
                 _ => reached(Outcome::Succeeded, args, None),
             }
         })
@@ -267,8 +282,11 @@ pub(super) fn book() -> Book {
     accepted.definition = Some(json!({ "name": "mail", "title": "Send mail", "description": "Sends it.",
         "inputSchema": { "type": "object" }, "outputSchema": { "type": "object" } }));
     accepted.pin = Some(crate::mcp::definition_digest(accepted.definition.as_ref().unwrap()));
-    let mut offered = mcp("mail", "read_resource", &json!({ "type": "object" }));
-    offered.via["mcp"]["method"] = "resources/read".into();
+    let offered = |tool: &str, method: &str| {
+        let mut offered = mcp("mail", tool, &json!({ "type": "object" }));
+        offered.via["mcp"]["method"] = method.into();
+        offered
+    };
     let tools = vec![
         contract("desk", "look", Effect::Read, &ticket),
         contract("desk", "hidden", Effect::Read, &ticket),
@@ -280,7 +298,10 @@ pub(super) fn book() -> Book {
         contract("desk", "why", Effect::Read, &reason),
         contract("vault", "open", Effect::Read, &json!({})),
         accepted,
-        offered,
+        offered("read_resource", "resources/read"),
+        offered("subscribe_resource", "resources/subscribe"),
+        offered("get_prompt", "prompts/get"),
+        offered("complete", "completion/complete"),
         mcp("mail", "sorry", &json!({ "type": "object" })),
         mcp("mail", "broken", &json!({ "type": "object" })),
     ];
