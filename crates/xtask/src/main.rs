@@ -4,6 +4,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod dist;
 mod fuzz;
 mod peers;
@@ -32,6 +33,10 @@ Commands:
                                   dependencies, licences. Seconds; run it often
   peers                           MCP servers that others wrote, for the tests that talk to them: npm and pip
                                   install what tests/peers pins into target/peers. Part of ci
+  conformance [--era 2025-11-25|2026-07-28] [--upstream same|other] [SCENARIO...]
+                                  the official MCP conformance suite against Remit, in front of a server
+                                  that passes it, in each pairing of eras; what came of it is compared with
+                                  tests/conformance/expected.txt. Needs npm; half a minute
   fuzz [--seconds N] [TARGET]     fuzz each target (or one) for N seconds, 60 if not said; the targets are
                                   the files in fuzz/fuzz_targets. Stable toolchain and a C++ compiler
   sim [--seeds N] [--steps M] [--from S]
@@ -78,6 +83,7 @@ enum Command {
     Ci { full: bool },
     Tidy,
     Peers,
+    Conformance(conformance::Asked),
     Fuzz { seconds: u32, target: Option<String> },
     Sim { words: Vec<String> },
     Dist,
@@ -90,6 +96,7 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["ci", "--full"] => Command::Ci { full: true },
         ["tidy"] => Command::Tidy,
         ["peers"] => Command::Peers,
+        ["conformance", rest @ ..] => Command::Conformance(conformance::Asked::read(rest)?),
         ["fuzz", rest @ ..] => parse_fuzz(rest)?,
         ["sim", rest @ ..] => Command::Sim { words: rest.iter().map(|word| (*word).to_owned()).collect() },
         ["dist"] => Command::Dist,
@@ -128,6 +135,7 @@ fn run(command: Command) -> Result<()> {
         Command::Ci { full } => ci::run(full),
         Command::Tidy => tidy::run(),
         Command::Peers => peers::run(),
+        Command::Conformance(asked) => conformance::run(&asked),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Sim { words } => sim::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Dist => dist::run(),
