@@ -125,7 +125,7 @@ impl Maker {
             args,
             args_commitment: payload.commitment,
             args_mark: Mark(self.calls.to_be_bytes()),
-            key_mark: (self.calls % 3 == 0).then(|| Mark(self.calls.to_be_bytes())),
+            key_mark: self.calls.is_multiple_of(3).then(|| Mark(self.calls.to_be_bytes())),
             reasoning: None,
             model: Some("some-model".into()),
             context_tokens: Some(12_000),
