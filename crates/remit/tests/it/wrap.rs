@@ -174,7 +174,7 @@ async fn both_eras_read_and_are_refused_each_in_a_run_of_its_own() {
     let mut legacy = Wrapped::start(&house.install, &["--server", "desk"]);
     legacy.begin();
     let read = legacy.ask(1, "tools/call", ticket("t-1"));
-    assert_eq!(read["result"]["isError"].as_bool().unwrap_or(false), false, "{read}");
+    assert!(read.get("result").is_some() && read["result"]["isError"] != true, "{read}");
     let huge = json!({ "name": "refund_charge",
         "arguments": { "charge_id": "ch_1", "amount_cents": 900_000, "currency": "eur" } });
     let refused = legacy.ask(2, "tools/call", huge.clone());
