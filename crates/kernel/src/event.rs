@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use policy::RuleRef;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use stdx::digest::Digest;
 
 use crate::account::Amount;
@@ -230,9 +230,11 @@ struct Written<'a, B> {
 }
 
 #[derive(Deserialize)]
-struct Reading {
+struct Reading<'a> {
     at: Time,
-    body: Value,
+    /// Read once its kind is known.
+    #[serde(borrow)]
+    body: &'a RawValue,
     kind: String,
     lane: u16,
     lane_seq: u64,
@@ -297,10 +299,10 @@ impl Event {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<(Stamp, Event), String> {
-        fn body<B: serde::de::DeserializeOwned>(value: Value) -> Result<B, String> {
-            serde_json::from_value(value).map_err(|error| error.to_string())
+        fn body<B: serde::de::DeserializeOwned>(text: &RawValue) -> Result<B, String> {
+            serde_json::from_str(text.get()).map_err(|error| error.to_string())
         }
-        let read: Reading = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let read: Reading<'_> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if read.v != VERSION {
             return Err(format!("version {} of the encoding is not known here, only {VERSION}", read.v));
         }
