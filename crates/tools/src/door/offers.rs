@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::methods::{self, Request};
 use super::refused::Refused;
+use super::rounds::{Begun, Round};
 use super::{Visit, told};
 use crate::mcp::upstream::Kind;
 use crate::mcp::wire::{Members, RpcError};
@@ -56,9 +57,14 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
         _ => resource(&request, contracts).await?,
     };
     let run = methods::run(&request).await?;
+    let round = Round::of(&request, &contract, &args, run);
+    let feed = match Round::begun(round.as_ref(), &request.params, request.feed).await? {
+        Begun::With(feed) => feed,
+        Begun::Denied(_, denied) => return told::offered(denied),
+    };
     let (tool, model, context_tokens, idempotency_key) = (contract.name.clone(), None, None, None);
     let ask = CallAsk { run, tool, args, reason: None, model, context_tokens, idempotency_key };
-    let (visit, feed) = (request.visit, request.feed);
+    let visit = request.visit;
     let answered = visit.door.gate.call_fed(&visit.caller, ask, feed, request.unwanted).await;
     let result = told::offered(answered.map_err(|error| Refused::house(&error))?)?;
     if let (Some(session), Some(uri)) = (request.session, request.params.get("uri").and_then(Value::as_str)) {

@@ -10,6 +10,7 @@ use stdx::encode::{base64url, unbase64url};
 
 use super::methods::{self, Request};
 use super::refused::Refused;
+use super::rounds::{Begun, Round};
 use super::{Scope, offers, told};
 use crate::mcp::wire::Members;
 
@@ -47,20 +48,25 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
         Err(refused) if refused.is_law() => return Ok(told::unrun(visit, &refused).await),
         Err(refused) => return Err(refused),
     };
+    let round = contract.as_deref().and_then(|contract| Round::of(&request, contract, &args, run));
+    let feed = match Round::begun(round.as_ref(), &request.params, request.feed).await? {
+        Begun::With(feed) => feed,
+        Begun::Denied(tool, denied) => return Ok(told::refusal(&tool, None, &denied)),
+    };
     let tool = visit.scope.full_name(&name);
     let (model, context_tokens, idempotency_key) = (None, None, None);
     let ask = CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key };
-    let answered = match visit.door.gate.call_fed(&visit.caller, ask, request.feed, request.unwanted).await {
+    let answered = match visit.door.gate.call_fed(&visit.caller, ask, feed, request.unwanted).await {
         Ok(answered) => answered,
         Err(error @ (Error::LogUnwritable | Error::DiskLow | Error::Overloaded)) => {
             return Ok(told::unavailable(&error));
         }
         Err(error) => return Err(Refused::house(&error)),
     };
-    match contract {
+    match &contract {
         None if !answered.verdict.allows() => Err(unknown(&name).recorded()),
         _ if !answered.verdict.allows() => Ok(told::refusal(&name, contract.as_deref(), &answered)),
-        contract => told::outcome(&name, contract.as_deref(), answered),
+        _ => Round::ended(round.as_ref(), told::outcome(&name, contract.as_deref(), answered)?),
     }
 }
 

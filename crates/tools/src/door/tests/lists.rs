@@ -137,7 +137,9 @@ async fn one_key_cannot_hold_all_streams() {
     for _ in 0..32 {
         open.push(listen(&client, wants()).await);
     }
-    assert_eq!(client.ask("subscriptions/listen", wants()).await.status, 503);
+    let (headers, body) = stateless("subscriptions/listen", wants());
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    assert_eq!(client.response("POST", &headers, &body).await.status(), 503);
     drop(listen(&other, wants()).await);
     open.pop();
     drop(listen(&client, wants()).await);

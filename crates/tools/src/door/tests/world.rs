@@ -54,8 +54,8 @@ impl World {
         let gate = Gate::open(options, log, rules(book())).unwrap();
         gate.begin().await.unwrap();
         let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
-        let (sessions, seats) = Default::default();
-        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats });
+        let (sessions, seats, states) = Default::default();
+        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats, states });
         World { router: routes(door.clone()), door, gate, cancelled, _folder: folder }
     }
 
