@@ -34,6 +34,8 @@ const CALLS_WAITING_MAX: usize = 4096;
 /// Longest wait for a decision to become durable.
 pub(crate) const DECIDE_WAIT: Duration = Duration::from_secs(5);
 
+pub(crate) type Floods = HashMap<(usize, String), BTreeMap<Option<RunId>, u64>>;
+
 #[derive(Clone)]
 pub struct Gate(pub(crate) Arc<Inner>);
 
@@ -66,7 +68,7 @@ pub(crate) struct Inner {
     /// The run of each credential's calls that name none, and until when it need not be asked for again.
     pub(crate) implicit: Mutex<HashMap<KeyId, (RunId, Time)>>,
     /// Refusals that the ledger does not hold one by one, by lane and agent, then by the run they named.
-    pub(crate) flood: Mutex<HashMap<(usize, String), BTreeMap<Option<RunId>, u64>>>,
+    pub(crate) flood: Mutex<Floods>,
 }
 
 impl Gate {

@@ -75,7 +75,8 @@ impl Gate {
         names.filter_map(|name| rules.tool(name)).map(|tool| tool.contract.clone()).collect()
     }
 
-    /// Records how a server describes a tool now. If that is not what was accepted, no lane permits the tool after this.
+    /// Records how a server describes a tool now. If that is not what was accepted, no lane permits the tool after
+    /// this.
     pub async fn tool_seen(&self, tool: &str, digest: Digest, definition: &Value) -> Result<(), Error> {
         if self.law().control.seen.get(tool) == Some(&digest) {
             return Ok(());
