@@ -230,6 +230,25 @@ async fn a_cancel_of_a_request_that_stands_alone_reaches_its_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_argument_that_its_tool_wants_in_a_header_is_repeated_there_also_after_a_change() {
+    let mut house = House::up().await;
+    let mut before = Wrapped::start(&house.install, &["--server", "desk"]);
+    assert!(before.ask(1, "tools/call", alone(ticket("t-1"))).get("result").is_some());
+    let marked = "ticket_id: { type: string, x-mcp-header: Ticket }";
+    house.install.edit("tools/desk.yaml", "ticket_id: { type: string }", marked);
+    house.serve.said("reloaded");
+    let mut after = Wrapped::start(&house.install, &["--server", "desk"]);
+    for id in 2..5 {
+        let wrapped = if id < 4 { &mut before } else { &mut after };
+        let read = wrapped.ask(id, "tools/call", alone(ticket("t-2")));
+        assert!(read.get("result").is_some(), "{read}");
+    }
+    let mut all = Wrapped::start(&house.install, &[]);
+    let full = json!({ "name": "desk.lookup_ticket", "arguments": { "ticket_id": "Zoë" } });
+    assert!(all.ask(5, "tools/call", alone(full)).get("result").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_start_at_once_start_one_remit() {
     let tools = ToolServer::start().await;
     let install = Install::new(&tools.url());
@@ -322,6 +341,9 @@ fn a_remit_in_the_background_ends_when_nobody_needs_it() {
     let data = install.data().display().to_string();
     let serve = ["serve", "--data", &data, "--idle-exit", "2s"];
     let mut child = install.command(&serve).stderr(Stdio::null()).spawn().unwrap();
+    while !install.data().join("address").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let mut wrapped = Wrapped::start(&install, &[]);
     wrapped.begin();
     std::thread::sleep(Duration::from_secs(4));
@@ -380,13 +402,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-#[test]
-fn a_client_that_others_wrote_reads_and_is_refused_before_a_server_that_others_wrote() {
-    let python = root().join("target/peers/python/bin/python").display().to_string();
-    if !Path::new(&python).exists() {
-        assert!(std::env::var_os("REMIT_PEERS").is_none(), "{python} is missing: run `cargo xtask peers`");
-        return eprintln!("SKIPPED: {python} is missing; `cargo xtask peers` installs it");
+/// A server that others wrote, behind a Remit that nobody has started, and its command; none without peers.
+fn modern() -> Option<(Install, [String; 2])> {
+    let peers = root().join("target/peers");
+    if !["node", "python"].iter().all(|name| peers.join(name).exists()) {
+        assert!(std::env::var_os("REMIT_PEERS").is_none(), "run `cargo xtask peers`");
+        return None;
     }
+    let python = peers.join("python/bin/python").display().to_string();
     let server = root().join("tests/peers/modern.py").display().to_string();
     let install = Install::new("http://127.0.0.1:9");
     let contract = format!(
@@ -397,14 +420,25 @@ tools:\n  add: {{ effect: read }}\n  count: {{ effect: read }}\n  fails: {{ effe
     let may = "  - tool: modern.add\n    when: args.a < 100\n  - tool: modern.count\n";
     install.edit("agents/refund-desk.yaml", "may:\n", &format!("may:\n{may}"));
     install.remit(&["tool", "accept", "modern", "--yes"]).ok();
-    let _background = Background(&install);
+    Some((install, [python, server]))
+}
+
+/// What `remit` is started with, as a client's configuration has it.
+fn words(install: &Install, server: &[String; 2]) -> Vec<String> {
     let config = install.path("remit.yaml").display().to_string();
+    let own = ["--config", &config, "wrap", "--agent", "refund-desk", "--"];
+    own.into_iter().map(str::to_owned).chain(server.iter().cloned()).collect()
+}
+
+#[test]
+fn a_client_that_others_wrote_reads_and_is_refused_before_a_server_that_others_wrote() {
+    let Some((install, server)) = modern() else { return };
+    let _background = Background(&install);
     for (mode, version) in [("legacy", "2025-11-25"), ("auto", MODERN)] {
-        let mut client = Command::new(&python);
-        client.arg(root().join("tests/peers/wrapped.py")).args([mode, BINARY]);
-        client.args(["--config", &config, "wrap", "--agent", "refund-desk", "--", &python, &server]);
-        let said = Said::of(&client.env_remove("REMIT_DATA").env_remove("REMIT_URL").output().unwrap()).ok();
-        let saw = said.json();
+        let mut client = Command::new(&server[0]);
+        client.arg(root().join("tests/peers/clients/wrapped.py")).args([mode, BINARY]);
+        client.args(words(&install, &server)).env_remove("REMIT_DATA").env_remove("REMIT_URL");
+        let saw = Said::of(&client.output().unwrap()).ok().json();
         assert_eq!(saw["version"], version);
         assert_eq!(saw["tools"], json!(["add", "count"]), "what it may never do does not exist for it");
         assert_eq!(saw["sums"], json!([0, 2, 4, 6, 8, 10, 12, 14]));
@@ -413,4 +447,26 @@ tools:\n  add: {{ effect: read }}\n  count: {{ effect: read }}\n  fails: {{ effe
         assert!(saw["refused"][0] == true && refusal.contains("Remit refused this call"), "{saw}");
     }
     assert_eq!(keys(&install), Vec::<Value>::new());
+}
+
+#[test]
+fn the_inspector_starts_it_from_a_file_of_servers() {
+    let Some((install, server)) = modern() else { return };
+    let _background = Background(&install);
+    let file = install.path("mcp.json");
+    let servers =
+        json!({ "mcpServers": { "modern": { "command": BINARY, "args": words(&install, &server) } } });
+    std::fs::write(&file, servers.to_string()).unwrap();
+    let inspector = |more: &[&str]| {
+        let mut command = Command::new(root().join("target/peers/node/node_modules/.bin/mcp-inspector"));
+        command.arg("--cli").arg("--config").arg(&file).args(["--server", "modern", "--method"]).args(more);
+        Said::of(&command.output().unwrap()).json()
+    };
+    let list = inspector(&["tools/list"]);
+    assert_eq!(list["tools"].as_array().unwrap().len(), 2, "{list}");
+    let add =
+        |a: &str| inspector(&["tools/call", "--tool-name", "add", "--tool-arg", a, "--tool-arg", "b=3"]);
+    assert_eq!(add("a=2")["structuredContent"], json!({ "result": 5 }));
+    let refused = add("a=200");
+    assert_eq!(refused["_meta"]["dev.remit/verdict"]["code"], "no_rule_allows", "{refused}");
 }
