@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use gate::clock::{Clock, Wall};
 use gate::permit::Permit;
-use gate::port::{Cancel, Reach, Reached, Reaching};
+use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
 use gate::{CallAsk, Caller, Gate, OpenAsk, Options};
 use kernel::account::Limits;
@@ -43,7 +43,7 @@ impl Reach for Instantly {
         "test"
     }
 
-    fn reach(&self, _: Permit, _: Option<Secret>, _: Cancel) -> Reaching {
+    fn reach(&self, _: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
         let body = b"{\"ok\":true}".to_vec();
         Box::pin(async { Reached { outcome: Outcome::Succeeded, body, trouble: None, used: None } })
     }
@@ -99,7 +99,8 @@ fn ask(run: RunId, n: usize) -> CallAsk {
 fn kernel_alone(rules: &Rules) {
     let (mut state, control, now) = (State::default(), Control::default(), Wall.now());
     let run = RunId(1);
-    let open = Command::OpenRun(OpenRun { run, agent: "desk".into(), person: None, intent: None });
+    let open =
+        Command::OpenRun(OpenRun { run, agent: "desk".into(), person: None, intent: None, implicit: None });
     for event in decide(&state, &control, rules, &open, now).events {
         state.apply(&Stamp { at: now, lane: 1, lane_seq: 1, tenant: "default".into() }, &event);
     }
