@@ -24,6 +24,12 @@ pub(crate) struct Seal {
     run_tokens: hmac::Key,
     marks: hmac::Key,
     permits: Ed25519KeyPair,
+    /// The first part of every permit token.
+    permit_header: String,
+}
+
+fn key_id(permits: &Ed25519KeyPair) -> String {
+    Digest::of(permits.public_key().as_ref()).short()
 }
 
 /// What a run token says.
@@ -43,6 +49,19 @@ pub(crate) struct PermitClaims<'a> {
     pub(crate) rules: Digest,
     pub(crate) now: Time,
     pub(crate) ttl_ms: u64,
+}
+
+/// The same, as it is signed.
+#[derive(Serialize)]
+struct PermitBody<'a> {
+    args: Digest,
+    exp: u64,
+    iat: u64,
+    iss: &'a str,
+    jti: CallId,
+    rules: Digest,
+    sub: &'a str,
+    tool: &'a str,
 }
 
 pub(crate) fn random<const N: usize>() -> [u8; N] {
@@ -75,10 +94,13 @@ impl Seal {
     pub(crate) fn from_secret(secret: &[u8]) -> Option<Seal> {
         let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let derive = |name: &str| hmac::sign(&root, name.as_bytes());
+        let permits = Ed25519KeyPair::from_seed_unchecked(derive("permit").as_ref()).ok()?;
+        let header = json!({ "alg": "EdDSA", "kid": key_id(&permits), "typ": "remit-permit+jwt" });
         Some(Seal {
             run_tokens: hmac::Key::new(hmac::HMAC_SHA256, derive("run-token").as_ref()),
             marks: hmac::Key::new(hmac::HMAC_SHA256, derive("mark").as_ref()),
-            permits: Ed25519KeyPair::from_seed_unchecked(derive("permit").as_ref()).ok()?,
+            permit_header: base64url(header.to_string().as_bytes()),
+            permits,
         })
     }
 
@@ -101,13 +123,19 @@ impl Seal {
     /// A compact JWS (EdDSA) that an executor's environment checks against the published key.
     pub(crate) fn permit_token(&self, claims: &PermitClaims<'_>) -> String {
         let seconds = claims.now.0 / 1_000;
-        let header = json!({ "alg": "EdDSA", "kid": self.permit_key_id(), "typ": "remit-permit+jwt" });
-        let body = json!({
-            "args": claims.args, "exp": seconds + claims.ttl_ms / 1_000, "iat": seconds, "iss": "remit",
-            "jti": claims.call, "rules": claims.rules, "sub": claims.agent, "tool": claims.tool,
-        });
-        let part = |value: &serde_json::Value| base64url(value.to_string().as_bytes());
-        let signed = format!("{}.{}", part(&header), part(&body));
+        let body = PermitBody {
+            args: claims.args,
+            exp: seconds + claims.ttl_ms / 1_000,
+            iat: seconds,
+            iss: "remit",
+            jti: claims.call,
+            rules: claims.rules,
+            sub: claims.agent,
+            tool: claims.tool,
+        };
+        // INVARIANT: texts and numbers only, so writing them cannot fail.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let signed = format!("{}.{}", self.permit_header, base64url(&body));
         let signature = self.permits.sign(signed.as_bytes());
         format!("{signed}.{}", base64url(signature.as_ref()))
     }
@@ -119,7 +147,7 @@ impl Seal {
     }
 
     fn permit_key_id(&self) -> String {
-        Digest::of(self.permits.public_key().as_ref()).short()
+        key_id(&self.permits)
     }
 
     /// Tells equal from different inside one run, and nothing else to anybody.
