@@ -46,17 +46,28 @@ async fn turned(signal: &mut watch::Receiver<bool>) {
 pub struct Feed {
     listener: Option<mpsc::Sender<Value>>,
     blot: Vec<Pattern>,
+    aside: Value,
 }
 
 impl Feed {
     pub fn new(listener: mpsc::Sender<Value>) -> Feed {
-        Feed { listener: Some(listener), blot: Vec::new() }
+        Feed { listener: Some(listener), ..Feed::default() }
+    }
+
+    /// What a door tells its own room of the client that waits. The line does not read it: it is no argument.
+    #[must_use]
+    pub fn with_aside(self, aside: Value) -> Feed {
+        Feed { aside, ..self }
+    }
+
+    pub fn aside(&self) -> &Value {
+        &self.aside
     }
 
     /// What a result may not show, no word before it shows. Fields cannot be told in words, so then there are none.
     pub(crate) fn redacted(self, redact: &Redact) -> Feed {
         let listener = self.listener.filter(|_| redact.fields.is_empty());
-        Feed { listener, blot: redact.results.clone() }
+        Feed { listener, blot: redact.results.clone(), aside: self.aside }
     }
 
     pub fn is_heard(&self) -> bool {

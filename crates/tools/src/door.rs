@@ -6,8 +6,9 @@
 //! 2. `stateless.rs`  2026-07-28: each request stands alone, its headers agree with its body
 //! 3. `legacy.rs`     until 2025-11-25: `initialize`, sessions (`session.rs`), their streams
 //! 4. `methods.rs`    what is answered to each method: `tools.rs` lists and calls, `offers.rs` does so for the rest
-//! 5. `told.rs`       a verdict and a result in words that a model can act on
-//! 6. `stream.rs`     an answer that grows: progress before the result, and news of changed lists
+//! 5. `rounds.rs`     when the server wants to know more before it goes on
+//! 6. `told.rs`       a verdict and a result in words that a model can act on
+//! 7. `stream.rs`     an answer that grows: progress before the result, and news of changed lists
 //!
 //! The door never authenticates: who mounts it hands over a `Caller`, and a `RunId` if a header held its token.
 
@@ -31,6 +32,7 @@ mod offers;
 mod post;
 mod refused;
 mod relay;
+mod rounds;
 mod session;
 mod stateless;
 mod stream;
@@ -42,7 +44,8 @@ pub const PATH: &str = "/mcp";
 
 /// The routes of the door. A request without a `Caller` in its extensions is answered by an error.
 pub fn router(gate: Gate, catalogue: Catalogue) -> Router {
-    routes(Arc::new(Door { gate, catalogue, sessions: Default::default(), seats: Default::default() }))
+    let (sessions, seats, states) = Default::default();
+    routes(Arc::new(Door { gate, catalogue, sessions, seats, states }))
 }
 
 fn routes(door: Arc<Door>) -> Router {
@@ -55,6 +58,7 @@ struct Door {
     catalogue: Catalogue,
     sessions: session::Sessions,
     seats: Arc<stream::Seats>,
+    states: rounds::States,
 }
 
 /// One request: who asks, and through which door.

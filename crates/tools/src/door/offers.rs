@@ -76,7 +76,7 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
             _ => {}
         }
     }
-    Ok(result)
+    Round::ended(round.as_ref(), result)
 }
 
 /// A method that nobody here offers to this caller does not exist.

@@ -23,6 +23,9 @@ pub const META_LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// Members of a result's and a notification's `_meta` since 2026-07-28.
 pub const META_SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 pub const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+/// Members of a request that is made again with what the server wanted, since 2026-07-28.
+pub const INPUT_RESPONSES: &str = "inputResponses";
+pub const REQUEST_STATE: &str = "requestState";
 /// In a request's `_meta` in every revision: progress is told under this token.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 

@@ -282,6 +282,9 @@ impl Mcp {
     async fn carry_out(&self, order: Order<'_>, cancel: Cancel) -> Reached {
         let contract = order.contract;
         let Ok(route) = self.route(contract) else { return judge::not_dispatched("contract_unusable") };
+        if route.method.as_deref().is_some_and(|method| via::QUESTIONS.iter().any(|(it, _)| *it == method)) {
+            return judge::told_by_client(&order.feed);
+        }
         if order.secret.is_some() && matches!(route.upstream.place, Place::Stdio(_)) {
             // A child has its secrets in its environment; there is nowhere to put this one.
             return judge::not_dispatched("credential_unusable");
@@ -320,6 +323,11 @@ fn asking<'o>(order: &'o Order<'_>, route: &'o Route) -> Result<Asking<'o>, &'st
     asking.headers =
         headers(contract, [(RUN, run), (CALL, call.clone()), (TRACE, trace)], call).ok_or(UNUSABLE)?;
     asking.secret = order.secret;
+    let aside = |name: &str| order.feed.aside().get(name);
+    asking.capabilities = aside(via::CAPABILITIES).and_then(Value::as_object).cloned().unwrap_or_default();
+    for name in [era::INPUT_RESPONSES, era::REQUEST_STATE] {
+        asking.params.extend(aside(name).map(|value| (name.to_owned(), value.clone())));
+    }
     asking.feed = order.feed.clone();
     Ok(asking)
 }

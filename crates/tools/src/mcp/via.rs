@@ -13,8 +13,25 @@ const ENV_MAX: usize = 64;
 const TEXT_LENGTH_MAX: usize = 8 * 1024;
 
 /// What a call on a server can be, beside `tools/call`.
-pub const METHODS: [&str; 5] =
-    ["completion/complete", "prompts/get", "resources/read", "resources/subscribe", "resources/unsubscribe"];
+pub const METHODS: [&str; 8] = [
+    "completion/complete",
+    "prompts/get",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "elicitation/create",
+    "roots/list",
+    "sampling/createMessage",
+];
+
+/// What a server asks of a client, and the capability that a client says it with.
+pub const QUESTIONS: [(&str, &str); 3] =
+    [("elicitation/create", "elicitation"), ("roots/list", "roots"), ("sampling/createMessage", "sampling")];
+
+/// In what the door tells of a client, beside the parameters of a further round: what the server may want of it, and
+/// what it answered.
+pub(crate) const CAPABILITIES: &str = "capabilities";
+pub(crate) const ANSWER: &str = "answer";
 
 /// Where a tool's server is, and what is asked of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -131,9 +131,8 @@ impl Through {
 
 /// A contract for each tool that the server offers, accepted as it is described.
 fn contract(house: &Path, url: &str) -> Result<()> {
-    let head = format!(
-        "server: fixture\nvia: {{ mcp: {{ url: \"{url}\" }} }}\noffers: [resources, prompts, completions]\n"
-    );
+    let offers = "resources, prompts, completions, elicitation, sampling, roots";
+    let head = format!("server: fixture\nvia: {{ mcp: {{ url: \"{url}\" }} }}\noffers: [{offers}]\n");
     let file = house.join("tools/fixture.yaml");
     write(&file, &format!("{head}tools: {{}}\n"))?;
     let offered = process::read(remit_command(house, &["tool", "offers", "fixture", "--json"]))?;

@@ -79,7 +79,7 @@ impl ToolFile {
                 page.error(
                     "offers",
                     self.via.place,
-                    "only an MCP server offers resources, prompts or completions",
+                    "only an MCP server offers resources, prompts or completions, or asks for input",
                 )
                 .help("take `offers` away, or reach the server by `mcp` or `stdio`");
             }
@@ -130,6 +130,24 @@ impl Offer {
                 json!({ "type": "object", "required": ["name"], "additionalProperties": false, "properties": {
                     "name": { "type": "string" },
                     "arguments": { "type": "object", "additionalProperties": { "type": "string" } } } }),
+            )],
+            Offer::Elicitation => vec![offered(
+                "elicit",
+                "elicitation/create",
+                "Answers what the server asks for while a call is under way.",
+                json!({ "type": "object" }),
+            )],
+            Offer::Sampling => vec![offered(
+                "sample",
+                "sampling/createMessage",
+                "Gives the server an answer of the client's model.",
+                json!({ "type": "object" }),
+            )],
+            Offer::Roots => vec![offered(
+                "list_roots",
+                "roots/list",
+                "Tells the server the client's folders.",
+                json!({ "type": "object" }),
             )],
             Offer::Completions => vec![offered(
                 "complete",

@@ -27,6 +27,12 @@ words! {
         Prompts = "prompts",
         /// `complete`
         Completions = "completions",
+        /// `elicit`: the server may ask the client for input while a call is under way
+        Elicitation = "elicitation",
+        /// `sample`: the same for an answer of the client's model
+        Sampling = "sampling",
+        /// `list_roots`: the same for the client's folders
+        Roots = "roots",
     }
     Operation { Read = "read", Write = "write", Execute = "execute", Delegate = "delegate" }
 }
@@ -44,7 +50,8 @@ pub(in crate::config) struct ToolFile {
     pub(in crate::config) env: Option<Env>,
     /// Where the secret is that opens it. It is fetched for one call at a time, and no agent ever sees it.
     pub(in crate::config) credential: Option<Credential>,
-    /// What else of an MCP server agents may ask for: each becomes tools of its own, such as `notes.read_resource`.
+    /// What else of an MCP server agents may ask for, and what it may ask of them: each becomes tools of its own, such
+    /// as `notes.read_resource` or `notes.elicit`.
     #[serde(default)]
     pub(in crate::config) offers: Vec<Offer>,
     /// The contract of each tool, by its name.

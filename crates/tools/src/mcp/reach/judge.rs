@@ -1,6 +1,6 @@
 //! From how a request ended to what may be claimed: a write that may have happened is `Unknown`.
 
-use gate::port::Reached;
+use gate::port::{Feed, Reached};
 use kernel::account::Amount;
 use kernel::call::Outcome;
 use kernel::contract::Effect;
@@ -8,12 +8,21 @@ use serde_json::{Value, json};
 
 use crate::mcp::era::Reply;
 use crate::mcp::upstream::{Ended, Trouble};
+use crate::mcp::via::ANSWER;
 use crate::redact;
 
 pub(super) fn not_dispatched(code: &str) -> Reached {
     // Nothing was sent, so it is known to have cost nothing.
     let used = Some(Amount::default());
     Reached { outcome: Outcome::NotDispatched, body: Vec::new(), trouble: Some(code.to_owned()), used }
+}
+
+/// The client has answered already, at the door: what it said is the result.
+pub(super) fn told_by_client(feed: &Feed) -> Reached {
+    match feed.aside().get(ANSWER) {
+        Some(answer) => reached(Outcome::Succeeded, None, stdx::json::canonical(answer)),
+        None => not_dispatched("not_asked"),
+    }
 }
 
 /// `secrets` are what the server knows of ours: what it echoes of them does not come back in.

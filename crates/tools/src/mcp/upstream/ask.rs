@@ -32,6 +32,8 @@ pub struct Asking<'a> {
     pub secret: Option<&'a [u8]>,
     pub feed: Feed,
     pub asked: Option<Asked>,
+    /// What the server may want of the client, if it is asked in requests that stand alone.
+    pub capabilities: Members,
     pub bytes_max: usize,
     /// For `tools/call`: nothing is sent unless the server still lists the tool as it was accepted.
     pub tool: Option<Accepted<'a>>,
@@ -54,6 +56,7 @@ impl<'a> Asking<'a> {
             secret: None,
             feed: Feed::default(),
             asked: None,
+            capabilities: Members::new(),
             bytes_max,
             tool: None,
         }
@@ -69,7 +72,7 @@ impl<'a> Asking<'a> {
             let mut with = |name: &str, value: Value| meta.insert(name.to_owned(), value);
             with(era::META_VERSION, Version::LATEST.text().into());
             with(era::META_CLIENT_INFO, client_info());
-            with(era::META_CLIENT_CAPABILITIES, json!({}));
+            with(era::META_CLIENT_CAPABILITIES, self.capabilities.clone().into());
             if self.feed.is_heard() {
                 with(era::META_LOG_LEVEL, "info".into());
             }
