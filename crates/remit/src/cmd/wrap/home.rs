@@ -116,9 +116,9 @@ impl Home {
             None | Some(Err(Error::Unreachable { .. } | Error::TooSlow { .. } | Error::Broken { .. })) => {
                 Ok(false)
             }
-            Some(answer) => {
-                answer.map(|_| true).with_context(|| format!("the Remit at {} refuses", client.base()))
-            }
+            Some(answer) => answer.map(|_| true).with_context(|| {
+                format!("the Remit at {} refuses; it may be that of another data folder", client.base())
+            }),
         }
     }
 
