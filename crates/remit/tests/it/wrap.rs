@@ -360,6 +360,7 @@ fn a_remit_in_the_background_ends_when_nobody_needs_it() {
 #[test]
 fn a_command_that_no_contract_names_is_refused_with_the_contract_to_write() {
     let install = Install::new("http://127.0.0.1:9");
+    let _background = Background(&install);
     let command = ["wrap", "--agent", "refund-desk", "--", "notes-mcp", "--in", "a \"b\""];
     let said = install.remit(&command).fails();
     said.holds(&["no server of", "is started by `notes-mcp --in a \"b\"`", "tools/NAME.yaml"]);
@@ -377,7 +378,6 @@ fn a_command_that_no_contract_names_is_refused_with_the_contract_to_write() {
         .remit(&["wrap", "--agent", "refund-desk", "--server", "noted"])
         .fails()
         .holds(&["is called `noted`", "notes: "]);
-    let _background = Background(&install);
     let mut wrapped = Wrapped::start(&install, &command[3..]);
     let told = wrapped.ask(0, "initialize", initialize());
     assert!(told["error"]["message"].as_str().unwrap().contains("there is no server `notes`"), "{told}");
