@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: the official MCP conformance suite, run against Remit in front of a server that passes it.
+//! `cargo xtask conformance`: the official MCP conformance suite against Remit, in front of a server that passes it.
 //!
 //! The suite, the SDK of the fixture server and the Node.js that both need are pinned in `tests/conformance`. Each of
 //! the suite's revisions is run thrice: against the fixture itself, and through Remit with an upstream of the same

@@ -25,7 +25,7 @@ use crate::mcp::via::{ANSWER, CAPABILITIES, QUESTIONS};
 use crate::mcp::wire::{self, Members};
 
 /// A person may take their time.
-const STATE_TTL: Duration = Duration::from_secs(15 * 60);
+pub(super) const STATE_TTL: Duration = Duration::from_secs(15 * 60);
 /// What a server may want, and its state, together.
 const STATE_BYTES_MAX: usize = 64 * 1024;
 
@@ -188,7 +188,7 @@ impl Default for States {
 
 impl States {
     /// None: it is too long.
-    fn seal(&self, wanted: &InputRequired, bound: &[u8]) -> Option<String> {
+    pub(super) fn seal(&self, wanted: &InputRequired, bound: &[u8]) -> Option<String> {
         let until = (self.began.elapsed() + STATE_TTL).as_millis().to_string();
         let mut bytes = stdx::json::canonical(&json!([until, wanted.requests, wanted.state]));
         if bytes.len() > STATE_BYTES_MAX {
@@ -200,7 +200,7 @@ impl States {
     }
 
     /// None: it is not ours, not for this request, or too old.
-    fn open(&self, state: &str, bound: &[u8]) -> Option<InputRequired> {
+    pub(super) fn open(&self, state: &str, bound: &[u8]) -> Option<InputRequired> {
         let mut bytes = unbase64url(state)?;
         let nonce = bytes.split_off(bytes.len().checked_sub(NONCE_LEN)?);
         let nonce = Nonce::try_assume_unique_for_key(&nonce).ok()?;

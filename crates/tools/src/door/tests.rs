@@ -4,6 +4,7 @@ mod calls;
 mod legacy;
 mod lists;
 mod offers;
+mod rounds;
 mod sessions;
 mod stateless;
 mod world;

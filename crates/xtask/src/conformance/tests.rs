@@ -1,3 +1,5 @@
+//! What is read from the command line, from the expectations and from the suite, without running anything.
+
 use super::expected::{Expected, Row};
 use super::suite::{self, Outcome};
 use super::*;

@@ -75,7 +75,7 @@ async fn tools_are_listed_and_called_in_a_session() {
     let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
     let answer = session.ask(1, "tools/list", json!({})).await;
     let list = answer.result();
-    assert_eq!(list["tools"].as_array().unwrap().len(), 10);
+    assert_eq!(list["tools"].as_array().unwrap().len(), 11);
     assert!(list.get("resultType").is_none() && list.get("cacheScope").is_none(), "{list}");
     let answer = session.call("desk.look", json!({ "ticket": 7 })).await;
     assert_eq!(answer.body["id"], 9);

@@ -22,9 +22,9 @@ async fn an_agent_sees_what_it_could_ever_use_and_nothing_else() {
     let world = World::new().await;
     let clerk = world.client(CLERK).await;
     let desk = ["desk.fail", "desk.look", "desk.lose", "desk.marked", "desk.talk", "desk.wait", "desk.why"];
-    let mail = ["mail.broken", "mail.mail", "mail.sorry"];
+    let mail = ["mail.ask", "mail.broken", "mail.mail", "mail.sorry"];
     assert_eq!(names(&clerk).await, [desk.as_slice(), &mail].concat());
-    assert_eq!(names(&clerk.at("/mcp/mail")).await, ["broken", "mail", "sorry"]);
+    assert_eq!(names(&clerk.at("/mcp/mail")).await, ["ask", "broken", "mail", "sorry"]);
     assert_eq!(names(&world.client(OTHER).await).await, ["vault.open"]);
     let answer = clerk.ask("tools/list", json!({})).await;
     assert_eq!(

@@ -247,6 +247,8 @@ impl Reach for Tools {
                     "error": { "code": -32055, "message": "their own", "data": { "n": 1 } } }),
                     Some("error"),
                 ),
+                "ask" => reached(Outcome::Succeeded, asked(feed.aside()), None),
+                "elicit" => reached(Outcome::Succeeded, feed.aside()["answer"].clone(), None),
                 "get_prompt" if args["name"] == "none" => reached(
                     Outcome::Failed,
                     json!({
@@ -257,6 +259,16 @@ impl Reach for Tools {
             }
         })
     }
+}
+
+/// A tool that wants a name, and then tells what it was told.
+fn asked(aside: &Value) -> Value {
+    if aside["inputResponses"]["name"].is_object() {
+        return json!({ "content": [], "structuredContent": aside });
+    }
+    let name = json!({ "method": "elicitation/create", "params": { "message": "Who?" } });
+    json!({ "resultType": "input_required", "inputRequests": { "name": name }, "requestState": "theirs",
+        "_meta": { "told": aside } })
 }
 
 fn reached(outcome: Outcome, body: Value, trouble: Option<&str>) -> Reached {
@@ -302,6 +314,8 @@ pub(super) fn book() -> Book {
         offered("subscribe_resource", "resources/subscribe"),
         offered("get_prompt", "prompts/get"),
         offered("complete", "completion/complete"),
+        offered("elicit", "elicitation/create"),
+        mcp("mail", "ask", &json!({ "type": "object" })),
         mcp("mail", "sorry", &json!({ "type": "object" })),
         mcp("mail", "broken", &json!({ "type": "object" })),
     ];
