@@ -7,6 +7,7 @@ mod ci;
 mod conformance;
 mod dist;
 mod fuzz;
+mod matrix;
 mod peers;
 mod process;
 mod repo;
@@ -37,6 +38,10 @@ Commands:
                                   the official MCP conformance suite against Remit, in front of a server
                                   that passes it, in each pairing of eras; what came of it is compared with
                                   tests/conformance/expected.txt. Needs npm; half a minute
+  matrix [--client NAME] [--server NAME]
+                                  MCP clients and servers that others wrote, each with each through a real
+                                  Remit: one read, one write, one refused call, what came of them in the
+                                  world and in the ledger. Needs npm and Python 3.11; minutes
   fuzz [--seconds N] [TARGET]     fuzz each target (or one) for N seconds, 60 if not said; the targets are
                                   the files in fuzz/fuzz_targets. Stable toolchain and a C++ compiler
   sim [--seeds N] [--steps M] [--from S]
@@ -84,6 +89,7 @@ enum Command {
     Tidy,
     Peers,
     Conformance(conformance::Asked),
+    Matrix(matrix::Asked),
     Fuzz { seconds: u32, target: Option<String> },
     Sim { words: Vec<String> },
     Dist,
@@ -97,6 +103,7 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["tidy"] => Command::Tidy,
         ["peers"] => Command::Peers,
         ["conformance", rest @ ..] => Command::Conformance(conformance::Asked::read(rest)?),
+        ["matrix", rest @ ..] => Command::Matrix(matrix::Asked::read(rest)?),
         ["fuzz", rest @ ..] => parse_fuzz(rest)?,
         ["sim", rest @ ..] => Command::Sim { words: rest.iter().map(|word| (*word).to_owned()).collect() },
         ["dist"] => Command::Dist,
@@ -136,6 +143,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Peers => peers::run(),
         Command::Conformance(asked) => conformance::run(&asked),
+        Command::Matrix(asked) => matrix::run(&asked),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Sim { words } => sim::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Dist => dist::run(),

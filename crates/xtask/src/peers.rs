@@ -24,18 +24,22 @@ pub fn run() -> Result<()> {
     let (from, to) = (repo::root().join("tests/peers"), repo::root().join("target/peers"));
     npm(&from, &to.join("node"))?;
     for (name, pins) in PYTHONS {
-        let pins = from.join(pins);
-        once(&to.join(name), &[&pins], |folder| {
-            let mut venv = Command::new("python3");
-            venv.args(["-m", "venv"]).arg(folder);
-            process::run(venv).context("Python 3.11 or newer with venv is needed")?;
-            let mut pip = Command::new(folder.join("bin/python"));
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
-            pip.arg(&pins);
-            process::run(pip)
-        })?;
+        python(&from.join(pins), &to.join(name))?;
     }
     Ok(())
+}
+
+/// An environment of its own for what one `requirements` pins.
+pub fn python(pins: &Path, to: &Path) -> Result<()> {
+    once(to, &[pins], |folder| {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv"]).arg(folder);
+        process::run(venv).context("Python 3.11 or newer with venv is needed")?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
+        pip.arg(pins);
+        process::run(pip)
+    })
 }
 
 /// What a `package.json` and its lock pin.
