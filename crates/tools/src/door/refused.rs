@@ -85,12 +85,13 @@ impl Refused {
         }
     }
 
-    /// Until 2025-11-25 what a request comes to is told inside HTTP 200; since then some errors have a status.
+    /// Until 2025-11-25 what a request comes to, once it is a call, is told inside HTTP 200; since then some errors
+    /// have a status.
     pub(super) fn status(&self, version: Version) -> StatusCode {
         match (self.status, self.error.code) {
             (Some(status), _) => status,
             (None, code) if version.is_stateless() => status_of(code),
-            (None, wire::PARSE_ERROR | wire::INVALID_REQUEST) => StatusCode::BAD_REQUEST,
+            (None, wire::PARSE_ERROR | wire::INVALID_REQUEST) if !self.is_recorded => StatusCode::BAD_REQUEST,
             _ => StatusCode::OK,
         }
     }

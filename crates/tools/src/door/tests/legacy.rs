@@ -71,6 +71,14 @@ async fn initialize_agrees_on_a_version_and_opens_a_session() {
 }
 
 #[tokio::test]
+async fn what_a_call_came_to_is_told_inside_http_200() {
+    let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
+    let answer = session.call("mail.ask", json!({})).await;
+    assert_eq!(answer.error(), (200, -32600));
+    assert!(answer.text.contains("the server asks for input"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn tools_are_listed_and_called_in_a_session() {
     let session = session(&World::new().await.client(CLERK).await, "2025-11-25").await;
     let answer = session.ask(1, "tools/list", json!({})).await;
