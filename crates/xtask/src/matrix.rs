@@ -8,6 +8,7 @@ mod client;
 mod world;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
@@ -19,6 +20,8 @@ use world::House;
 
 /// Environments of the matrix's own; the others are those of `cargo xtask peers`.
 const PYTHONS: [&str; 4] = ["sqlite", "openai", "pydantic", "claude"];
+
+const LEDGER_WAIT: Duration = Duration::from_secs(5);
 
 /// What was asked for on the command line; what is left out is all of it.
 #[derive(Debug, Default, PartialEq)]
@@ -141,18 +144,28 @@ fn cell(house: &House, client: &Client, server: &str, plan: &Plan) -> Result<()>
     for words in &plan.absent {
         ensure!(!holds.contains(words), "the refused call left `{words}` in the world of {server}");
     }
-    in_ledger(&house.calls(client.name, server)?, before, &calls)
+    let until = Instant::now() + LEDGER_WAIT;
+    loop {
+        match in_ledger(&house.calls(client.name, server)?, before, server, &calls) {
+            // The view that the command reads follows the ledger.
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
+            said => return said,
+        }
+    }
 }
 
 /// The ledger has one more row for each call: the last is denied, the others went well.
-fn in_ledger(rows: &[Value], before: usize, calls: &[&Call]) -> Result<()> {
+fn in_ledger(rows: &[Value], before: usize, server: &str, calls: &[&Call]) -> Result<()> {
     let new = rows.len().saturating_sub(before);
     ensure!(new == calls.len(), "the ledger has {new} calls of {}", calls.len());
     // Newest first.
-    for (at, row) in rows.iter().take(new).enumerate() {
-        let wanted = if at == 0 { ("ruling", "deny") } else { ("outcome", "succeeded") };
-        let has = row.get(wanted.0).and_then(Value::as_str);
-        ensure!(has == Some(wanted.1), "the ledger should say {} = {}: {row}", wanted.0, wanted.1);
+    for (at, (row, call)) in rows.iter().zip(calls.iter().rev()).enumerate() {
+        let says = |pointer: &str| row.pointer(pointer).and_then(Value::as_str);
+        let tool = format!("{server}.{}", call.tool);
+        ensure!(says("/tool") == Some(&tool), "the ledger should have {tool}: {row}");
+        let (ruling, outcome) = if at == 0 { ("deny", None) } else { ("allow", Some("succeeded")) };
+        let is_as_done = says("/verdict/ruling") == Some(ruling) && says("/outcome") == outcome;
+        ensure!(is_as_done, "the ledger should say {ruling}, {outcome:?}: {row}");
     }
     Ok(())
 }

@@ -38,9 +38,9 @@ pub const CLIENTS: [Client; 8] = [
     python("fastmcp", "peers/python-fastmcp", "fast.py"),
     Client { name: "typescript", by: By::Node },
     Client { name: "inspector", by: By::Inspector },
-    python("openai", "matrix/openai", "openai.py"),
-    python("pydantic", "matrix/pydantic", "pydantic.py"),
-    python("claude-code", "matrix/claude", "claude.py"),
+    python("openai", "matrix/openai", "openai_agents.py"),
+    python("pydantic", "matrix/pydantic", "pydantic_agent.py"),
+    python("claude-code", "matrix/claude", "claude_code.py"),
 ];
 
 /// What a client told of one call.

@@ -81,7 +81,7 @@ impl House {
     pub fn calls(&self, agent: &str, server: &str) -> Result<Vec<Value>> {
         let words = ["calls", "--agent", agent, "--limit", "100", "--json"];
         let rows: Value = serde_json::from_str(&process::read(remit(&self.path, &words))?)?;
-        let rows = rows.as_array().context("`remit calls --json` prints a list")?;
+        let rows = rows.get("items").and_then(Value::as_array).context("a page of calls has items")?;
         let prefix = format!("{server}.");
         let is_of = |row: &&Value| {
             row.get("tool").and_then(Value::as_str).is_some_and(|tool| tool.starts_with(&prefix))

@@ -1,4 +1,4 @@
-"""Claude Code, with a model that asks for the given calls: `claude.py URL KEY CALLS`. Prints `[error, text]` for each.
+"""Claude Code, with a model that asks for the given calls: `claude_code.py URL KEY CALLS`. Prints `[error, text]` for each.
 
 The model is an endpoint of this process that speaks the Messages API, streaming, and asks for the next call
 whenever it is told the answer of the one before.

@@ -1,4 +1,4 @@
-"""OpenAI Agents, with a model that asks for the given calls: `openai.py URL KEY CALLS`. Prints `[null, text]` for each.
+"""OpenAI Agents, with a model that asks for the given calls: `openai_agents.py URL KEY CALLS`. Prints `[null, text]` for each.
 
 This framework tells its model the text of a tool's answer and not whether it was an error.
 """

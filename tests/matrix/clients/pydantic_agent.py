@@ -1,4 +1,4 @@
-"""Pydantic AI, with a model that asks for the given calls: `pydantic.py URL KEY CALLS`. Prints `[error, text]` for each."""
+"""Pydantic AI, with a model that asks for the given calls: `pydantic_agent.py URL KEY CALLS`. Prints `[error, text]` for each."""
 
 import asyncio
 import json
