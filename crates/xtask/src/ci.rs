@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, Stream, cargo};
-use crate::{fuzz, peers, tidy};
+use crate::{conformance, fuzz, peers, tidy};
 
 /// For each target, and as many targets at a time as there are cores: every seed, and the shallow faults. A nightly run
 /// may take longer.
@@ -30,6 +30,11 @@ pub fn run(full: bool) -> Result<()> {
         peers::run,
     )?;
     times.step("tests", "run the one that failed: `cargo nextest run -p CRATE NAME`", || test(&mut tests))?;
+    times.step(
+        "suite",
+        "`cargo xtask conformance SCENARIO` repeats one; what the suite said is in target/conformance/results",
+        || conformance::run(&conformance::Asked::default()),
+    )?;
     if full {
         times.step("deny", "drop the crate, or list it with a reason in deny.toml", deny)?;
     }

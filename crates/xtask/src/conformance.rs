@@ -87,6 +87,10 @@ pub fn run(asked: &Asked) -> Result<()> {
             }
         }
     }
+    let unknown = asked.scenarios.iter().find(|it| rows.iter().all(|row| row.outcome.scenario != **it));
+    if let Some(unknown) = unknown {
+        bail!("no scenario `{unknown}` came to anything here; {} lists them", expected::FILE);
+    }
     let differences = expected.differences(&rows, |era, upstream, scenario| {
         asked.pairs().contains(&(era, upstream)) && asked.wants(scenario)
     });

@@ -37,7 +37,7 @@ Commands:
   conformance [--era 2025-11-25|2026-07-28] [--upstream same|other] [SCENARIO...]
                                   the official MCP conformance suite against Remit, in front of a server
                                   that passes it, in each pairing of eras; what came of it is compared with
-                                  tests/conformance/expected.txt. Needs npm; half a minute
+                                  tests/conformance/expected.txt. Needs npm; half a minute. Part of ci
   matrix [--client NAME] [--server NAME]
                                   MCP clients and servers that others wrote, each with each through a real
                                   Remit: one read, one write, one refused call, what came of them in the
