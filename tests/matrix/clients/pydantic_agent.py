@@ -5,7 +5,7 @@ import json
 import sys
 
 from pydantic_ai import Agent
-from pydantic_ai.mcp import MCPServerStreamableHTTP
+from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.messages import ModelResponse, RetryPromptPart, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import FunctionModel
 
@@ -28,11 +28,11 @@ def text(part):
 
 
 async def main():
-    server = MCPServerStreamableHTTP(url, headers={"Authorization": f"Bearer {key}"})
+    server = MCPToolset(url, headers={"Authorization": f"Bearer {key}"})
     agent = Agent(FunctionModel(model), toolsets=[server], retries=3)
     async with agent:
         await agent.run("go")
-    print(json.dumps([[isinstance(part, RetryPromptPart), text(part)] for part in heard]))
+    print(json.dumps([[getattr(part, "outcome", "retried") != "success", text(part)] for part in heard]))
 
 
 asyncio.run(main())
