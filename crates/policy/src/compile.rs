@@ -216,6 +216,10 @@ fn by_id<'a>(rules: &'a [Rule], id: &cedar_policy::PolicyId) -> Option<(usize, &
     Some((index, rules.get(index)?))
 }
 
+/// Cedar has no number with a fraction, and so no `<=` over one.
+const DECIMALS: &str = "a `number` is a decimal here: compare it as `args.x.lessThanOrEqual(decimal(\"100.0\"))`, or \
+                        with `lessThan`, `greaterThan`, `greaterThanOrEqual`; only an `integer` has `<=`";
+
 fn complaint(rule: &Rule, error: &ValidationError) -> Problem {
     let place = rule.source.place(span(error));
     let message = plain(&error.to_string());
@@ -227,9 +231,11 @@ fn complaint(rule: &Rule, error: &ValidationError) -> Problem {
         ValidationError::UnexpectedType(_) | ValidationError::IncompatibleTypes(_) => "types",
         _ => "validation",
     };
+    let told = miette::Diagnostic::help(error).map(|help| help.to_string());
+    let help = told.or_else(|| (code == "types" && message.contains("decimal")).then(|| DECIMALS.to_owned()));
     let problem = Problem::error(code, &place, message);
-    match miette::Diagnostic::help(error) {
-        Some(help) => problem.help(help.to_string()),
+    match help {
+        Some(help) => problem.help(help),
         None => problem,
     }
 }

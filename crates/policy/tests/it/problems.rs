@@ -47,6 +47,14 @@ fn a_wrong_member_on_a_later_line_points_there() {
 }
 
 #[test]
+fn a_number_with_a_fraction_is_compared_in_words() {
+    let problem = only(errors(&[may("refund-desk", "stripe.refund", "args.rate <= 1")], ""));
+    assert_eq!((problem.code, problem.line), ("types", 7));
+    assert!(problem.help.unwrap().contains("lessThanOrEqual(decimal("));
+    build(&[may("refund-desk", "stripe.refund", "args.rate.lessThanOrEqual(decimal(\"1.0\"))")], "");
+}
+
+#[test]
 fn an_optional_argument_needs_has() {
     let problem = only(errors(&[may("refund-desk", "stripe.refund", "args.note == \"x\"")], ""));
     assert_eq!((problem.code, problem.line, problem.column), ("optional-argument", 7, 11));
