@@ -79,7 +79,7 @@ impl House {
         });
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let options = server::Options::new(OPERATOR, stopped);
-        let agents = server::agents_router(gate.clone(), options.clone());
+        let agents = server::agents_router(gate.clone(), options.clone(), Default::default());
         let people = server::people_router(gate, options);
         let (run, token) = (run.run.to_string(), run.token);
         House { runtime, agents, people, key, run, token, requests: 0, _stop: stop, _folder: folder }
