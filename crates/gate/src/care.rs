@@ -22,13 +22,12 @@ const REST_MAX_MS: u64 = 300_000;
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 
 /// What went wrong on the way there or back, and may go right the next time.
-const TRANSIENT: [&str; 12] = [
+const TRANSIENT: [&str; 11] = [
     "busy",
-    "connect",
+    "closed",
     "connection_lost",
-    "disconnected",
-    "incomplete",
-    "refused",
+    "reset",
+    "session_lost",
     "status_429",
     "status_502",
     "status_503",
@@ -60,9 +59,29 @@ struct Breaker {
 }
 
 /// The right to be under way. Given back when it is dropped.
-#[derive(Debug)]
 pub(crate) struct Turn {
     _turn: OwnedSemaphorePermit,
+    _trial: Trial,
+}
+
+/// The one call that tries whether a tool works again. Whatever becomes of it, another may try after it.
+struct Trial(Option<Arc<Tool>>);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Some(tool) = &self.0 {
+            lock(&tool.breaker).trying = false;
+        }
+    }
+}
+
+/// What a call's end says of its tool.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lesson {
+    Works,
+    Troubled,
+    /// It never came so far.
+    Nothing,
 }
 
 /// Why there is no turn, and when to come again.
@@ -85,20 +104,20 @@ impl Care {
     /// Waits for a turn, unless too many do, or the tool is left alone.
     pub(crate) async fn turn(&self, contract: &Contract, now: Time) -> Result<Turn, NotNow> {
         let tool = self.tool(contract);
-        tool.admit(now)?;
+        let trial = Trial(tool.admit(now)?.then(|| tool.clone()));
         // A place in the queue is held only while waiting for a turn.
         if let Ok(turn) = tool.turns.clone().try_acquire_owned() {
-            return Ok(Turn { _turn: turn });
+            return Ok(Turn { _turn: turn, _trial: trial });
         }
-        let place = tool.queue.clone().try_acquire_owned().map_err(|_| tool.step_back(NotNow::Busy))?;
-        let turn = tool.turns.clone().acquire_owned().await;
+        let place = tool.queue.clone().try_acquire_owned().map_err(|_| NotNow::Busy)?;
+        let turn = tool.turns.clone().acquire_owned().await.map_err(|_| NotNow::Busy)?;
         drop(place);
-        turn.map(|turn| Turn { _turn: turn }).map_err(|_| tool.step_back(NotNow::Busy))
+        Ok(Turn { _turn: turn, _trial: trial })
     }
 
     /// Takes note of how a call went; says if that moved the breaker.
     pub(crate) fn learned(&self, contract: &Contract, reached: &Reached, now: Time) -> Option<Moved> {
-        self.tool(contract).learned(is_trouble_of_the_tool(reached), now)
+        self.tool(contract).learned(lesson(reached), now)
     }
 
     /// How long to wait before another try of the same call; none, if it must not be tried again.
@@ -149,7 +168,8 @@ impl Tool {
         Tool { turns: places(rule.concurrent), queue: places(rule.queue), breaker: Mutex::default(), rule }
     }
 
-    fn admit(&self, now: Time) -> Result<(), NotNow> {
+    /// Whether this call is the one that tries.
+    fn admit(&self, now: Time) -> Result<bool, NotNow> {
         let mut breaker = lock(&self.breaker);
         match breaker.rests_until {
             Some(until) if now < until => Err(NotNow::Resting { for_ms: until.since_ms(now) }),
@@ -157,23 +177,21 @@ impl Tool {
             Some(_) if breaker.trying => Err(NotNow::Resting { for_ms: 1_000 }),
             Some(_) => {
                 breaker.trying = true;
-                Ok(())
+                Ok(true)
             }
-            None => Ok(()),
+            None => Ok(false),
         }
     }
 
-    /// The call that was to try did not get a turn after all.
-    fn step_back(&self, why: NotNow) -> NotNow {
-        lock(&self.breaker).trying = false;
-        why
-    }
-
-    fn learned(&self, troubled: bool, now: Time) -> Option<Moved> {
+    fn learned(&self, lesson: Lesson, now: Time) -> Option<Moved> {
         let mut breaker = lock(&self.breaker);
-        if !troubled {
-            let before = std::mem::take(&mut *breaker);
-            return before.rests_until.map(|_| Moved { failures: before.failures, until: None });
+        match lesson {
+            Lesson::Nothing => return None,
+            Lesson::Works => {
+                let before = std::mem::take(&mut *breaker);
+                return before.rests_until.map(|_| Moved { failures: before.failures, until: None });
+            }
+            Lesson::Troubled => {}
         }
         breaker.failures = breaker.failures.saturating_add(1);
         let tried = std::mem::take(&mut breaker.trying);
@@ -192,11 +210,19 @@ fn is_transient(reached: &Reached) -> bool {
     reached.trouble.as_deref().is_some_and(|trouble| TRANSIENT.contains(&trouble))
 }
 
-/// The tool's own answer that something is wrong with the call says that the tool works.
-fn is_trouble_of_the_tool(reached: &Reached) -> bool {
-    let server_error = |trouble: &str| trouble.starts_with("status_5") || trouble == "malformed_result";
-    let trouble = reached.trouble.as_deref();
-    is_transient(reached) && trouble != Some("status_429") || trouble.is_some_and(server_error)
+/// A tool's own answer that something is wrong with the call says that the tool works.
+fn lesson(reached: &Reached) -> Lesson {
+    let trouble = reached.trouble.as_deref().unwrap_or_default();
+    let troubled = trouble.starts_with("status_5") || trouble == "malformed_result";
+    if trouble == "cancelled" || trouble == "busy" {
+        Lesson::Nothing
+    } else if troubled || (is_transient(reached) && trouble != "status_429") {
+        Lesson::Troubled
+    } else if reached.outcome == Outcome::NotDispatched {
+        Lesson::Nothing
+    } else {
+        Lesson::Works
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

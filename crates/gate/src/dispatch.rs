@@ -32,8 +32,14 @@ impl Gate {
             Err(not_now) => return later(&contract, not_now),
         };
         let run = permit.call().run;
-        let mut tries = 0;
+        let (mut tries, mut last) = (0, None);
         loop {
+            // What was permitted before a halt, and waited for its turn or for another try, stays.
+            if self.is_halted(&permit) {
+                return last.unwrap_or_else(|| {
+                    stayed("halted", "it was halted before it left; wait for the resume")
+                });
+            }
             let again = permit.again();
             let reached = self.once(reach.as_ref(), permit, cancel.clone(), feed.clone()).await;
             if let Some(moved) = self.0.care.learned(&contract, &reached, self.0.clock.now()) {
@@ -44,9 +50,15 @@ impl Gate {
                 () = tokio::time::sleep(wait) => {}
                 () = cancel.wanted() => return reached,
             }
+            last = Some(reached);
             permit = again;
             tries += 1;
         }
+    }
+
+    fn is_halted(&self, permit: &Permit) -> bool {
+        let writes = permit.contract().effect.writes();
+        self.law().control.halts.keys().any(|scope| scope.covers(permit.call(), writes))
     }
 
     async fn once(&self, reach: &dyn Reach, permit: Permit, cancel: Cancel, feed: Feed) -> Reached {

@@ -25,7 +25,7 @@ async fn calls_take_turns_and_too_many_are_told_at_once() {
     let waiting = care.turn(&tool, Time(0));
     tokio::pin!(waiting);
     assert!(futures_pending(waiting.as_mut()).await);
-    assert_eq!(care.turn(&tool, Time(0)).await.unwrap_err(), NotNow::Busy);
+    assert_eq!(care.turn(&tool, Time(0)).await.err().unwrap(), NotNow::Busy);
     drop(first);
     assert!(waiting.await.is_ok());
     assert!(care.turn(&tool, Time(0)).await.is_ok());
@@ -43,12 +43,13 @@ async fn a_tool_that_keeps_failing_rests_and_one_call_finds_out_whether_it_works
     assert_eq!(care.learned(&tool, &failed, Time(0)), None);
     let until = Some(Time(5_000));
     assert_eq!(care.learned(&tool, &failed, Time(0)), Some(Moved { failures: 2, until }));
-    assert_eq!(care.turn(&tool, Time(1_000)).await.unwrap_err(), NotNow::Resting { for_ms: 4_000 });
+    assert_eq!(care.turn(&tool, Time(1_000)).await.err().unwrap(), NotNow::Resting { for_ms: 4_000 });
 
-    assert!(care.turn(&tool, Time(5_000)).await.is_ok());
-    assert_eq!(care.turn(&tool, Time(5_000)).await.unwrap_err(), NotNow::Resting { for_ms: 1_000 });
+    let trying = care.turn(&tool, Time(5_000)).await.ok().unwrap();
+    assert_eq!(care.turn(&tool, Time(5_000)).await.err().unwrap(), NotNow::Resting { for_ms: 1_000 });
     let longer = Moved { failures: 3, until: Some(Time(15_000)) };
     assert_eq!(care.learned(&tool, &failed, Time(5_000)), Some(longer));
+    drop(trying);
 
     assert!(care.turn(&tool, Time(15_000)).await.is_ok());
     let fine = reached(Outcome::Failed, Some("status_404"));
@@ -73,7 +74,7 @@ fn only_what_cannot_happen_twice_is_tried_again() {
         [Some(100), Some(200), None]
     );
     assert_eq!((wait(&write, 0, &lost), wait(&keyed, 0, &lost)), (None, Some(100)));
-    assert_eq!(wait(&write, 0, &reached(Outcome::NotDispatched, Some("refused"))), Some(100));
+    assert_eq!(wait(&write, 0, &reached(Outcome::NotDispatched, Some("unreachable"))), Some(100));
     for told in [Some("status_404"), Some("cancelled"), None] {
         assert_eq!(wait(&read, 0, &reached(Outcome::Failed, told)), None, "{told:?}");
     }
@@ -86,4 +87,18 @@ fn a_run_has_only_so_many_tries() {
     let lost = reached(Outcome::Failed, Some("timeout"));
     let granted = |run| (0..200).filter(|_| care.again(&read, RunId(run), 0, &lost).is_some()).count();
     assert_eq!((granted(1), granted(1), granted(2)), (50, 0, 50));
+}
+
+#[tokio::test]
+async fn a_trial_that_comes_to_nothing_leaves_the_next_call_to_try() {
+    let care = Care::default();
+    let tool = contract(Effect::Read, Rule { failures_max: 1, ..Rule::default() });
+    assert!(care.learned(&tool, &reached(Outcome::Failed, Some("reset")), Time(0)).is_some());
+    for told in ["cancelled", "credential_missing"] {
+        let trying = care.turn(&tool, Time(9_000)).await.ok().unwrap();
+        assert_eq!(care.learned(&tool, &reached(Outcome::NotDispatched, Some(told)), Time(9_000)), None);
+        assert!(care.turn(&tool, Time(9_000)).await.is_err(), "{told} says nothing of the tool");
+        drop(trying);
+    }
+    assert!(care.turn(&tool, Time(9_000)).await.is_ok());
 }

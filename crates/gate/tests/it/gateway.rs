@@ -96,3 +96,26 @@ async fn run_and_key_are_written_where_the_contract_says_and_decided_on() {
     let again = stage.gate.call(&stage.caller, keyed(json!({ "text": "x", "key": "mine" }))).await.unwrap();
     assert!(again.again && again.call == first.call);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_for_its_turn_does_not_outlive_a_halt() {
+    let mut book = book(vec![desk()]);
+    book.tools.get_mut("mail.send").unwrap().care.concurrent = 1;
+    let (stage, _) = Stage::memory(book).await;
+    let run = stage.open().await.run;
+    let send = || {
+        let (gate, caller) = (stage.gate.clone(), stage.caller.clone());
+        let asked = ask(run, "mail.send", json!({ "to": "ann@example.com" }));
+        tokio::spawn(async move { gate.call(&caller, asked).await })
+    };
+    let first = send();
+    stage.world.wait_for(1).await;
+    let second = send();
+    crate::stage::until(|| async { stage.gate.counts().allowed == 2 }).await;
+    stage.gate.halt(kernel::halt::Scope::Tool("mail.send".into()), "smoke", "ann").await.unwrap().unwrap();
+    stage.world.go.notify_one();
+    assert_eq!(first.await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));
+    let second = second.await.unwrap().unwrap();
+    assert_eq!((second.outcome, second.trouble.as_deref()), (Some(Outcome::NotDispatched), Some("halted")));
+    assert_eq!(stage.world.count(), 1);
+}
