@@ -104,6 +104,7 @@ impl House {
             request = request.header(name, value);
         }
         let Ok(request) = request.body(Body::from(body.to_owned())) else { return };
+        let is_head = request.method() == http::Method::HEAD;
         let bare = request.uri().path().to_owned();
         let needed = if face == "people" { OPERATOR } else { &self.key };
         let holds = |value: &http::HeaderValue| value.to_str().is_ok_and(|text| text.ends_with(needed));
@@ -116,7 +117,9 @@ impl House {
             assert_ne!(status, 500, "{text:?} failed inside");
             assert!(status >= 400 || proven || OPEN.contains(&bare.as_str()), "{text:?} opened: {status}");
             let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
-            if kind.as_ref().is_some_and(|kind| kind == "text/event-stream") || status < 400 {
+            let is_stream = kind.as_ref().is_some_and(|kind| kind == "text/event-stream");
+            // What HEAD asks for has no body, whatever its status.
+            if is_stream || is_head || status < 400 {
                 return;
             }
             let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
