@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::budget::BudgetLeft;
+
 /// Proof that an event is in the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
@@ -57,6 +59,9 @@ pub struct ReasonView {
     /// JSON Pointer into the arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
+    /// When the same call may come again, if time alone helps. Also in the header `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<RuleView>,
 }
@@ -90,6 +95,26 @@ pub struct Answered {
     pub permit_token: Option<String>,
     /// This idempotency key was seen before: the first answer stands.
     pub again: bool,
+    /// What the agent may still spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetLeft>,
+    /// What the contract puts in the place of an answer that could not be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// What came in the place of a tool's answer: a fixed answer, or what another tool came to.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Fallback {
+    /// In words: that this is a fallback, of what, and why.
+    pub says: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Value>,
+    /// The tool that stood in, by a call of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Box<Answered>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -2,11 +2,20 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{authzen, call, people, run, story, tool};
+use crate::{agent, authzen, budget, call, incident, people, person, run, story, tool};
 
 pub const RUNS: &str = "/v1/runs";
 pub const RUN: &str = "/v1/runs/{run}";
+pub const RUN_INCIDENT: &str = "/v1/runs/{run}/incident";
 pub const RUN_CLOSE: &str = "/v1/runs/{run}/close";
+pub const RUN_BUDGET: &str = "/v1/runs/{run}/budget";
+pub const RUN_PAUSE: &str = "/v1/runs/{run}/pause";
+pub const RUN_RESUME: &str = "/v1/runs/{run}/resume";
+pub const RUN_EXTEND: &str = "/v1/runs/{run}/extend";
+pub const RUN_CHARGE: &str = "/v1/runs/{run}/charge";
+pub const RUN_CORRECT: &str = "/v1/runs/{run}/correct";
+pub const BUDGET: &str = "/v1/budget";
+pub const RUN_REPLAN: &str = "/v1/runs/{run}/replan";
 pub const CALLS: &str = "/v1/calls";
 pub const CALL: &str = "/v1/calls/{call}";
 pub const CALL_OUTCOME: &str = "/v1/calls/{call}/outcome";
@@ -26,11 +35,16 @@ pub const TAIL: &str = "/v1/tail";
 pub const WHO_CAN: &str = "/v1/who-can";
 pub const POLICY: &str = "/v1/policy";
 pub const POLICY_EXPLAIN: &str = "/v1/policy/explain";
+pub const AGENTS: &str = "/v1/agents";
+pub const AGENT: &str = "/v1/agents/{agent}";
+pub const LOGINS: &str = "/v1/logins";
+pub const SESSION: &str = "/v1/session";
 pub const AGENT_KEYS: &str = "/v1/agents/{agent}/keys";
 pub const KEYS: &str = "/v1/keys";
 pub const KEY: &str = "/v1/keys/{key}";
 pub const TOOLS: &str = "/v1/tools";
 pub const TOOL: &str = "/v1/tools/{tool}";
+pub const TOOL_ACCEPT: &str = "/v1/tools/{tool}/accept";
 pub const HALTS: &str = "/v1/halts";
 pub const STATUS: &str = "/v1/status";
 pub const METRICS: &str = "/metrics";
@@ -52,8 +66,14 @@ pub enum Auth {
     Agent,
     /// An agent's key and a run token.
     Run,
-    /// The operator's key.
+    /// The operator's key, or a person who is signed in and has any role.
+    Viewer,
+    /// The same, and the role `auditor` or `operator`.
+    Auditor,
+    /// The same, and the role `operator`.
     Operator,
+    /// The operator's key itself.
+    OperatorKey,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +148,7 @@ impl Endpoint {
     }
 }
 
-use Auth::{Agent, None as Nobody, Operator, Run as InRun};
+use Auth::{Agent, Auditor, None as Nobody, Operator, OperatorKey, Run as InRun, Viewer};
 use Face::{Agents, Both, People};
 
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -138,9 +158,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get(Agents, InRun, RUN_CLOSE, "closeRun", "Close one's own run.")
         .post(of::<run::CloseRun>)
         .json(of::<run::Recorded>),
+    get(
+        Agents,
+        InRun,
+        RUN_REPLAN,
+        "replan",
+        "Say what was learned: then a write that failed may come again, after a fresh read.",
+    )
+    .post(of::<run::Replan>)
+    .json(of::<run::Recorded>),
     get(Agents, Agent, RUN, "ownRun", "Read one's own run.")
         .query(of::<run::AfterQuery>)
         .json(of::<run::RunShown>),
+    get(Agents, Agent, RUN_BUDGET, "ownBudget", "What one's own run may still spend.")
+        .json(of::<budget::Balances>),
     get(
         Agents,
         InRun,
@@ -190,76 +221,116 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .json(anything),
     get(Both, Nobody, HEALTHZ, "health", "The process is up.").json(of::<people::Health>),
     get(Both, Nobody, READYZ, "ready", "Calls can be decided and recorded.").json(of::<people::Health>),
-    get(People, Operator, RUNS, "runs", "List runs, newest first.")
+    get(People, Viewer, RUNS, "runs", "List runs, newest first.")
         .query(of::<run::RunsQuery>)
         .json(of::<run::RunPage>),
-    get(People, Operator, RUN, "run", "Read a run and its calls.")
+    get(People, Viewer, RUN, "run", "Read a run and its calls.")
         .query(of::<run::AfterQuery>)
         .json(of::<run::RunShown>),
     get(People, Operator, RUN_CLOSE, "closeAnyRun", "Close a run.")
         .post(of::<run::CloseRun>)
         .json(of::<run::Recorded>),
-    get(People, Operator, CALLS, "calls", "List calls, newest first.")
+    get(People, Viewer, BUDGET, "budget", "What a run, an agent or a tenant has spent and may still spend.")
+        .query(of::<budget::BudgetQuery>)
+        .json(of::<budget::Balances>),
+    get(People, Operator, RUN_PAUSE, "pauseRun", "Pause a run: its calls are refused until it goes on.")
+        .post(of::<budget::SteerRun>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, RUN_RESUME, "resumeRun", "Let a paused run go on.")
+        .post(of::<budget::SteerRun>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, RUN_EXTEND, "extendRun", "Let a run spend more for a while, and go on.")
+        .post(of::<budget::ExtendRun>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, RUN_CHARGE, "chargeRun", "Add what a run cost beside its calls: minutes, fees.")
+        .post(of::<budget::ChargeRun>)
+        .json(of::<run::Recorded>),
+    get(People, Operator, RUN_CORRECT, "correctRun", "Say what a closed run came to in truth.")
+        .post(of::<budget::CorrectRun>)
+        .json(of::<run::Recorded>),
+    get(People, Viewer, CALLS, "calls", "List calls, newest first.")
         .query(of::<call::CallsQuery>)
         .json(of::<call::CallPage>),
-    get(People, Operator, CALL, "callShown", "Read a call.")
+    get(People, Viewer, CALL, "callShown", "Read a call.")
         .query(of::<run::AfterQuery>)
         .json(of::<call::CallShown>),
     get(
         People,
-        Operator,
+        Viewer,
         EXPLAIN,
         "explain",
         "Who asked, for whom, which rule, what it saw, what it cost, what happened.",
     )
     .query(of::<run::AfterQuery>)
     .json(of::<story::Story>),
-    get(People, Operator, EVENTS, "events", "The ledger's events, in order.")
+    get(People, Auditor, EVENTS, "events", "The ledger's events, in order.")
         .query(of::<people::EventsQuery>)
         .json(of::<people::EventPage>),
     Endpoint {
         answer: Media::Events,
-        ..get(People, Operator, TAIL, "tail", "The ledger's events as they come.")
+        ..get(People, Viewer, TAIL, "tail", "The ledger's events as they come.")
             .query(of::<people::TailQuery>)
     },
-    get(People, Operator, WHO_CAN, "whoCan", "Which agents can do a thing, by which rule, and only if what.")
+    get(People, Viewer, WHO_CAN, "whoCan", "Which agents can do a thing, by which rule, and only if what.")
         .query(of::<people::WhoCanQuery>)
         .json(of::<people::WhoCanList>),
-    get(People, Operator, POLICY, "policy", "The rules in force as Cedar text, and what is odd about them.")
+    get(People, Viewer, POLICY, "policy", "The rules in force as Cedar text, and what is odd about them.")
         .json(of::<people::Policy>),
-    get(People, Operator, POLICY_EXPLAIN, "policyExplain", "What the rules alone would say to a call.")
+    get(People, Viewer, POLICY_EXPLAIN, "policyExplain", "What the rules alone would say to a call.")
         .post(of::<people::PolicyAsk>)
         .json(of::<people::PolicyAnswer>),
+    get(People, Viewer, RUN_INCIDENT, "incident", "All that is known of a run, as one file.")
+        .json(of::<incident::Incident>),
+    get(People, Viewer, AGENTS, "agents", "List the agents.").json(of::<agent::AgentList>),
+    get(People, Viewer, AGENT, "agent", "Read an agent: its manifest, and what the rules make of it.")
+        .json(of::<agent::AgentShown>),
+    get(People, OperatorKey, LOGINS, "mintLogin", "Make a link that signs one person in, once.")
+        .post(of::<person::MintLogin>)
+        .json(of::<person::LoginMinted>),
+    get(People, Nobody, SESSION, "signIn", "Sign in with a code. The session is a cookie.")
+        .post(of::<person::SignIn>)
+        .json(of::<person::SignedIn>),
+    get(People, Viewer, SESSION, "session", "Who asks, and what they may do.").json(of::<person::Session>),
+    get(People, Viewer, SESSION, "signOut", "End the session.").delete().json(of::<person::SignedOut>),
     get(People, Operator, AGENT_KEYS, "mintKey", "Mint a key for an agent. Its secret is shown once.")
         .post(of::<people::MintKey>)
         .json(of::<people::KeyMinted>),
-    get(People, Operator, AGENT_KEYS, "agentKeys", "List the valid keys of an agent.")
+    get(People, Viewer, AGENT_KEYS, "agentKeys", "List the valid keys of an agent.")
         .json(of::<people::KeyList>),
-    get(People, Operator, TOOLS, "tools", "List the tools, and which are quarantined.")
+    get(People, Viewer, TOOLS, "tools", "List the tools, and which are quarantined.")
         .json(of::<tool::ToolList>),
     get(
         People,
-        Operator,
+        Viewer,
         TOOL,
         "tool",
         "Read a tool: what was accepted of it, and what its server says now.",
     )
     .json(of::<tool::ToolShown>),
-    get(People, Operator, KEYS, "keys", "List the keys that are valid.").json(of::<people::KeyList>),
+    get(
+        People,
+        Operator,
+        TOOL_ACCEPT,
+        "acceptTool",
+        "Accept what a tool's server says of it now, as it was shown.",
+    )
+    .post(of::<tool::AcceptTool>)
+    .json(of::<tool::ToolAccepted>),
+    get(People, Viewer, KEYS, "keys", "List the keys that are valid.").json(of::<people::KeyList>),
     get(People, Operator, KEY, "revokeKey", "Revoke a key.")
         .delete()
         .query(of::<people::WhyQuery>)
         .json(of::<run::Recorded>),
-    get(People, Operator, HALTS, "halts", "List what is halted.").json(of::<people::HaltList>),
-    get(People, Operator, HALTS, "halt", "Halt: from its answer on, nothing in this scope is permitted.")
+    get(People, Viewer, HALTS, "halts", "List what is halted.").json(of::<people::HaltList>),
+    get(People, Viewer, HALTS, "halt", "Halt: from its answer on, nothing in this scope is permitted.")
         .post(of::<people::Halt>)
-        .json(of::<run::Recorded>),
-    get(People, Operator, HALTS, "resume", "Resume what was halted.")
+        .json(of::<people::HaltReport>),
+    get(People, Viewer, HALTS, "resume", "Resume what was halted.")
         .delete()
         .query(of::<people::ResumeQuery>)
         .json(of::<run::Recorded>),
-    get(People, Operator, STATUS, "status", "What is going on, in numbers.").json(of::<people::Status>),
-    get(People, Operator, METRICS, "metrics", "Metrics in Prometheus text form."),
+    get(People, Viewer, STATUS, "status", "What is going on, in numbers.").json(of::<people::Status>),
+    get(People, Viewer, METRICS, "metrics", "Metrics in Prometheus text form."),
     get(People, Nobody, OPENAPI, "openapi", "This document.").json(anything),
     get(People, Nobody, FRONT, "front", "What is here, and how to ask."),
 ];

@@ -37,7 +37,10 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "agentKey": bearer("A key of the agent's own: `rk_…`."),
                 "runToken": { "type": "apiKey", "in": "header", "name": "Remit-Run" },
-                "operatorKey": bearer("The text of `operator.key`.")
+                "operatorKey": bearer("The text of `operator.key`."),
+                "session": { "type": "apiKey", "in": "cookie", "name": "remit_<port>", "description":
+                    "Of `remit login`. What changes something also needs the header `Remit-Csrf` and an `Origin` of \
+                     the same host." }
             }
         }
     });
@@ -60,6 +63,9 @@ fn operation(endpoint: &Endpoint, schemas: &mut SchemaGenerator, problem: &Schem
     operation.insert("tags".into(), json!([tag(endpoint.face)]));
     operation.insert("servers".into(), servers(endpoint.face));
     operation.insert("security".into(), security(endpoint.auth));
+    if let Some(role) = role(endpoint.auth) {
+        operation.insert("x-remit-role".into(), role.into());
+    }
     if !parameters.is_empty() {
         operation.insert("parameters".into(), parameters.into());
     }
@@ -106,7 +112,18 @@ fn security(auth: Auth) -> Value {
         Auth::None => json!([]),
         Auth::Agent => json!([{ "agentKey": [] }]),
         Auth::Run => json!([{ "agentKey": [], "runToken": [] }]),
-        Auth::Operator => json!([{ "operatorKey": [] }]),
+        Auth::Viewer | Auth::Auditor | Auth::Operator => json!([{ "operatorKey": [] }, { "session": [] }]),
+        Auth::OperatorKey => json!([{ "operatorKey": [] }]),
+    }
+}
+
+/// The least that a person who is signed in must be.
+fn role(auth: Auth) -> Option<&'static str> {
+    match auth {
+        Auth::Viewer => Some("viewer"),
+        Auth::Auditor => Some("auditor"),
+        Auth::Operator => Some("operator"),
+        Auth::None | Auth::Agent | Auth::Run | Auth::OperatorKey => None,
     }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::call::RuleView;
+use crate::call::{Receipt, RuleView};
 
 /// `GET /v1/whoami`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +46,17 @@ pub struct MintKey {
     /// How long it lives; 90 days if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
+    /// What asks for it on the person's behalf; the ledger names it beside them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Through>,
+}
+
+/// A program of Remit's own that acts for a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Through {
+    /// `remit wrap`
+    Wrap,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -81,17 +92,76 @@ pub struct WhyQuery {
 #[serde(deny_unknown_fields)]
 pub struct ResumeQuery {
     pub scope: String,
+    /// The environment that the halt was narrowed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
 /// `POST /v1/halts`
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Halt {
-    /// `all`, `writes`, `agent:NAME`, `server:NAME`, `tool:NAME`, `run:ID`
+    /// `all`, `writes`, `irreversible`, `tenant:NAME`, `agent:NAME`, `server:NAME`, `tool:NAME`, or `run:ID` with what
+    /// descends from it.
     pub scope: String,
+    /// Only with tools of this environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<String>,
     pub why: String,
+    /// When it lifts itself: a time in UTC (`2026-11-21T14:30:00Z`), or in how long (`30m`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// A freeze: what only reads goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_allowed: bool,
+    /// Also by a name that the rules do not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+/// The containment report: what a halt met, and what became of it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HaltReport {
+    /// From this event on nothing in the scope is permitted.
+    pub receipt: Receipt,
+    pub scope: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_allowed: bool,
+    /// Calls in scope that were permitted and had no end yet.
+    pub in_flight: u64,
+    /// Of these: stopped, without a lasting effect.
+    pub stopped: u64,
+    /// Of these: came to their own end meanwhile.
+    pub finished: u64,
+    /// Of these: nobody knows what they did, or they go on where Remit cannot cut them.
+    pub unclear: u64,
+    /// Calls in scope whose end was unknown before the halt.
+    pub unknown_before: u64,
+    /// Nothing in the scope happened from this index of the ledger on; left out while something still may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_from: Option<u64>,
+    /// The calls in flight, the unclear ones first; at most 1000.
+    pub calls: Vec<HeldCall>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HeldCall {
+    pub call: String,
+    pub run: String,
+    pub agent: String,
+    pub tool: String,
+    pub since: String,
+    /// `unclear`, `stopped` or `finished`
+    pub end: String,
+    /// Left out while it is not settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -100,6 +170,11 @@ pub struct HaltView {
     pub why: String,
     pub by: String,
     pub since: String,
+    /// When it lifts itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_allowed: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

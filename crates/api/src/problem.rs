@@ -34,12 +34,16 @@ codes! {
     TooLarge => "too_large",
     TooSlow => "too_slow",
     KeyRefused => "key_refused",
+    SessionRefused => "session_refused",
+    LoginRefused => "login_refused",
     RunTokenMissing => "run_token_missing",
     RunTokenRefused => "run_token_refused",
     TokenInUrl => "token_in_url",
     ForbiddenHost => "forbidden_host",
     ForbiddenOrigin => "forbidden_origin",
     Forbidden => "forbidden",
+    RoleForbidden => "role_forbidden",
+    CsrfRefused => "csrf_refused",
     NotFound => "not_found",
     MethodNotAllowed => "method_not_allowed",
     Overloaded => "overloaded",
@@ -66,8 +70,12 @@ impl Code {
     pub fn status(self) -> u16 {
         match self {
             Code::MalformedJson | Code::BadRequest | Code::RunTokenMissing | Code::TokenInUrl => 400,
-            Code::KeyRefused | Code::RunTokenRefused => 401,
-            Code::ForbiddenHost | Code::ForbiddenOrigin | Code::Forbidden => 403,
+            Code::KeyRefused | Code::RunTokenRefused | Code::SessionRefused | Code::LoginRefused => 401,
+            Code::ForbiddenHost
+            | Code::ForbiddenOrigin
+            | Code::Forbidden
+            | Code::RoleForbidden
+            | Code::CsrfRefused => 403,
             Code::NotFound => 404,
             Code::MethodNotAllowed => 405,
             Code::TooSlow => 408,
@@ -86,12 +94,16 @@ impl Code {
             Code::TooLarge => "The request is too large",
             Code::TooSlow => "The request took too long to arrive",
             Code::KeyRefused => "The key is missing, unknown, expired or revoked",
+            Code::SessionRefused => "The session is unknown or has ended",
+            Code::LoginRefused => "This link does not sign in",
             Code::RunTokenMissing => "The run token is missing",
             Code::RunTokenRefused => "The run token is not valid for this agent",
             Code::TokenInUrl => "A secret was sent in the URL",
             Code::ForbiddenHost => "This host name is not served here",
             Code::ForbiddenOrigin => "This web page may not ask Remit",
             Code::Forbidden => "This key may not do this",
+            Code::RoleForbidden => "Your roles do not let you do this",
+            Code::CsrfRefused => "This request does not come from the console's own page",
             Code::NotFound => "There is no such thing here",
             Code::MethodNotAllowed => "This route does not take this method",
             Code::Overloaded => "Too much is under way",
@@ -117,12 +129,16 @@ impl Code {
                 "open a run with POST /v1/runs and send its token in the header `Remit-Run`"
             }
             Code::RunTokenRefused => "open a new run with this agent's own key",
+            Code::SessionRefused => "run `remit login` and open the link that it prints",
+            Code::LoginRefused => "a link signs in once, within five minutes: run `remit login` for a new one",
             Code::TokenInUrl => {
                 "send it in the `Authorization` header, and replace it: URLs are kept in logs"
             }
             Code::ForbiddenHost => "ask for 127.0.0.1 or localhost, or add the name to `hosts` in remit.yaml",
             Code::ForbiddenOrigin => "ask from a program, or from Remit's own console",
             Code::Forbidden => "use a key that was made for this",
+            Code::RoleForbidden => "ask somebody who has the role; roles stand under `people` in remit.yaml",
+            Code::CsrfRefused => "sign in again in this browser with `remit login`",
             Code::NotFound => "look at /openapi.json for what is here",
             Code::MethodNotAllowed => "look at the `Allow` header for what this route takes",
             Code::Overloaded => "try again in a moment",

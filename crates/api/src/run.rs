@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Spend;
 use crate::call::{CallView, Receipt};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +15,10 @@ pub struct OpenRun {
     /// What it is for, in the agent's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
+    /// With a run token in `Remit-Run`: what the new run borrows from that run, and gives back at its end. Without it,
+    /// the new run takes from there call by call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Spend>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +42,16 @@ pub enum Closing {
 #[serde(deny_unknown_fields)]
 pub struct CloseRun {
     pub outcome: Closing,
+    /// What kind of work it was: costs and outcomes are compared by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+}
+
+/// `POST /v1/runs/{run}/replan`: what was learned, in the agent's words, before it goes on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replan {
+    pub learned: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -88,6 +103,13 @@ pub struct RunShown {
     pub older: Option<String>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Only {
+    Denied,
+    Unknown,
+}
+
 /// `GET /v1/runs`
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +118,12 @@ pub struct RunsQuery {
     pub agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
+    /// Text in the agent's or the person's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    /// `denied`: with refusals; `unknown`: with calls whose outcome nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Only>,
     /// A run id: those before it are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

@@ -25,6 +25,8 @@ pub struct ToolView {
     pub seen: Option<String>,
     /// No call of it is permitted until what was seen is accepted, or its server says again what was.
     pub quarantined: bool,
+    /// It failed too often in a row, and is left alone until then.
+    pub resting_until: Option<String>,
 }
 
 /// `GET /v1/tools/{tool}`
@@ -40,4 +42,22 @@ pub struct ToolShown {
     pub seen_index: Option<u64>,
     /// From the one to the other, line by line: `-` went, `+` came.
     pub diff: Vec<String>,
+    /// The whole contract, as it is in force; it names secrets and holds none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub contract: Value,
+}
+
+/// `POST /v1/tools/{tool}/accept`
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptTool {
+    /// The digest of the definition that a person has read: `seen` of `GET /v1/tools/{tool}`.
+    pub seen: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ToolAccepted {
+    pub accepted: String,
+    /// The rules in force from now on.
+    pub rules_digest: String,
 }

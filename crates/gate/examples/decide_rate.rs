@@ -99,8 +99,15 @@ fn ask(run: RunId, n: usize) -> CallAsk {
 fn kernel_alone(rules: &Rules) {
     let (mut state, control, now) = (State::default(), Control::default(), Wall.now());
     let run = RunId(1);
-    let open =
-        Command::OpenRun(OpenRun { run, agent: "desk".into(), person: None, intent: None, implicit: None });
+    let open = Command::OpenRun(OpenRun {
+        run,
+        agent: "desk".into(),
+        person: None,
+        intent: None,
+        implicit: None,
+        parent: None,
+        budget: None,
+    });
     for event in decide(&state, &control, rules, &open, now).events {
         state.apply(&Stamp { at: now, lane: 1, lane_seq: 1, tenant: "default".into() }, &event);
     }
@@ -120,6 +127,8 @@ fn kernel_alone(rules: &Rules) {
             model: None,
             context_tokens: None,
             carrier: Carrier::Gate,
+            destinations: Vec::new(),
+            hosts: Vec::new(),
         };
         let command = Command::Propose(Arc::new(call));
         let started = Instant::now();

@@ -71,7 +71,7 @@ impl Maker {
             by: "start".into(),
         };
         let mut control = Control::default();
-        let event = kernel::decide::decide_control(&control, &activate).events.remove(0);
+        let event = kernel::decide::decide_control(&control, &rules, &activate).events.remove(0);
         let stamp = Stamp { at: START, lane: CONTROL_LANE, lane_seq: 1, tenant: "default".into() };
         control.apply(&stamp, &event);
         let entry = Entry {
@@ -106,7 +106,15 @@ impl Maker {
     fn open_run(&mut self) -> RunId {
         self.runs += 1;
         let run = RunId::new(START, u80(self.runs));
-        let open = OpenRun { run, agent: "desk".into(), person: None, intent: None, implicit: None };
+        let open = OpenRun {
+            run,
+            agent: "desk".into(),
+            person: None,
+            intent: None,
+            implicit: None,
+            parent: None,
+            budget: None,
+        };
         self.take(&Command::OpenRun(open), Vec::new());
         run
     }
@@ -130,6 +138,8 @@ impl Maker {
             model: Some("some-model".into()),
             context_tokens: Some(12_000),
             carrier: Carrier::Gate,
+            destinations: Vec::new(),
+            hosts: Vec::new(),
         };
         self.take(&Command::Propose(Arc::new(call)), vec![payload]);
         let body = Payload::new("result", [7; 32], b"{\"ok\":true}".to_vec(), false);
@@ -138,6 +148,8 @@ impl Maker {
             agent: None,
             outcome: Outcome::Succeeded,
             result: Some(body.commitment),
+            result_mark: None,
+            transient: false,
             used: None,
             duration_ms: 5,
             trouble: None,
@@ -150,7 +162,8 @@ impl Maker {
         while self.written + of_open < events {
             let run = self.open_run();
             (0..CALLS_PER_RUN).for_each(|_| self.call(run));
-            let close = Command::CloseRun { run, agent: None, outcome: Closing::Success, by: "desk".into() };
+            let (outcome, by) = (Closing::Success, "desk".into());
+            let close = Command::CloseRun { run, agent: None, outcome, workflow: None, by };
             self.take(&close, Vec::new());
         }
         for _ in 0..open_runs {

@@ -1,5 +1,6 @@
 //! What a door hands in and gets back: who asks, what for, and the answer.
 
+use kernel::account::Limits;
 use kernel::call::Outcome;
 use kernel::id::{CallId, KeyId, RunId};
 use kernel::time::Time;
@@ -19,6 +20,10 @@ pub struct Caller {
 pub struct OpenAsk {
     pub person: Option<String>,
     pub intent: Option<String>,
+    /// The run that it is opened under.
+    pub parent: Option<RunId>,
+    /// What it borrows from that run.
+    pub budget: Option<Limits>,
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +57,16 @@ pub struct Answered {
     pub permit_token: Option<String>,
     /// The idempotency key was seen before: this is the first call's answer.
     pub again: bool,
+    /// What its contract puts in the place of an answer that could not be had.
+    pub fallback: Option<Box<Instead>>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Instead {
+    /// As the contract has it.
+    Answer(Value),
+    /// What another tool, a call of its own, came to.
+    Tool(String, Answered),
 }
 
 /// What an executor says became of a call that it was permitted to carry out.

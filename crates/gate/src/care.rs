@@ -138,6 +138,12 @@ impl Care {
         Some(BACKOFF_FIRST * 2u32.saturating_pow(tries.min(6)))
     }
 
+    /// Until when a tool is left alone, if it is.
+    pub(crate) fn rests_until(&self, tool: &str) -> Option<Time> {
+        let tool = lock(&self.tools).get(tool).cloned()?;
+        lock(&tool.breaker).rests_until
+    }
+
     fn spend_try(&self, run: RunId) -> bool {
         let mut tries = lock(&self.tries);
         if tries.len() >= RUNS_MAX && !tries.contains_key(&run) {
@@ -206,7 +212,13 @@ impl Tool {
     }
 }
 
-fn is_transient(reached: &Reached) -> bool {
+/// Whether a trouble says that nobody is there, rather than that this call was not welcome.
+pub(crate) fn is_down(trouble: &str) -> bool {
+    let passes = TRANSIENT.contains(&trouble) && !matches!(trouble, "busy" | "status_429");
+    passes || trouble.starts_with("status_5")
+}
+
+pub(crate) fn is_transient(reached: &Reached) -> bool {
     reached.trouble.as_deref().is_some_and(|trouble| TRANSIENT.contains(&trouble))
 }
 

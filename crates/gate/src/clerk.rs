@@ -1,11 +1,17 @@
-//! The clerk: a thread that owns one lane's desk, decides what comes in, and hands it to the committer in order.
+//! The clerk: one lane's desk, which decides what comes in and hands it to the committer in order.
+//!
+//! A clerk is no thread. Whoever asks decides, with the lane in hand: that takes microseconds, and the disk is waited
+//! for outside. While control commits, the lane is held: what comes in meanwhile keeps its order, and is decided by
+//! the law that follows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use kernel::command::Command;
-use kernel::time::Time;
+use kernel::halt::Scope;
+use kernel::id::CallId;
+use kernel::run::OpenCall;
 use ledger::Payload;
 
 use crate::clock::Clock;
@@ -17,83 +23,119 @@ pub(crate) struct Ask {
     pub(crate) command: Command,
     pub(crate) payloads: Vec<Payload>,
     pub(crate) waiter: Waiter,
+    pub(crate) turn: Turn,
 }
 
-pub(crate) enum Message {
-    Ask(Box<Ask>),
-    /// Drains: everything decided so far is durable before `drained` is answered. Then the lane waits for the new law.
-    Barrier {
-        drained: SyncSender<()>,
-        resume: Receiver<Resume>,
-    },
-}
-
-/// What a lane goes on with after a barrier.
-pub(crate) struct Resume {
-    pub(crate) law: Arc<Law>,
-    /// After a failed commit: what the log says, in place of what was decided and is not durable.
-    pub(crate) desk: Option<Desk>,
-}
+/// A place among what waits for the disk, given back when the disk has it.
+pub(crate) struct Turn(Arc<AtomicUsize>);
 
 pub(crate) struct Clerk {
-    pub(crate) desk: Desk,
-    pub(crate) law: Arc<Law>,
-    pub(crate) inbox: Receiver<Message>,
-    pub(crate) depth: Arc<AtomicUsize>,
-    pub(crate) committer: SyncSender<Item>,
-    pub(crate) closed: Arc<AtomicBool>,
-    pub(crate) clock: Arc<dyn Clock>,
+    lane: Mutex<Lane>,
+    committer: SyncSender<Item>,
+    closed: Arc<AtomicBool>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Lane {
+    desk: Desk,
+    law: Arc<Law>,
+    /// While the lane is held: what came in, in order.
+    held: Option<Vec<Ask>>,
+}
+
+impl Turn {
+    pub(crate) fn take(waiting: &Arc<AtomicUsize>, most: usize) -> Option<Turn> {
+        let turn = Turn(waiting.clone());
+        // INVARIANT: each turn adds one here and takes one away in `drop`, also when it is refused below.
+        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Clerk {
-    pub(crate) fn run(mut self) {
-        while let Ok(message) = self.inbox.recv() {
-            match message {
-                Message::Ask(ask) => {
-                    self.depth.fetch_sub(1, Ordering::Relaxed);
-                    self.take(*ask);
-                }
-                Message::Barrier { drained, resume } => {
-                    self.flush();
-                    let _ = drained.send(());
-                    // The control thread may have failed to commit: then the old law stands.
-                    if let Ok(Resume { law, desk }) = resume.recv() {
-                        self.law = law;
-                        self.desk = desk.unwrap_or(self.desk);
-                    }
-                }
-            }
+    pub(crate) fn new(
+        desk: Desk,
+        law: Arc<Law>,
+        committer: SyncSender<Item>,
+        closed: Arc<AtomicBool>,
+        clock: Arc<dyn Clock>,
+    ) -> Clerk {
+        Clerk { lane: Mutex::new(Lane { desk, law, held: None }), committer, closed, clock }
+    }
+
+    /// The answer comes to the waiter when it is durable.
+    pub(crate) fn ask(&self, ask: Ask) {
+        let Some(mut lane) = self.lane() else { return drop(ask.waiter.send(Err(Error::Stopping))) };
+        match &mut lane.held {
+            Some(held) => held.push(ask),
+            None => self.take(&mut lane, ask),
         }
     }
 
-    fn take(&mut self, ask: Ask) {
-        let Ask { command, payloads, waiter } = ask;
+    /// From here on nothing is decided until the lane is released.
+    pub(crate) fn hold(&self) {
+        if let Some(mut lane) = self.lane() {
+            lane.held.get_or_insert_default();
+        }
+    }
+
+    /// Goes on under this law, first with what came in meanwhile.
+    pub(crate) fn release(&self, law: Arc<Law>) {
+        let Some(mut lane) = self.lane() else { return };
+        lane.law = law;
+        for ask in lane.held.take().into_iter().flatten() {
+            self.take(&mut lane, ask);
+        }
+    }
+
+    /// More was lent, to this lane or another; what was decided before stands.
+    pub(crate) fn learn(&self, law: Arc<Law>) {
+        if let Some(mut lane) = self.lane() {
+            lane.law = law;
+        }
+    }
+
+    /// After a failed commit: what the log says, in place of what was decided and is not durable.
+    pub(crate) fn replace(&self, desk: Desk) {
+        if let Some(mut lane) = self.lane() {
+            lane.desk = desk;
+        }
+    }
+
+    /// The calls without a known end that a halt of this law holds.
+    pub(crate) fn census(&self, law: &Law, scope: &Scope) -> Vec<(CallId, OpenCall)> {
+        let (Some(lane), Some(halt)) = (self.lane(), law.control.halts.get(scope)) else { return Vec::new() };
+        lane.desk.state.held(&law.rules, scope, halt)
+    }
+
+    /// None: a law broke in the middle of a decision. Nobody knows this lane's state before the next start.
+    fn lane(&self) -> Option<MutexGuard<'_, Lane>> {
+        self.lane.lock().ok()
+    }
+
+    fn take(&self, lane: &mut Lane, ask: Ask) {
+        let Ask { command, payloads, waiter, turn } = ask;
         if self.closed.load(Ordering::Acquire) {
             let _ = waiter.send(Err(Error::LogUnwritable));
             return;
         }
         ledger::failpoint::hit("gate.before_append");
-        let now: Time = self.clock.now();
-        let (answer, entries) = match self.desk.take(&self.law, &command, payloads, now) {
+        let (answer, entries) = match lane.desk.take(&lane.law, &command, payloads, self.clock.now()) {
             Ok(taken) => taken,
-            Err(error) => {
-                let _ = waiter.send(Err(error));
-                return;
-            }
+            Err(error) => return drop(waiter.send(Err(error))),
         };
-        let law = self.law.clone();
-        let write = Write { entries, answer, law, waiter: Some(waiter) };
+        let law = lane.law.clone();
+        let write = Write { entries, answer, law, waiter, turn: Some(turn) };
+        // INVARIANT: there are fewer turns than places in this queue, so nobody waits here with the lane in hand.
         if let Err(returned) = self.committer.send(Item::Write(write))
-            && let Item::Write(Write { waiter: Some(waiter), .. }) = returned.0
+            && let Item::Write(Write { waiter, .. }) = returned.0
         {
             let _ = waiter.send(Err(Error::Stopping));
-        }
-    }
-
-    fn flush(&self) {
-        let (done, wait) = std::sync::mpsc::sync_channel(1);
-        if self.committer.send(Item::Flush(done)).is_ok() {
-            let _ = wait.recv();
         }
     }
 }

@@ -8,6 +8,7 @@ use kernel::command::Answer;
 use ledger::{Batch, Entry, Log, Receipt};
 use tokio::sync::{oneshot, watch};
 
+use crate::clerk::Turn;
 use crate::counts::{Tally, bump};
 use crate::desk::Law;
 use crate::error::Error;
@@ -30,7 +31,9 @@ pub(crate) struct Write {
     pub(crate) entries: Vec<Entry>,
     pub(crate) answer: Answer,
     pub(crate) law: Arc<Law>,
-    pub(crate) waiter: Option<Waiter>,
+    pub(crate) waiter: Waiter,
+    /// Of what came over a lane.
+    pub(crate) turn: Option<Turn>,
 }
 
 #[allow(
@@ -68,7 +71,7 @@ pub(crate) struct Committer {
     reason = "nearly all are writes; a box would be one more allocation a call"
 )]
 enum Waiting {
-    Write { count: usize, answer: Answer, law: Arc<Law>, waiter: Option<Waiter> },
+    Write { count: usize, answer: Answer, law: Arc<Law>, waiter: Waiter, turn: Option<Turn> },
     Flush(SyncSender<()>),
 }
 
@@ -120,12 +123,11 @@ impl Committer {
         let mut receipts = receipts.into_iter();
         for item in waiting {
             match item {
-                Waiting::Write { count, answer, law, waiter } => {
+                Waiting::Write { count, answer, law, waiter, turn } => {
+                    drop(turn);
                     let receipts: Vec<Receipt> = receipts.by_ref().take(count).collect();
-                    if let Some(waiter) = waiter {
-                        // Nobody waits any more: the line's own deadline has taken care of it.
-                        let _ = waiter.send(Ok(Written { answer, receipts, law }));
-                    }
+                    // Perhaps nobody waits any more: the line's own deadline has taken care of it.
+                    let _ = waiter.send(Ok(Written { answer, receipts, law }));
                 }
                 Waiting::Flush(done) => {
                     let _ = done.send(());
@@ -142,10 +144,9 @@ impl Committer {
         }
         for item in waiting {
             match item {
-                Waiting::Write { waiter: Some(waiter), .. } => {
+                Waiting::Write { waiter, .. } => {
                     let _ = waiter.send(Err(Error::LogUnwritable));
                 }
-                Waiting::Write { waiter: None, .. } => {}
                 Waiting::Flush(done) => {
                     let _ = done.send(());
                 }
@@ -156,11 +157,11 @@ impl Committer {
 
 fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>, snapshots: &mut Vec<Snapshot>) {
     match item {
-        Item::Write(Write { mut entries, answer, law, waiter }) => {
+        Item::Write(Write { mut entries, answer, law, waiter, turn }) => {
             batch.control_head = Some(law.epoch);
             let count = entries.len();
             batch.entries.append(&mut entries);
-            waiting.push(Waiting::Write { count, answer, law, waiter });
+            waiting.push(Waiting::Write { count, answer, law, waiter, turn });
         }
         Item::Flush(done) => waiting.push(Waiting::Flush(done)),
         Item::Snapshot(snapshot) => snapshots.push(snapshot),

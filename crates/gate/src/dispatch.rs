@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use kernel::call::Outcome;
 use kernel::command::Command;
-use kernel::contract::Contract;
+use kernel::contract::{Contract, Effect};
 use kernel::event::ToolRested;
+use kernel::held::Target;
 use serde_json::json;
 use stdx::json::canonical;
 
@@ -16,6 +17,13 @@ use crate::permit::Permit;
 use crate::port::{Cancel, Feed, Reach, Reached};
 use crate::vault;
 
+const HALTED: &str = "halted";
+/// What reaches say of a call that ended because it had to stop.
+const CANCELLED: &str = "cancelled";
+const STAYED_HALTED: &str = "it was halted before it left; wait for the resume";
+/// A reach that was told to stop has this long to let go.
+const CUT_WAIT: Duration = Duration::from_millis(60);
+
 impl Gate {
     /// Step 4 of the line. Whatever keeps the call in the house is an outcome too: not dispatched, and why.
     pub(crate) async fn dispatched(&self, mut permit: Permit, mut cancel: Cancel, feed: Feed) -> Reached {
@@ -25,7 +33,7 @@ impl Gate {
         };
         let turn = tokio::select! {
             turn = self.0.care.turn(&contract, self.0.clock.now()) => turn,
-            () = cancel.wanted() => return stayed("cancelled", "it was no longer wanted"),
+            () = cancel.wanted() => return stayed_behind(&cancel),
         };
         let _turn = match turn {
             Ok(turn) => turn,
@@ -35,10 +43,8 @@ impl Gate {
         let (mut tries, mut last) = (0, None);
         loop {
             // What was permitted before a halt, and waited for its turn or for another try, stays.
-            if self.is_halted(&permit) {
-                return last.unwrap_or_else(|| {
-                    stayed("halted", "it was halted before it left; wait for the resume")
-                });
+            if cancel.is_halted() || self.is_halted(&permit) {
+                return last.unwrap_or_else(|| stayed(HALTED, STAYED_HALTED));
             }
             let again = permit.again();
             let reached = self.once(reach.as_ref(), permit, cancel.clone(), feed.clone()).await;
@@ -57,13 +63,27 @@ impl Gate {
     }
 
     fn is_halted(&self, permit: &Permit) -> bool {
-        let writes = permit.contract().effect.writes();
-        self.law().control.halts.keys().any(|scope| scope.covers(permit.call(), writes))
+        let (law, call) = (self.law(), permit.call());
+        // A halt of a run that it descends from cuts it by its own id.
+        let target = Target::new(&law.rules, &call.agent, &call.tool, vec![call.run]);
+        law.control.halted(&target, self.0.clock.now()).is_some()
     }
 
     async fn once(&self, reach: &dyn Reach, permit: Permit, cancel: Cancel, feed: Feed) -> Reached {
+        let effect = permit.contract().effect;
         match vault::open(&permit) {
-            Ok(secret) => reach.reach(permit, secret, cancel, feed).await,
+            Ok(secret) => {
+                let (mut cut, told) = (cancel.clone(), cancel.clone());
+                let late = async {
+                    cut.halted().await;
+                    tokio::time::sleep(CUT_WAIT).await;
+                };
+                let reached = tokio::select! {
+                    reached = reach.reach(permit, secret, cancel, feed) => reached,
+                    () = late => torn(effect),
+                };
+                if told.is_halted() { by_halt(reached) } else { reached }
+            }
             Err(error) => {
                 tracing::error!(%error, "a call was not dispatched");
                 stayed(error.code(), "its credential cannot be opened; an operator can mend that")
@@ -80,6 +100,33 @@ impl Gate {
         let gate = self.clone();
         tokio::spawn(async move { gate.ask_lane(0, Command::ToolRested(rested), Vec::new()).await });
     }
+}
+
+fn stayed_behind(cancel: &Cancel) -> Reached {
+    if cancel.is_halted() {
+        stayed(HALTED, STAYED_HALTED)
+    } else {
+        stayed("cancelled", "it was no longer wanted")
+    }
+}
+
+/// A reach that does not let go of a call that was cut is left alone. What became of a write, nobody knows.
+fn torn(effect: Effect) -> Reached {
+    let outcome = if effect.writes() { Outcome::Unknown } else { Outcome::Failed };
+    Reached { outcome, body: Vec::new(), trouble: Some(CANCELLED.to_owned()), used: None }
+}
+
+/// What ended because it was cut says so.
+fn by_halt(reached: Reached) -> Reached {
+    if reached.trouble.as_deref() != Some(CANCELLED) {
+        return reached;
+    }
+    let why = match reached.outcome {
+        Outcome::Unknown => "it was halted while it was under way; nobody knows whether it happened",
+        _ => "it was halted while it was under way",
+    };
+    let body = canonical(&json!({ "error": { "code": HALTED, "message": why } }));
+    Reached { body, trouble: Some(HALTED.to_owned()), ..reached }
 }
 
 fn stayed(trouble: &str, why: &str) -> Reached {

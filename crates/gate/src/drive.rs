@@ -34,6 +34,7 @@ impl Gate {
         for lane in 0..self.lane_count() {
             let _ = self.ask_lane(lane, Command::Sweep, Vec::new()).await;
         }
+        self.lift_overdue().await;
         self.count_floods().await;
         self.snapshot_when_due();
     }

@@ -81,7 +81,11 @@ fn pass(log: &mut dyn Read, head: &Head, lanes: u16, trusting: bool) -> Result<F
             }
         }
     }
-    let desk = |part: Part<State>| Ok(Desk { lane: part.lane, state: part.done(head)? });
+    let desk = |part: Part<State>| {
+        let lane = part.lane;
+        // Not of the fold: each lane goes by its part of what all lanes share.
+        Ok(Desk { lane, state: State { lane, lanes, ..part.done(head)? } })
+    };
     Ok(Folded {
         index: head.next_index,
         control: control.done(head)?,

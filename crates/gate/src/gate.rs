@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,20 +17,23 @@ use ledger::{Payload, Read};
 use tokio::sync::{oneshot, watch};
 
 use crate::care::Care;
-use crate::clerk::{Ask, Message};
+use crate::clerk::{Ask, Clerk, Turn};
 use crate::clock::Clock;
 use crate::committer::Written;
 use crate::control::ControlMessage;
 use crate::counts::{Counts, Tally};
 use crate::desk::Law;
 use crate::error::Error;
+use crate::flight::Flights;
 use crate::port::Reach;
 use crate::seal::Seal;
 use crate::snapshot::Snapshots;
 use crate::views::Views;
 
-/// A clerk's queue: calls are refused at this depth, so that outcomes still find room.
+/// Calls are refused when so much waits for the disk, so that outcomes still find room.
 const CALLS_WAITING_MAX: usize = 4096;
+/// Whatever comes over a lane waits for a turn when so much waits for the disk.
+pub(crate) const WAITING_MAX: usize = 8192;
 /// Longest wait for a decision to become durable.
 pub(crate) const DECIDE_WAIT: Duration = Duration::from_secs(5);
 
@@ -39,13 +42,10 @@ pub(crate) type Floods = HashMap<(usize, String), BTreeMap<Option<RunId>, u64>>;
 #[derive(Clone)]
 pub struct Gate(pub(crate) Arc<Inner>);
 
-pub(crate) struct LaneHandle {
-    pub(crate) sender: SyncSender<Message>,
-    pub(crate) depth: Arc<AtomicUsize>,
-}
-
 pub(crate) struct Inner {
-    pub(crate) lanes: Vec<LaneHandle>,
+    pub(crate) lanes: Arc<[Clerk]>,
+    /// Decided or held, and not durable yet.
+    pub(crate) waiting: Arc<AtomicUsize>,
     pub(crate) control: SyncSender<ControlMessage>,
     pub(crate) law: Arc<ArcSwap<Law>>,
     pub(crate) closed: Arc<AtomicBool>,
@@ -54,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) reaches: Vec<Arc<dyn Reach>>,
     pub(crate) care: Care,
+    pub(crate) flights: Flights,
     pub(crate) tally: Arc<Tally>,
     pub(crate) head: watch::Receiver<u64>,
     pub(crate) views: Views,
@@ -98,10 +99,6 @@ impl Gate {
         self.0.tally.read(*self.0.head.borrow())
     }
 
-    pub fn halts(&self) -> Vec<(kernel::halt::Scope, kernel::halt::Halt)> {
-        self.law().control.halts.iter().map(|(scope, halt)| (scope.clone(), halt.clone())).collect()
-    }
-
     /// The public key that permit tokens are checked with, as a JSON Web Key Set.
     pub fn permit_keys(&self) -> serde_json::Value {
         serde_json::json!({ "keys": [self.0.seal.permit_jwk()] })
@@ -128,25 +125,22 @@ impl Gate {
         self.snapshot_now().await;
     }
 
-    /// Runs are dealt to lanes by hash, so that one run is always decided in one order.
+    /// Families of runs are dealt to lanes by hash, so that what shares a budget is always decided in one order.
     pub(crate) fn lane_of(&self, run: RunId) -> usize {
-        let mixed = (run.0 ^ (run.0 >> 64)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        usize::try_from((mixed >> 32) & 0xFFFF_FFFF).unwrap_or(0) % self.0.lanes.len().max(1)
+        let mixed = run.family().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        usize::try_from(mixed >> 32).unwrap_or(0) % self.0.lanes.len().max(1)
     }
 
     /// Step 2 of the line, for anything new: refused at once when the house is full, closed or short of disk.
-    pub(crate) async fn propose(
+    pub(crate) fn propose(
         &self,
         run: RunId,
         command: Command,
         payloads: Vec<Payload>,
     ) -> Result<oneshot::Receiver<Result<Written, Error>>, Error> {
         self.ready()?;
-        let lane = self.0.lanes.get(self.lane_of(run)).ok_or(Error::Stopping)?;
-        if lane.depth.load(Ordering::Relaxed) >= CALLS_WAITING_MAX {
-            return Err(Error::Overloaded);
-        }
-        self.send(self.lane_of(run), command, payloads).await
+        let turn = Turn::take(&self.0.waiting, CALLS_WAITING_MAX).ok_or(Error::Overloaded)?;
+        self.hand(self.lane_of(run), command, payloads, turn)
     }
 
     /// For what must be recorded whatever the load: outcomes, closings, counts.
@@ -156,29 +150,26 @@ impl Gate {
         command: Command,
         payloads: Vec<Payload>,
     ) -> Result<Written, Error> {
-        self.send(lane, command, payloads).await?.await.map_err(|_| Error::Stopping)?
+        let turn = loop {
+            match Turn::take(&self.0.waiting, WAITING_MAX) {
+                Some(turn) => break turn,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
+        self.hand(lane, command, payloads, turn)?.await.map_err(|_| Error::Stopping)?
     }
 
-    async fn send(
+    fn hand(
         &self,
         lane: usize,
         command: Command,
         payloads: Vec<Payload>,
+        turn: Turn,
     ) -> Result<oneshot::Receiver<Result<Written, Error>>, Error> {
-        let handle = self.0.lanes.get(lane).ok_or(Error::Stopping)?;
+        let clerk = self.0.lanes.get(lane).ok_or(Error::Stopping)?;
         let (waiter, wait) = oneshot::channel();
-        let mut message = Message::Ask(Box::new(Ask { command, payloads, waiter }));
-        handle.depth.fetch_add(1, Ordering::Relaxed);
-        loop {
-            match handle.sender.try_send(message) {
-                Ok(()) => return Ok(wait),
-                Err(TrySendError::Disconnected(_)) => return Err(Error::Stopping),
-                Err(TrySendError::Full(returned)) => {
-                    message = returned;
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-            }
-        }
+        clerk.ask(Ask { command, payloads, waiter, turn });
+        Ok(wait)
     }
 
     pub(crate) async fn ask_control(
@@ -188,7 +179,7 @@ impl Gate {
         rules: Option<Arc<Rules>>,
     ) -> Result<Written, Error> {
         let (waiter, wait) = oneshot::channel();
-        let message = ControlMessage::Ask { command, payloads, rules, waiter };
+        let message = ControlMessage::Ask { command, payloads, rules, census: None, waiter };
         self.0.control.try_send(message).map_err(|_| Error::Overloaded)?;
         wait.await.map_err(|_| Error::Stopping)?
     }

@@ -33,8 +33,10 @@ impl Gate {
             person: None,
             intent: None,
             implicit: Some(caller.key),
+            parent: None,
+            budget: None,
         };
-        let wait = self.propose(open.run, Command::OpenRun(open), Vec::new()).await?;
+        let wait = self.propose(open.run, Command::OpenRun(open), Vec::new())?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
         match written.map_err(|_| Error::Stopping)??.answer {
             Answer::Opened { run, expires } => {
@@ -51,6 +53,10 @@ impl Gate {
     /// Somebody closed the run: the next call gets another.
     pub(crate) fn forget_implicit(&self, key: KeyId) {
         self.implicit().remove(&key);
+    }
+
+    pub(crate) fn take_implicit(&self, key: KeyId) -> Option<RunId> {
+        self.implicit().remove(&key).map(|(run, _)| run)
     }
 
     fn implicit(&self) -> MutexGuard<'_, HashMap<KeyId, (RunId, Time)>> {
@@ -90,6 +96,11 @@ impl Gate {
     /// The digest of what a tool's server last said of it.
     pub fn digest_seen(&self, tool: &str) -> Option<Digest> {
         self.law().control.seen.get(tool).copied()
+    }
+
+    /// Until when a tool is left alone because it kept failing; none, if it is not.
+    pub fn rests_until(&self, tool: &str) -> Option<kernel::time::Time> {
+        self.0.care.rests_until(tool).filter(|until| *until > self.0.clock.now())
     }
 
     /// What servers last said of their tools, where it is not what was accepted.

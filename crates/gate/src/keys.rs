@@ -1,11 +1,10 @@
-//! Keys and halts: who an agent is until identity providers are built, and the switch that stops.
+//! Keys: who an agent is until identity providers are built.
 
-use kernel::command::ControlCommand;
-use kernel::halt::Scope;
+use kernel::command::{Closing, ControlCommand};
 use kernel::id::{KeyId, RunId};
 use kernel::reason::{Code, Reason};
 
-use crate::bounds::{NAME_BYTES_MAX, TOOL_BYTES_MAX, WHY_BYTES_MAX, within};
+use crate::bounds::{NAME_BYTES_MAX, WHY_BYTES_MAX, within};
 use crate::caller::{Caller, KeyInfo, MintedKey};
 use crate::error::Error;
 use crate::gate::Gate;
@@ -57,7 +56,14 @@ impl Gate {
         within("the why", why, WHY_BYTES_MAX)?;
         within("a name", by, NAME_BYTES_MAX)?;
         let command = ControlCommand::RevokeKey { key, by: by.to_owned(), why: why.to_owned() };
-        receipted(self.ask_control(command, Vec::new(), None).await?)
+        let revoked = receipted(self.ask_control(command, Vec::new(), None).await?)?;
+        // Nobody can use the run of a key that is gone. One that is not known here ends when it is idle.
+        if let (Ok(_), Some(run)) = (&revoked, self.take_implicit(key))
+            && let Err(error) = self.run_close(run, None, Closing::Success, None, by).await
+        {
+            tracing::warn!(%error, %run, "the run of a revoked key could not be closed; it ends when it is idle");
+        }
+        Ok(revoked)
     }
 
     pub fn keys(&self) -> Vec<KeyInfo> {
@@ -70,22 +76,5 @@ impl Gate {
             .collect();
         keys.sort_by_key(|info| info.key);
         keys
-    }
-
-    /// From the moment this returns, no call in the scope is permitted, on any lane.
-    pub async fn halt(&self, scope: Scope, why: &str, by: &str) -> Receipted {
-        within("the why", why, WHY_BYTES_MAX)?;
-        within("a name", by, NAME_BYTES_MAX)?;
-        within("the scope", &scope.to_string(), TOOL_BYTES_MAX + NAME_BYTES_MAX)?;
-        let command = ControlCommand::Halt { scope, why: why.to_owned(), by: by.to_owned() };
-        receipted(self.ask_control(command, Vec::new(), None).await?)
-    }
-
-    pub async fn resume(&self, scope: Scope, why: &str, by: &str) -> Receipted {
-        within("the why", why, WHY_BYTES_MAX)?;
-        within("a name", by, NAME_BYTES_MAX)?;
-        within("the scope", &scope.to_string(), TOOL_BYTES_MAX + NAME_BYTES_MAX)?;
-        let command = ControlCommand::Resume { scope, why: why.to_owned(), by: by.to_owned() };
-        receipted(self.ask_control(command, Vec::new(), None).await?)
     }
 }

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Command};
+use kernel::id::{Mark, RunId};
 use ledger::Payload;
 use stdx::digest::Digest;
 use stdx::json::canonical;
 use tokio::sync::watch;
 
 use crate::caller::{Answered, CallAsk, Caller};
+use crate::care::is_transient;
 use crate::committer::Written;
 use crate::counts::bump;
 use crate::error::Error;
@@ -20,6 +22,9 @@ use crate::permit::Permit;
 use crate::port::{Cancel, Feed};
 use crate::redact::redacted;
 use crate::{bounds, seal, stamp};
+
+/// How often one call asks for slices that other calls of its lane then take.
+const LEND_ROUNDS_MAX: usize = 16;
 
 /// A call on its way to be decided, with the bytes that everything after is bound to.
 struct Draft {
@@ -34,8 +39,8 @@ impl Gate {
         self.call_fed(caller, ask, Feed::default(), None).await
     }
 
-    /// The same, for a caller that listens while it is under way, and may say that it no longer wants it.
-    pub async fn call_fed(
+    /// One call of one tool; what may stand in for it comes after it.
+    pub(crate) async fn call_walked(
         &self,
         caller: &Caller,
         ask: CallAsk,
@@ -49,8 +54,13 @@ impl Gate {
         let gate = self.clone();
         self.0.walking.fetch_add(1, Ordering::AcqRel);
         let walk = tokio::spawn(async move {
-            let cancel = Cancel::new(gate.0.stop.subscribe(), unwanted);
+            let (flight, told) = gate.0.flights.enter(draft.call.id);
+            let cancel = Cancel::new(gate.0.stop.subscribe(), unwanted).within(told);
             let answered = gate.walk(draft, cancel, feed).await;
+            if let Ok(Answered { outcome: Some(outcome), trouble, .. }) = &answered {
+                flight.ended(*outcome, trouble.clone());
+            }
+            drop(flight);
             gate.0.walking.fetch_sub(1, Ordering::AcqRel);
             answered
         });
@@ -95,6 +105,8 @@ impl Gate {
             agent: None,
             outcome: reached.outcome,
             result: Some(result.commitment),
+            result_mark: Some(self.result_mark(&call, &reached.body)),
+            transient: is_transient(&reached),
             used: reached.used,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             trouble: reached.trouble.as_deref().map(bounds::code),
@@ -162,6 +174,7 @@ impl Gate {
             commitment
         });
         let agent = caller.agent.clone();
+        let (places, hosts) = law.rules.places(&agent, &tool, &args);
         let call = Call {
             id,
             run,
@@ -175,13 +188,46 @@ impl Gate {
             model,
             context_tokens,
             carrier,
+            destinations: self.house_marks("destination", &places),
+            hosts: self.house_marks("host", &hosts),
         };
         Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads })
     }
 
-    /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
+    /// Decides it. A lane that is short of an account's slice asks control for more, and the call is proposed again.
     async fn decided(&self, call: &Arc<Call>, payloads: Vec<Payload>) -> Result<Written, Error> {
-        let mut wait = self.propose(call.run, Command::Propose(call.clone()), payloads).await?;
+        let spare = self.borrows(&call.agent).then(|| payloads.clone());
+        let mut written = self.proposed(call, Command::Propose(call.clone()), payloads).await?;
+        for _ in 0..LEND_ROUNDS_MAX {
+            let (Answer::Short(needs), Some(payloads)) = (&written.answer, &spare) else { break };
+            let lent = self.lend(self.lane_of(call.run), needs).await?;
+            let again = if lent { Command::Propose } else { Command::ProposeLast };
+            written = self.proposed(call, again(call.clone()), payloads.clone()).await?;
+        }
+        match written.answer {
+            // Others of its lane were quicker each time: the house is full.
+            Answer::Short(_) => Err(Error::Overloaded),
+            _ => Ok(written),
+        }
+    }
+
+    /// Equality in the whole house, and no more: whoever lacks its key cannot guess what is meant.
+    fn house_marks(&self, what: &str, places: &[String]) -> Vec<Mark> {
+        places.iter().map(|place| self.0.seal.mark(RunId(0), what, place.as_bytes())).collect()
+    }
+
+    fn result_mark(&self, call: &Call, body: &[u8]) -> Mark {
+        self.0.seal.mark(call.run, "result", &[call.tool.as_bytes(), b"\0", body].concat())
+    }
+
+    /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
+    async fn proposed(
+        &self,
+        call: &Arc<Call>,
+        command: Command,
+        payloads: Vec<Payload>,
+    ) -> Result<Written, Error> {
+        let mut wait = self.propose(call.run, command, payloads)?;
         let (gate, late) = (self.clone(), call.clone());
         match tokio::time::timeout(DECIDE_WAIT, &mut wait).await {
             Ok(Ok(Ok(written))) => return Ok(written),
@@ -209,6 +255,8 @@ impl Gate {
             agent: (call.carrier == Carrier::Executor).then(|| call.agent.clone()),
             outcome: Outcome::NotDispatched,
             result: None,
+            result_mark: None,
+            transient: false,
             used: None,
             duration_ms: 0,
             trouble: Some("decided_too_late".to_owned()),

@@ -37,6 +37,7 @@ impl Answered {
             trouble: None,
             permit_token: None,
             again: false,
+            fallback: None,
         }
     }
 
@@ -52,6 +53,7 @@ impl Gate {
         within("the person", ask.person.as_deref().unwrap_or_default(), NAME_BYTES_MAX)?;
         within("the intent", ask.intent.as_deref().unwrap_or_default(), REASON_BYTES_MAX)?;
         let run = RunId::new(self.0.clock.now(), seal::random());
+        let run = ask.parent.map_or(run, |parent| run.beneath(parent));
         let intent = ask.intent.map(|text| Payload::new("intent", seal::random(), canonical(&text), false));
         let open = OpenRun {
             run,
@@ -59,8 +61,10 @@ impl Gate {
             person: ask.person,
             intent: intent.as_ref().map(|payload| payload.commitment),
             implicit: None,
+            parent: ask.parent,
+            budget: ask.budget,
         };
-        let wait = self.propose(run, Command::OpenRun(open), intent.into_iter().collect()).await?;
+        let wait = self.propose(run, Command::OpenRun(open), intent.into_iter().collect())?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
         let written = written.map_err(|_| Error::Stopping)??;
         match (written.answer, written.receipts.first()) {
@@ -74,11 +78,32 @@ impl Gate {
     }
 
     /// `agent` is set when an agent asks: it may close its own runs only.
-    pub async fn run_close(&self, run: RunId, agent: Option<&str>, outcome: Closing, by: &str) -> Receipted {
+    pub async fn run_close(
+        &self,
+        run: RunId,
+        agent: Option<&str>,
+        outcome: Closing,
+        workflow: Option<String>,
+        by: &str,
+    ) -> Receipted {
         within("a name", by, NAME_BYTES_MAX)?;
+        within("the workflow", workflow.as_deref().unwrap_or_default(), NAME_BYTES_MAX)?;
         let agent = agent.map(str::to_owned);
-        let command = Command::CloseRun { run, agent, outcome, by: by.to_owned() };
-        receipted(self.ask_lane(self.lane_of(run), command, Vec::new()).await?)
+        let command = Command::CloseRun { run, agent, outcome, workflow, by: by.to_owned() };
+        let mut written = self.ask_lane(self.lane_of(run), command, Vec::new()).await?;
+        // The runs below it were closed before it.
+        written.receipts.reverse();
+        receipted(written)
+    }
+
+    /// An agent says what it learned; only then may it try again what failed.
+    pub async fn replan(&self, caller: &Caller, run: RunId, learned: &str) -> Receipted {
+        within("what was learned", learned, REASON_BYTES_MAX)?;
+        let payload = Payload::new("learned", seal::random(), canonical(&learned), false);
+        let command = Command::Replan { run, agent: caller.agent.clone(), learned: payload.commitment };
+        let wait = self.propose(run, command, vec![payload])?;
+        let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
+        receipted(written.map_err(|_| Error::Stopping)??)
     }
 
     /// An executor's word on what became of its call. Claimed, not seen.
@@ -90,6 +115,8 @@ impl Gate {
             agent: Some(caller.agent.clone()),
             outcome: report.outcome,
             result: result.as_ref().map(|payload| payload.commitment),
+            result_mark: None,
+            transient: false,
             used: None,
             duration_ms: bounds::count(report.duration_ms),
             trouble: None,
@@ -132,9 +159,11 @@ impl Gate {
             model: None,
             context_tokens: None,
             carrier: Carrier::Executor,
+            destinations: Vec::new(),
+            hosts: Vec::new(),
         });
         let command = Command::Question { call: call.clone(), by: caller.agent.clone() };
-        let wait = self.propose(run, command, vec![payload]).await?;
+        let wait = self.propose(run, command, vec![payload])?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
         let written = written.map_err(|_| Error::Stopping)??;
         match written.answer {
@@ -176,6 +205,7 @@ impl Gate {
             trouble: None,
             permit_token: None,
             again: true,
+            fallback: None,
         })
     }
 

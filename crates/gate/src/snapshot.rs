@@ -76,7 +76,7 @@ impl Gate {
     /// Begins to write snapshots if it is time.
     pub(crate) fn snapshot_when_due(&self) {
         let passed = self.0.head.borrow().saturating_sub(self.0.snapshots.index.load(Ordering::Relaxed));
-        let idle = self.0.lanes.iter().all(|lane| lane.depth.load(Ordering::Relaxed) == 0);
+        let idle = self.0.waiting.load(Ordering::Relaxed) == 0;
         if self.ready().is_ok() && (passed > EVENTS_BETWEEN_MAX || passed > EVENTS_BETWEEN && idle) {
             let gate = self.clone();
             drop(tokio::task::spawn_blocking(move || gate.write_snapshots(BYTES_BESIDE_WORK_MAX)));

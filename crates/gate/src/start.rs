@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::sync_channel;
 
 use arc_swap::ArcSwap;
@@ -17,19 +17,18 @@ use crate::committer::Committer;
 use crate::control::ControlClerk;
 use crate::counts::Tally;
 use crate::desk::Law;
+use crate::drive;
 use crate::error::Error;
+use crate::flight::Flights;
 use crate::fold::{Folded, fold};
-use crate::gate::{Gate, Inner, LaneHandle};
+use crate::gate::{Gate, Inner, WAITING_MAX};
 use crate::port::Reach;
 use crate::seal::{self, Seal};
 use crate::snapshot::Snapshots;
 use crate::views::Views;
-use crate::{clerk, drive};
 
-/// Messages that may wait for one clerk; calls are refused before it is full (see `gate`).
-pub(crate) const LANE_QUEUE_MAX: usize = 8192;
-/// Decided and not yet durable.
-const COMMIT_QUEUE_MAX: usize = 8192;
+/// Decided and not yet durable; room for control's own writes and for snapshots is beside what comes over lanes.
+const COMMIT_QUEUE_MAX: usize = WAITING_MAX + 64;
 const CONTROL_QUEUE_MAX: usize = 64;
 
 pub struct Options {
@@ -56,41 +55,33 @@ impl Gate {
         let tally = Arc::new(Tally::default());
         let (head_sender, head_receiver) = watch::channel(head);
         let views = Views::open(&options.folder, log.reader()?, head_receiver.clone())?;
-        let mut lanes = Vec::new();
-        let mut clerks = Vec::new();
-        for desk in desks {
-            let (sender, inbox) = sync_channel(LANE_QUEUE_MAX);
-            let depth = Arc::new(AtomicUsize::new(0));
-            lanes.push(LaneHandle { sender, depth: depth.clone() });
-            clerks.push(Clerk {
-                desk,
-                law: law.load_full(),
-                inbox,
-                depth,
-                committer: committer.clone(),
-                closed: closed.clone(),
-                clock: options.clock.clone(),
-            });
-        }
+        let clerk = |desk| {
+            let (law, clock) = (law.load_full(), options.clock.clone());
+            Clerk::new(desk, law, committer.clone(), closed.clone(), clock)
+        };
+        let lanes: Arc<[Clerk]> = desks.into_iter().map(clerk).collect();
         let (control_sender, control_inbox) = sync_channel(CONTROL_QUEUE_MAX);
+        let flights = Flights::default();
         let control_clerk = ControlClerk {
             control,
             law: law.clone(),
             inbox: control_inbox,
-            lanes: lanes.iter().map(|lane| lane.sender.clone()).collect(),
+            lanes: lanes.clone(),
             committer,
             closed: closed.clone(),
             clock: options.clock.clone(),
             log: log.reader()?,
+            flights: flights.clone(),
             tried: None,
         };
         let payloads = Arc::new(std::sync::Mutex::new(log.reader()?));
         let committer =
             Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head: head_sender };
-        start_threads(committer, control_clerk, clerks)?;
+        start_threads(committer, control_clerk)?;
         let (stop, _) = watch::channel(false);
         Ok(Gate(Arc::new(Inner {
             lanes,
+            waiting: Default::default(),
             control: control_sender,
             law,
             closed,
@@ -99,6 +90,7 @@ impl Gate {
             clock: options.clock,
             reaches: options.reaches,
             care: Default::default(),
+            flights,
             tally,
             head: head_receiver,
             views,
@@ -123,6 +115,8 @@ impl Gate {
         for lane in 0..self.0.lanes.len() {
             // Each answer marks a bounded number of calls, so that all of them together fit into batches.
             while !self.ask_lane(lane, Command::Restarted, Vec::new()).await?.receipts.is_empty() {}
+            // What a lane gave back, and control had not counted as free before a crash.
+            self.recall(lane, Vec::new()).await?;
         }
         drive::start(self.clone());
         Ok(())
@@ -144,16 +138,11 @@ impl Gate {
     }
 }
 
-fn start_threads(committer: Committer, control: ControlClerk, clerks: Vec<Clerk>) -> Result<(), Error> {
+fn start_threads(committer: Committer, control: ControlClerk) -> Result<(), Error> {
     let failed = |source| Error::File { path: "a thread".to_owned(), source };
     let start = |name: &str, body: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(body).map(|_| ()).map_err(failed)
     };
     start("remit-commit", Box::new(|| committer.run()))?;
-    start("remit-control", Box::new(|| control.run()))?;
-    for clerk in clerks {
-        let lane = clerk.desk.lane;
-        start(&format!("remit-lane-{lane}"), Box::new(|| clerk::Clerk::run(clerk)))?;
-    }
-    Ok(())
+    start("remit-control", Box::new(|| control.run()))
 }

@@ -1,9 +1,15 @@
 //! An agent: an identity of its own, and the manifest that says what it may do.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::Limits;
 use crate::book::Origin;
+use crate::price::Count;
+use crate::stopping::StoppingRules;
+use crate::threshold::Threshold;
+use crate::window::Window;
 
 /// How an agent's calls are treated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -44,6 +50,14 @@ pub struct Manifest {
     pub may: Vec<May>,
     /// What one run may spend.
     pub per_run: Limits,
+    #[serde(default)]
+    pub limits: StoppingRules,
+    /// What all its runs together may spend in an hour, a day, a month.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows: BTreeMap<Window, Limits>,
+    /// In place of the house's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Vec<Threshold>>,
     pub origin: Origin,
 }
 
@@ -59,6 +73,12 @@ pub struct May {
     pub to: Vec<String>,
     pub ask: Option<String>,
     pub calls_per_run_max: Option<u64>,
+    /// Of all the agent's runs together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_per_minute_max: Option<u64>,
+    /// Arguments that are a currency of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<Count>,
     pub mode: Option<Mode>,
     pub origin: Origin,
 }

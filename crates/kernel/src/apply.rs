@@ -1,9 +1,12 @@
 //! Apply: how each event changes what is remembered. It only routes and sets; every judgement was made before.
 
+use std::sync::Arc;
+
 use crate::account::Account;
 use crate::call::Outcome;
 use crate::command::Ended;
 use crate::event::{CallDecided, CallFinished, Event, RunOpened, Stamp};
+use crate::family::Loan;
 use crate::halt::Halt;
 use crate::id::RunId;
 use crate::run::{Keyed, OpenCall, Refusals, Run};
@@ -17,47 +20,72 @@ impl State {
         // INVARIANT: a lane's events come in sequence, without a gap.
         debug_assert_eq!(stamp.lane_seq, self.seq + 1);
         self.seq = stamp.lane_seq;
+        self.lane = stamp.lane;
         self.last = self.last.max(stamp.at);
         match event {
             Event::RunOpened(opened) => self.run_opened(stamp.at, opened),
-            Event::RunClosed(closed) => {
-                if let Some(run) = self.runs.remove(&closed.run) {
-                    self.due.remove(&(run.ends(), Due::Run(closed.run)));
-                    if let Some((key, _)) =
-                        run.implicit.filter(|(key, _)| self.implicit.get(key) == Some(&closed.run))
-                    {
-                        self.implicit.remove(&key);
-                    }
-                }
-            }
+            Event::RunClosed(closed) => self.run_closed(closed.run),
             Event::CallDecided(decided) => self.call_decided(stamp.at, decided),
             Event::CallFinished(finished) => self.call_finished(finished),
             Event::RequestRefused(refused) => {
                 self.refused(stamp.at, refused.run, &refused.agent);
             }
-            Event::Questioned(_) | Event::RefusalsCounted(_) | Event::ToolRested(_) => {}
+            Event::SlicesReturned(returned) => self.shares_return(stamp.at, returned),
+            Event::ThresholdCrossed(crossed) => self.threshold_crossed(stamp.at, crossed),
+            Event::RunPaused(paused) => self.run_paused(stamp.at, paused),
+            Event::RunResumed(resumed) => self.run_resumed(resumed.run),
+            Event::RunExtended(extended) => self.run_extended(extended),
+            Event::Charged(charged) => self.charged(stamp.at, charged),
+            Event::Replanned(replanned) => {
+                let seq = self.seq;
+                self.runs.entry(replanned.run).and_modify(|run| run.pace.replan(seq));
+            }
+            Event::Questioned(_)
+            | Event::RefusalsCounted(_)
+            | Event::ToolRested(_)
+            | Event::RunCorrected(_) => {}
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
             | Event::KeyRevoked(_)
             | Event::Halted(_)
             | Event::Resumed(_)
+            | Event::SlicesLent(_)
+            | Event::SlicesFreed(_)
             | Event::ToolSeen(_) => debug_assert!(false, "a control event in lane {}", stamp.lane),
         }
     }
 
     fn run_opened(&mut self, at: Time, opened: &RunOpened) {
+        let above = opened.parent.map(|parent| self.chain(parent)).unwrap_or_default();
         let run = Run {
             agent: opened.agent.clone(),
             person: opened.person.clone(),
             opened: at,
             expires: opened.expires,
             implicit: opened.implicit.zip(opened.idle_ms),
+            idle_ms: opened.idle_ms,
             touched: at,
             account: Account::default(),
             by_tool: Default::default(),
             keyed: Default::default(),
             refusals: Refusals { count: 0, since: at },
+            pace: Default::default(),
+            parent: opened.parent,
+            depth: opened.parent.map_or(0, |_| u64::try_from(above.len()).unwrap_or(u64::MAX)),
+            children: Default::default(),
+            loan: opened.budget.clone().map(|limits| Loan { held: limits.amount(), limits }),
+            crossed: 0,
+            paused: None,
+            extensions: Vec::new(),
         };
+        if let Some(parent) = opened.parent {
+            if let Some(limits) = &opened.budget {
+                self.family_lend(parent, limits);
+            }
+            if let Some(above) = self.runs.get_mut(&parent) {
+                above.children.insert(opened.run);
+            }
+        }
         self.due.insert((run.ends(), Due::Run(opened.run)));
         if let Some(key) = opened.implicit {
             self.implicit.insert(key, opened.run);
@@ -65,16 +93,30 @@ impl State {
         self.runs.insert(opened.run, run);
     }
 
-    fn call_decided(&mut self, at: Time, decided: &CallDecided) {
-        // Whoever names another agent's run is refused, and leaves no trace in that run.
-        let own = self.runs.get_mut(&decided.run).filter(|run| run.agent == decided.agent);
-        let Some(run) = own else { return self.refused(at, None, &decided.agent) };
-        // A call that came too late does not bring the run back.
-        if run.implicit.is_some() && at < run.ends() {
-            self.due.remove(&(run.ends(), Due::Run(decided.run)));
-            run.touched = at;
-            self.due.insert((run.ends(), Due::Run(decided.run)));
+    fn run_closed(&mut self, id: RunId) {
+        let Some(run) = self.runs.remove(&id) else { return };
+        self.due.remove(&(run.ends(), Due::Run(id)));
+        if let Some((key, _)) = run.implicit.filter(|(key, _)| self.implicit.get(key) == Some(&id)) {
+            self.implicit.remove(&key);
         }
+        let Some(parent) = run.parent else { return };
+        if let Some(above) = self.runs.get_mut(&parent) {
+            above.children.remove(&id);
+        }
+        if let Some(loan) = &run.loan {
+            self.family_return(parent, loan);
+        }
+    }
+
+    fn call_decided(&mut self, at: Time, decided: &CallDecided) {
+        let path = self.chain(decided.run);
+        // Whoever names another agent's run is refused, and leaves no trace in that run.
+        let own = self.runs.get(&decided.run).filter(|run| run.agent == decided.agent);
+        if own.is_none() {
+            return self.refused(at, None, &decided.agent);
+        }
+        self.touch(at, &path);
+        let Some(run) = self.runs.get_mut(&decided.run) else { return };
         if let Some(key) = decided.key {
             let keyed =
                 Keyed { call: decided.call, args: decided.mark, verdict: decided.verdict(), ended: None };
@@ -84,8 +126,8 @@ impl State {
             run.refusals.add(at);
             return;
         }
-        run.account.reserve(decided.reserved);
         *run.by_tool.entry(decided.tool.clone()).or_default() += 1;
+        self.paced(at, decided);
         if let Some(expires) = decided.expires {
             self.due.insert((expires, Due::Call(decided.call)));
         }
@@ -93,14 +135,21 @@ impl State {
             run: decided.run,
             agent: decided.agent.clone(),
             tool: decided.tool.clone(),
-            reserved: decided.reserved,
+            reserved: decided.reserved.clone(),
             carrier: decided.carrier,
             decided: at,
             expires: decided.expires,
             key: decided.key,
+            mark: decided.mark,
+            reads: decided.reads(),
+            seq: self.seq,
             unknown: false,
+            above: path.get(1..).unwrap_or_default().to_vec(),
+            accounts: decided.accounts.clone(),
         };
         self.calls.insert(decided.call, open);
+        self.family_reserve(&path, &decided.reserved);
+        self.shares_reserve(at, &decided.accounts, &decided.reserved);
     }
 
     fn refused(&mut self, at: Time, run: Option<RunId>, agent: &str) {
@@ -115,19 +164,21 @@ impl State {
         if let Some(expires) = call.expires {
             self.due.remove(&(expires, Due::Call(finished.call)));
         }
-        let run = self.runs.get_mut(&call.run);
-        if finished.outcome == Outcome::Unknown {
-            call.unknown = true;
-        } else if let Some(run) = run {
-            run.account.post(call.reserved, finished.posted);
+        if let Some(run) = self.runs.get_mut(&call.run) {
+            run.pace.ended(call, finished, self.seq);
         }
+        call.unknown = finished.outcome == Outcome::Unknown;
         let ended = Ended { outcome: finished.outcome, result: finished.result };
         let keyed = call.key.and_then(|key| self.runs.get_mut(&call.run)?.keyed.get_mut(&key));
         if let Some(keyed) = keyed {
             keyed.ended = Some(ended);
         }
-        if finished.outcome != Outcome::Unknown {
-            self.calls.remove(&finished.call);
+        if finished.outcome != Outcome::Unknown
+            && let Some(call) = self.calls.remove(&finished.call)
+        {
+            let path = [&[call.run], call.above.as_slice()].concat();
+            self.family_post(&path, &call.reserved, &finished.posted);
+            self.shares_post(&call.accounts, &call.reserved, &finished.posted);
         }
     }
 }
@@ -142,13 +193,19 @@ impl Control {
             Event::RulesActivated(rules) => self.rules = Some((rules.digest, rules.payload)),
             Event::KeyMinted(minted) => {
                 let key = Key { agent: minted.agent.clone(), hash: minted.hash, expires: minted.expires };
-                self.keys.insert(minted.key, key);
+                Arc::make_mut(&mut self.keys).insert(minted.key, key);
             }
             Event::KeyRevoked(revoked) => {
-                self.keys.remove(&revoked.key);
+                Arc::make_mut(&mut self.keys).remove(&revoked.key);
             }
             Event::Halted(halted) => {
-                let halt = Halt { by: halted.by.clone(), why: halted.why.clone(), since: stamp.at };
+                let halt = Halt {
+                    by: halted.by.clone(),
+                    why: halted.why.clone(),
+                    since: stamp.at,
+                    until: halted.until,
+                    reads_allowed: halted.reads_allowed,
+                };
                 self.halts.insert(halted.scope.clone(), halt);
             }
             Event::Resumed(resumed) => {
@@ -157,6 +214,8 @@ impl Control {
             Event::ToolSeen(seen) => {
                 self.seen.insert(seen.tool.clone(), seen.digest);
             }
+            Event::SlicesLent(lent) => self.lending.lent(stamp.at, lent),
+            Event::SlicesFreed(freed) => self.lending.freed(stamp.at, freed),
             _ => debug_assert!(false, "{} in the control lane", event.kind()),
         }
     }

@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 use stdx::json::canonical;
 
+use crate::account::Limits;
 use crate::agent::Manifest;
 use crate::contract::Contract;
+use crate::stopping::StoppingRules;
+use crate::threshold::{self, Threshold};
+use crate::window::Window;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Book {
@@ -33,8 +37,24 @@ pub struct House {
     pub implicit_idle_ms: u64,
     pub permit_ttl_ms: u64,
     pub permit_grace_ms: u64,
+    /// How far the house's calendar is ahead of UTC.
+    pub east_minutes: i32,
+    /// `tenants.*.budget`
+    pub tenants: BTreeMap<String, BTreeMap<Window, Limits>>,
+    /// `gates`
+    pub thresholds: Vec<Threshold>,
+    /// `quotas.circuit_breaker`: a run that wants more than its budget waits for a person.
+    pub pauses: bool,
+    /// `quotas.max_compute_tokens`
+    pub tokens_per_run_max: Option<u64>,
+    /// `delegation.max_depth`
+    pub depth_max: u64,
+    /// `delegation.max_children`
+    pub children_max: u64,
     /// Refusals of one run that are recorded one by one in a minute; the rest are counted in one event.
     pub refusals_per_minute_max: u64,
+    /// What holds for each agent whose manifest does not say otherwise.
+    pub limits: StoppingRules,
 }
 
 impl Default for House {
@@ -49,6 +69,14 @@ impl Default for House {
             permit_ttl_ms: 60_000,
             permit_grace_ms: 30_000,
             refusals_per_minute_max: 60,
+            limits: StoppingRules::usual(),
+            east_minutes: 0,
+            tenants: BTreeMap::new(),
+            thresholds: threshold::usual(),
+            pauses: false,
+            tokens_per_run_max: None,
+            depth_max: 3,
+            children_max: 32,
         }
     }
 }

@@ -37,6 +37,9 @@ pub struct Call {
     pub model: Option<String>,
     pub context_tokens: Option<u64>,
     pub carrier: Carrier,
+    /// Where it goes, and to which hosts, where a limit asks: equality in the house.
+    pub destinations: Vec<Mark>,
+    pub hosts: Vec<Mark>,
 }
 
 /// How a permitted call ended.
@@ -71,6 +74,10 @@ pub struct Settlement {
     pub outcome: Outcome,
     /// Commitment to the result's bytes.
     pub result: Option<Digest>,
+    /// Equality of the tool and its result inside the run.
+    pub result_mark: Option<Mark>,
+    /// It failed for a reason that passes.
+    pub transient: bool,
     /// What it cost, if that is known to be less than was reserved.
     pub used: Option<Amount>,
     pub duration_ms: u64,

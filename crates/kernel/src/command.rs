@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use stdx::digest::Digest;
 
+use crate::account::Limits;
+use crate::balance::{Balance, Whose};
 use crate::call::{Call, Settlement};
 use crate::event::ToolRested;
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, RunId};
+use crate::lending::{Need, Part};
 use crate::reason::Code;
+use crate::steer::Steer;
 use crate::time::Time;
+use crate::window::AccountId;
 
 /// Asked of the clerk of one lane.
 #[derive(Clone, Debug)]
@@ -19,9 +24,12 @@ pub enum Command {
         run: RunId,
         agent: Option<String>,
         outcome: Closing,
+        workflow: Option<String>,
         by: String,
     },
     Propose(Arc<Call>),
+    /// The same after control had nothing more to lend: it is decided by what the lane holds.
+    ProposeLast(Arc<Call>),
     /// A question without a run: no reservation, no permit; recorded.
     Question {
         call: Arc<Call>,
@@ -41,6 +49,24 @@ pub enum Command {
     },
     /// A tool that kept failing is left alone, or works again.
     ToolRested(ToolRested),
+    /// Somebody does something to a run from outside.
+    Steer {
+        run: RunId,
+        steer: Steer,
+        by: String,
+        why: String,
+    },
+    /// A question about accounts; nothing is recorded.
+    Balance(Whose),
+    /// What the lane does not use of these accounts goes back to control.
+    GiveBack(Vec<AccountId>),
+    /// An agent says what it learned, before it goes on.
+    Replan {
+        run: RunId,
+        agent: String,
+        /// Commitment to what was learned.
+        learned: Digest,
+    },
     /// Ends what is overdue: permits nobody reported on, runs past their time.
     Sweep,
     /// The process has just started: what was under way is unknown.
@@ -57,6 +83,10 @@ pub struct OpenRun {
     pub intent: Option<Digest>,
     /// The credential of calls that name no run: it has one run at a time, closed when idle.
     pub implicit: Option<KeyId>,
+    /// The run that it is opened under.
+    pub parent: Option<RunId>,
+    /// What it borrows from that run; without it, it takes from there call by call.
+    pub budget: Option<Limits>,
 }
 
 /// How a run ended, in the words of whoever closed it.
@@ -106,11 +136,19 @@ pub enum ControlCommand {
         scope: Scope,
         why: String,
         by: String,
+        until: Option<Time>,
+        reads_allowed: bool,
+        /// Also by a name that the rules do not hold.
+        force: bool,
     },
     Resume {
         scope: Scope,
         why: String,
         by: String,
+    },
+    /// Lifts the halts whose time is over.
+    LiftOverdue {
+        now: Time,
     },
     /// A tool server was asked what it offers.
     SeeTool {
@@ -135,6 +173,11 @@ pub enum Answer {
         expires: Time,
     },
     Done,
+    Balances(Vec<Balance>),
+    /// The lane's slices of these accounts do not reach; nothing was decided yet.
+    Short(Vec<Need>),
+    /// All that the lane ever gave back.
+    Returned(Vec<Part>),
     Refused(crate::reason::Reason),
 }
 

@@ -5,8 +5,10 @@ use serde_json::Value;
 use stdx::digest::Digest;
 use stdx::json::canonical;
 
-/// What a call does to the world.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+use crate::price::Count;
+
+/// What a call does to the world; each does more than the one before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     Read,
@@ -69,6 +71,15 @@ pub struct DestinationPath {
     pub path: Vec<String>,
 }
 
+/// What answers in the place of a tool that cannot be reached, and is said to be that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fallback {
+    Answer(Value),
+    /// The full name of another tool, which gets the same arguments in a call of its own.
+    Tool(String),
+}
+
 /// How gently a tool is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -77,6 +88,9 @@ pub struct Care {
     pub concurrent: u32,
     /// Failures in a row after which it is left alone for a while.
     pub failures_max: u32,
+    /// What answers in its place while it cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
     /// Calls that may wait for their turn; the next is told when to come again.
     pub queue: u32,
     /// Tries after the first, of reads and of calls with an idempotency key.
@@ -85,7 +99,26 @@ pub struct Care {
 
 impl Default for Care {
     fn default() -> Care {
-        Care { concurrent: 64, failures_max: 5, queue: 1024, retries: 2 }
+        Care { concurrent: 64, failures_max: 5, fallback: None, queue: 1024, retries: 2 }
+    }
+}
+
+/// How often a tool may be called, by all agents together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ToolRate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_destination_per_minute: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<u64>,
+    /// Of one run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_run: Option<u64>,
+}
+
+impl ToolRate {
+    fn is_open(&self) -> bool {
+        *self == ToolRate::default()
     }
 }
 
@@ -128,6 +161,12 @@ pub struct Contract {
     /// Where the vault finds the secret: `env:NAME` or `file:PATH`. Never the secret.
     pub credential: Option<String>,
     pub cost_usd_nanos: u64,
+    /// The most that one call takes of a model.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cost_tokens: u64,
+    /// Arguments that are a currency of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<Count>,
     /// What a tool server says of this tool, as a person has accepted it: what agents are shown, and nothing newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Value>,
@@ -149,6 +188,8 @@ pub struct Contract {
     pub pin: Option<Digest>,
     #[serde(default)]
     pub redact: Redact,
+    #[serde(default, skip_serializing_if = "ToolRate::is_open")]
+    pub rate: ToolRate,
     pub result_bytes_max: u64,
     /// Member names from the arguments' root: where the run's id is written, so that what it did can be searched by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,6 +202,10 @@ pub struct Contract {
     pub tool: String,
     /// How the tool is reached; only the room that reaches it can read this.
     pub via: Value,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl Contract {

@@ -1,15 +1,30 @@
 //! Decide: what a command leads to. Pure: the same state, rules, command and time give the same events, for ever.
 
-use std::collections::BTreeMap;
+mod balance;
+pub mod lend;
+mod open;
+pub mod room;
+mod steer;
+mod survey;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use stdx::digest::Digest;
+
+use self::balance::decide_balance;
+use self::lend::decide_return;
+use self::open::{close_run, closed_with_children, open_run};
+use self::steer::{broken, decide_steer};
+use self::survey::survey;
 use crate::account::Amount;
 use crate::call::{Call, Carrier, Outcome, Settlement};
-use crate::checks::{Case, judge};
-use crate::command::{Answer, Closing, Command, ControlCommand, OpenRun};
+use crate::checks::{Case, Judged, judge};
+use crate::command::{Answer, Closing, Command, ControlCommand};
 use crate::event::{
-    CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted,
-    RequestRefused, RulesActivated, RunClosed, RunOpened, ToolSeen,
+    CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted, Replanned,
+    RequestRefused, RulesActivated, ToolSeen,
 };
+use crate::halt::Scope;
 use crate::id::{CallId, RunId};
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
@@ -29,11 +44,11 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn one(answer: Answer, event: Event) -> Decision {
+    pub(crate) fn one(answer: Answer, event: Event) -> Decision {
         Decision { answer, events: vec![event] }
     }
 
-    fn none(answer: Answer) -> Decision {
+    pub(crate) fn none(answer: Answer) -> Decision {
         Decision { answer, events: Vec::new() }
     }
 }
@@ -43,21 +58,28 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
     let now = now.max(state.last);
     match command {
         Command::OpenRun(open) => open_run(state, control, rules, open, now),
-        Command::CloseRun { run, agent, outcome, by } => {
-            close_run(state, *run, agent.as_deref(), *outcome, by)
+        Command::CloseRun { run, agent, outcome, workflow, by } => {
+            close_run(state, *run, agent.as_deref(), *outcome, workflow.as_deref(), by)
         }
-        Command::Propose(call) => propose(state, control, rules, call, now),
+        Command::Propose(call) => propose(&case(state, control, rules, call, now)),
+        Command::ProposeLast(call) => {
+            propose(&Case { is_last: true, ..case(state, control, rules, call, now) })
+        }
+        Command::Steer { run, steer, by, why } => decide_steer(state, rules, *run, steer, by, why, now),
+        Command::Balance(whose) => decide_balance(state, rules, whose, now),
+        Command::GiveBack(accounts) => decide_return(state, control, accounts),
         Command::Question { call, by } => question(state, control, rules, call, by, now),
         Command::Settle(settlement) => settle(state, settlement),
         Command::Refused { agent, run, code } => refused(state, rules, agent, *run, code, now),
         Command::CountRefusals { agent, counts } => count_refusals(state, agent, counts),
         Command::ToolRested(rested) => Decision::one(Answer::Done, Event::ToolRested(rested.clone())),
+        Command::Replan { run, agent, learned } => replan(state, rules, *run, agent, *learned),
         Command::Sweep => sweep(state, now),
         Command::Restarted => restarted(state),
     }
 }
 
-pub fn decide_control(control: &Control, command: &ControlCommand) -> Decision {
+pub fn decide_control(control: &Control, rules: &Rules, command: &ControlCommand) -> Decision {
     let event = match command.clone() {
         ControlCommand::Activate { digest, payload, agents, tools, by } => {
             Event::RulesActivated(RulesActivated { agents, by, digest, payload, tools })
@@ -69,8 +91,21 @@ pub fn decide_control(control: &Control, command: &ControlCommand) -> Decision {
             return Decision::none(Answer::Refused(Reason::new(Code::KeyUnknown).detail(key.to_string())));
         }
         ControlCommand::RevokeKey { key, by, why } => Event::KeyRevoked(KeyRevoked { by, key, why }),
-        ControlCommand::Halt { scope, why, by } => Event::Halted(Halted { by, scope, why }),
-        ControlCommand::Resume { scope, why, by } => Event::Resumed(Halted { by, scope, why }),
+        ControlCommand::Halt { scope, why, by, until, reads_allowed, force } => match scope.unknown(rules) {
+            Some(unknown) if !force => return Decision::none(Answer::Refused(unknown)),
+            _ => Event::Halted(Halted { by, reads_allowed, scope, until, why }),
+        },
+        ControlCommand::Resume { scope, .. } if !control.halts.contains_key(&scope) => {
+            return Decision::none(Answer::Refused(control.not_halted(&scope)));
+        }
+        ControlCommand::Resume { scope, why, by } => Event::Resumed(resumed(scope, why, by)),
+        ControlCommand::LiftOverdue { now } => {
+            let (by, why) = ("sweep", "its time is over");
+            let lifted =
+                |scope: &Scope| Event::Resumed(resumed(scope.clone(), why.to_owned(), by.to_owned()));
+            let events = control.overdue(now).take(SWEEP_MAX).map(lifted).collect();
+            return Decision { answer: Answer::Done, events };
+        }
         ControlCommand::SeeTool { tool, digest, .. } if control.seen.get(&tool) == Some(&digest) => {
             return Decision::none(Answer::Done);
         }
@@ -81,41 +116,8 @@ pub fn decide_control(control: &Control, command: &ControlCommand) -> Decision {
     Decision::one(Answer::Done, event)
 }
 
-fn open_run(state: &State, control: &Control, rules: &Rules, open: &OpenRun, now: Time) -> Decision {
-    let standing = open.implicit.and_then(|key| state.implicit.get(&key));
-    if let Some((run, known)) = standing.and_then(|run| state.runs.get_key_value(run))
-        && known.ends() > now
-    {
-        return Decision::none(Answer::Opened { run: *run, expires: known.expires });
-    }
-    if rules.agent(&open.agent).is_none() {
-        return Decision::none(Answer::Refused(Reason::new(Code::AgentUnknown).detail(&open.agent)));
-    }
-    let halted = control.halts.iter().find(|(scope, _)| match scope {
-        crate::halt::Scope::All => true,
-        crate::halt::Scope::Agent(name) => *name == open.agent,
-        _ => false,
-    });
-    if let Some((scope, halt)) = halted {
-        let detail = format!("{scope}, since {} by {}: {}", halt.since, halt.by, halt.why);
-        return Decision::none(Answer::Refused(Reason::new(Code::Halted).detail(detail)));
-    }
-    let expires = now.plus_ms(rules.book.house.run_ttl_ms);
-    let (agent, person) = (open.agent.clone(), open.person.clone());
-    let idle_ms = open.implicit.map(|_| rules.book.house.implicit_idle_ms);
-    let implicit = open.implicit;
-    let opened = RunOpened { agent, expires, idle_ms, implicit, intent: open.intent, person, run: open.run };
-    Decision::one(Answer::Opened { run: open.run, expires }, Event::RunOpened(opened))
-}
-
-/// `agent` is who asks; a person may close any run.
-fn close_run(state: &State, run: RunId, agent: Option<&str>, outcome: Closing, by: &str) -> Decision {
-    match state.runs.get(&run) {
-        Some(open) if agent.is_none_or(|agent| agent == open.agent) => {
-            Decision::one(Answer::Done, Event::RunClosed(RunClosed { by: by.to_owned(), outcome, run }))
-        }
-        _ => Decision::none(Answer::refused(Code::RunUnknown)),
-    }
+fn resumed(scope: Scope, why: String, by: String) -> Halted {
+    Halted { by, reads_allowed: false, scope, until: None, why }
 }
 
 fn case<'a>(state: &'a State, control: &'a Control, rules: &'a Rules, call: &'a Call, now: Time) -> Case<'a> {
@@ -127,20 +129,33 @@ fn case<'a>(state: &'a State, control: &'a Control, rules: &'a Rules, call: &'a 
         call,
         run: state.runs.get(&call.run),
         is_question: false,
+        is_last: false,
         manifest: rules.agent(&call.agent),
         tool: rules.tool(&call.tool).map(AsRef::as_ref),
     }
 }
 
-fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Time) -> Decision {
-    let case = case(state, control, rules, call, now);
-    if let Some(answer) = seen_before(&case) {
+fn propose(case: &Case<'_>) -> Decision {
+    let Case { control, state, rules, now, call, .. } = *case;
+    if let Some(answer) = seen_before(case) {
         return match answer {
             Answer::Same { .. } => Decision::none(answer),
             conflict => Decision { answer: conflict, ..refused_at_the_key(state, rules, call, now) },
         };
     }
-    let (verdict, reserved) = judge(&case);
+    let Judged { mut verdict, reserved, accounts, needs, exhausted } = judge(case);
+    if !needs.is_empty() {
+        return Decision::none(Answer::Short(needs));
+    }
+    let allowed = verdict.allows();
+    let told = if allowed {
+        accounts.clone()
+    } else {
+        rules.accounts(&call.agent, now).into_iter().map(|(account, _)| account).collect()
+    };
+    let (left, crossed) = survey(case, &reserved, &told);
+    verdict.left = case.run.filter(|run| run.agent == call.agent).map(|_| Box::new(left));
+    let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;
     let refusals = state.refusals(Some(call.run), &call.agent);
     if !verdict.allows() && refusals.is_flood(now, house.refusals_per_minute_max) {
@@ -148,6 +163,7 @@ fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Ti
     }
     let executor = verdict.allows() && call.carrier == Carrier::Executor;
     let decided = CallDecided {
+        accounts,
         agent: call.agent.clone(),
         args: call.args_commitment,
         call: call.id,
@@ -155,8 +171,10 @@ fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Ti
         context_tokens: call.context_tokens,
         contract: case.tool.map(|tool| tool.digest),
         control_seq: control.seq,
+        destinations: call.destinations.clone(),
         effect: case.tool.map_or("unknown", |tool| tool.contract.effect.name()).to_owned(),
         expires: executor.then(|| now.plus_ms(house.permit_ttl_ms + house.permit_grace_ms)),
+        hosts: call.hosts.clone(),
         key: call.key_mark,
         mark: call.args_mark,
         model: call.model.clone(),
@@ -170,7 +188,10 @@ fn propose(state: &State, control: &Control, rules: &Rules, call: &Call, now: Ti
         tool: call.tool.clone(),
         would: verdict.would.clone(),
     };
-    Decision::one(Answer::Verdict(verdict), Event::CallDecided(Box::new(decided)))
+    let broken = broken(state, exhausted.as_ref(), house.pauses);
+    let first = Event::CallDecided(Box::new(decided));
+    let events = std::iter::once(first).chain(crossed).chain(broken).collect();
+    Decision { answer: Answer::Verdict(verdict), events }
 }
 
 /// What the rules alone say of a call that nobody made, outside any run.
@@ -215,7 +236,7 @@ fn seen_before(case: &Case<'_>) -> Option<Answer> {
 
 fn question(state: &State, control: &Control, rules: &Rules, call: &Call, by: &str, now: Time) -> Decision {
     let case = Case { is_question: true, run: None, ..case(state, control, rules, call, now) };
-    let (verdict, _) = judge(&case);
+    let Judged { verdict, .. } = judge(&case);
     let asked = Questioned {
         agent: call.agent.clone(),
         args: call.args_commitment,
@@ -257,7 +278,7 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
     let posted = match settlement.outcome {
         Outcome::NotDispatched => Amount::default(),
         // INVARIANT: nothing is posted that was not reserved.
-        _ => settlement.used.map_or(open.reserved, |used| used.min(open.reserved)),
+        _ => used(open, settlement),
     };
     let by = match settlement.carrier() {
         Carrier::Gate => "gate",
@@ -270,10 +291,20 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
         outcome: settlement.outcome,
         posted,
         result: settlement.result,
+        result_mark: settlement.result_mark,
         run: open.run,
+        transient: settlement.transient,
         trouble: settlement.trouble.clone(),
     };
     Decision::one(Answer::Done, Event::CallFinished(finished))
+}
+
+/// What a call took in the end. What was reserved for the longest wait is posted as the time that it was.
+fn used(open: &OpenCall, settlement: &Settlement) -> Amount {
+    let used =
+        settlement.used.as_ref().map_or_else(|| open.reserved.clone(), |used| used.min(&open.reserved));
+    let seconds = settlement.duration_ms.div_ceil(1_000).min(open.reserved.seconds);
+    Amount { seconds, ..used }
 }
 
 fn refused(state: &State, rules: &Rules, agent: &str, run: Option<RunId>, code: &str, now: Time) -> Decision {
@@ -285,6 +316,18 @@ fn refused(state: &State, rules: &Rules, agent: &str, run: Option<RunId>, code: 
     Decision::one(Answer::Done, Event::RequestRefused(refused))
 }
 
+fn replan(state: &State, rules: &Rules, run: RunId, agent: &str, learned: Digest) -> Decision {
+    let (Some(open), Some(manifest)) = (state.own_run(run, agent), rules.agent(agent)) else {
+        return Decision::none(Answer::refused(Code::RunUnknown));
+    };
+    let limit = rules.stopping(manifest).per_run.replans;
+    if let Some(limit) = limit.filter(|limit| open.pace.replans >= *limit) {
+        let reason = Reason::new(Code::LimitReached).detail("replans in one run").limit(limit);
+        return Decision::none(Answer::Refused(reason));
+    }
+    Decision::one(Answer::Done, Event::Replanned(Replanned { agent: agent.to_owned(), learned, run }))
+}
+
 fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
     Event::CallFinished(CallFinished {
         by: by.to_owned(),
@@ -293,19 +336,25 @@ fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
         outcome: Outcome::Unknown,
         posted: Amount::default(),
         result: None,
+        result_mark: None,
         run: open.run,
+        transient: false,
         trouble: None,
     })
 }
 
 fn sweep(state: &State, now: Time) -> Decision {
-    let mut events = Vec::new();
+    let (mut events, mut closed) = (Vec::new(), BTreeSet::new());
     for (_, due) in state.due.iter().take_while(|(at, _)| *at <= now).take(SWEEP_MAX) {
         match due {
             Due::Call(id) => events.extend(state.calls.get(id).map(|open| unknown(*id, open, now, "sweep"))),
             Due::Run(run) => {
-                let outcome = Closing::Expired;
-                events.push(Event::RunClosed(RunClosed { by: "sweep".to_owned(), outcome, run: *run }));
+                // A child may be due with a run above it, and is closed once.
+                let ended = closed_with_children(state, *run, Closing::Expired, None, "sweep");
+                events.extend(ended.into_iter().filter(|one| closed.insert(one.run)).map(Event::RunClosed));
+                if events.len() >= SWEEP_MAX {
+                    break;
+                }
             }
         }
     }

@@ -32,6 +32,15 @@ pub(crate) fn destinations(contract: &Contract, args: &Value) -> Result<Vec<Stri
     Ok(walk.found)
 }
 
+/// The host of a place, if it has one.
+pub(crate) fn host_of(place: &str) -> Option<&str> {
+    let host = match place.rsplit_once('@') {
+        Some((_, domain)) => domain,
+        None => place.split('/').next().unwrap_or_default(),
+    };
+    (!host.starts_with('#') && host.contains('.')).then_some(host)
+}
+
 /// A list of patterns and nowhere to go: that is outside of it.
 pub(crate) fn all_within(patterns: &[String], destinations: &[String]) -> bool {
     !destinations.is_empty()

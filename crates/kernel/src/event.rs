@@ -11,14 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stdx::digest::Digest;
 
-use crate::account::Amount;
+use crate::account::{Amount, Limits};
 use crate::call::{Carrier, Outcome};
 use crate::command::Closing;
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::lending::Part;
 use crate::reason::Reason;
+use crate::threshold::Action;
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
+use crate::window::AccountId;
 
 /// The version of the encoding; a reader refuses what it does not know.
 pub const VERSION: u64 = 1;
@@ -40,6 +43,16 @@ pub enum Event {
     RequestRefused(RequestRefused),
     RefusalsCounted(RefusalsCounted),
     ToolRested(ToolRested),
+    Replanned(Replanned),
+    SlicesLent(SlicesLent),
+    SlicesFreed(SlicesFreed),
+    SlicesReturned(SlicesReturned),
+    ThresholdCrossed(ThresholdCrossed),
+    RunPaused(RunSteered),
+    RunResumed(RunSteered),
+    RunExtended(RunExtended),
+    RunCorrected(RunCorrected),
+    Charged(Charged),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,7 +85,13 @@ pub struct KeyRevoked {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Halted {
     pub by: String,
+    /// What only reads goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_allowed: bool,
     pub scope: Scope,
+    /// When it lifts itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     pub why: String,
 }
 
@@ -88,6 +107,9 @@ pub struct ToolSeen {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunOpened {
     pub agent: String,
+    /// What it borrows from the run that it is opened under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Limits>,
     pub expires: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_ms: Option<u64>,
@@ -95,6 +117,8 @@ pub struct RunOpened {
     pub implicit: Option<KeyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
     pub run: RunId,
@@ -105,10 +129,16 @@ pub struct RunClosed {
     pub by: String,
     pub outcome: Closing,
     pub run: RunId,
+    /// What kind of work it was, in the words of whoever closed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallDecided {
+    /// Accounts wider than a run that it reserved in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountId>,
     pub agent: String,
     /// Commitment to the canonical arguments.
     pub args: Digest,
@@ -120,9 +150,14 @@ pub struct CallDecided {
     pub contract: Option<Digest>,
     /// Sequence of the control lane that the decision had seen.
     pub control_seq: u64,
+    /// Where it goes, and to which hosts, where a limit asks: equal in the whole house, and telling nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<Mark>,
     pub effect: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<Mark>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Mark>,
     pub mark: Mark,
@@ -144,12 +179,18 @@ pub struct CallDecided {
 }
 
 impl CallDecided {
+    /// What has no contract is taken for a write.
+    pub fn reads(&self) -> bool {
+        self.effect == "read"
+    }
+
     pub fn verdict(&self) -> Verdict {
         Verdict {
             reasons: self.reasons.clone(),
             rules: self.rules.clone(),
             ruling: self.ruling,
             would: self.would.clone(),
+            left: None,
         }
     }
 }
@@ -164,7 +205,13 @@ pub struct CallFinished {
     pub posted: Amount,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Digest>,
+    /// Equality of the tool and its result inside the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_mark: Option<Mark>,
     pub run: RunId,
+    /// It failed for a reason that passes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transient: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }
@@ -207,6 +254,85 @@ pub struct ToolRested {
     /// None: it works again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+}
+
+/// Control lends slices of accounts to a lane; each amount is beside what it lent before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlicesLent {
+    pub slices: Vec<Part>,
+    pub to: u16,
+}
+
+/// What a lane gave back is free again; each amount counts from the start of the account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlicesFreed {
+    pub from: u16,
+    pub slices: Vec<Part>,
+}
+
+/// A lane gives back what it does not use; each amount counts from the start of the account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlicesReturned {
+    pub slices: Vec<Part>,
+}
+
+/// An account is as full as a threshold says: once for each account and threshold, and of several crossed at once
+/// the last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdCrossed {
+    /// None: the account of the run itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    pub action: Action,
+    pub agent: String,
+    pub percent: u64,
+    pub run: RunId,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSteered {
+    pub by: String,
+    pub run: RunId,
+    pub why: String,
+}
+
+/// Somebody let a run spend more, for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunExtended {
+    pub amount: Amount,
+    pub by: String,
+    pub run: RunId,
+    pub until: Time,
+    pub why: String,
+}
+
+/// What a run came to was judged again, after it was closed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunCorrected {
+    pub by: String,
+    pub outcome: Closing,
+    pub run: RunId,
+    pub why: String,
+}
+
+/// What a run cost beside its calls: a person's minutes, a fee.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Charged {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountId>,
+    pub amount: Amount,
+    pub by: String,
+    pub run: RunId,
+    pub why: String,
+}
+
+/// An agent said what it learned, before it goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replanned {
+    pub agent: String,
+    /// Commitment to what was learned, in its words.
+    pub learned: Digest,
+    pub run: RunId,
 }
 
 /// Where and when an event happened.
@@ -266,6 +392,16 @@ impl Event {
             Event::RequestRefused(_) => "request_refused",
             Event::RefusalsCounted(_) => "refusals_counted",
             Event::ToolRested(_) => "tool_rested",
+            Event::Replanned(_) => "replanned",
+            Event::SlicesLent(_) => "slices_lent",
+            Event::SlicesFreed(_) => "slices_freed",
+            Event::SlicesReturned(_) => "slices_returned",
+            Event::ThresholdCrossed(_) => "threshold_crossed",
+            Event::RunPaused(_) => "run_paused",
+            Event::RunResumed(_) => "run_resumed",
+            Event::RunExtended(_) => "run_extended",
+            Event::RunCorrected(_) => "run_corrected",
+            Event::Charged(_) => "charged",
         }
     }
 
@@ -295,6 +431,15 @@ impl Event {
             Event::RequestRefused(body) => written(stamp, kind, body),
             Event::RefusalsCounted(body) => written(stamp, kind, body),
             Event::ToolRested(body) => written(stamp, kind, body),
+            Event::Replanned(body) => written(stamp, kind, body),
+            Event::SlicesLent(body) => written(stamp, kind, body),
+            Event::SlicesFreed(body) => written(stamp, kind, body),
+            Event::SlicesReturned(body) => written(stamp, kind, body),
+            Event::ThresholdCrossed(body) => written(stamp, kind, body),
+            Event::RunPaused(body) | Event::RunResumed(body) => written(stamp, kind, body),
+            Event::RunExtended(body) => written(stamp, kind, body),
+            Event::RunCorrected(body) => written(stamp, kind, body),
+            Event::Charged(body) => written(stamp, kind, body),
         }
     }
 
@@ -321,6 +466,16 @@ impl Event {
             "request_refused" => Event::RequestRefused(body(read.body)?),
             "refusals_counted" => Event::RefusalsCounted(body(read.body)?),
             "tool_rested" => Event::ToolRested(body(read.body)?),
+            "replanned" => Event::Replanned(body(read.body)?),
+            "slices_lent" => Event::SlicesLent(body(read.body)?),
+            "slices_freed" => Event::SlicesFreed(body(read.body)?),
+            "slices_returned" => Event::SlicesReturned(body(read.body)?),
+            "threshold_crossed" => Event::ThresholdCrossed(body(read.body)?),
+            "run_paused" => Event::RunPaused(body(read.body)?),
+            "run_resumed" => Event::RunResumed(body(read.body)?),
+            "run_extended" => Event::RunExtended(body(read.body)?),
+            "run_corrected" => Event::RunCorrected(body(read.body)?),
+            "charged" => Event::Charged(body(read.body)?),
             other => return Err(format!("the event kind `{other}` is not known here")),
         };
         let stamp = Stamp { at: read.at, lane: read.lane, lane_seq: read.lane_seq, tenant: read.tenant };

@@ -19,7 +19,7 @@ pub(crate) fn facts<'a>(
         args: &case.call.args,
         phase: case.phase(),
         run_age_seconds: run.map_or(0, |run| signed(case.now.since_ms(run.opened) / 1_000)),
-        run_calls: run.map_or(0, |run| signed(run.account.posted.plus(run.account.pending).calls)),
+        run_calls: run.map_or(0, |run| signed(run.account.posted.plus(&run.account.pending).calls)),
         spent_percent: run.map_or(0, |run| signed(run.account.spent_percent(&limits))),
         labels: &[],
         subject: run.and_then(|run| run.person.as_deref()).unwrap_or(""),

@@ -121,6 +121,21 @@ id!(
     "key"
 );
 
+impl RunId {
+    const FAMILY: u128 = 0xFFFF_FFFF;
+
+    /// What a run has in common with all that are opened under it.
+    pub fn family(self) -> u64 {
+        u64::try_from(self.0 & RunId::FAMILY).unwrap_or(0)
+    }
+
+    /// The same id in the family of another.
+    #[must_use]
+    pub fn beneath(self, parent: RunId) -> RunId {
+        RunId((self.0 & !RunId::FAMILY) | (parent.0 & RunId::FAMILY))
+    }
+}
+
 /// Equality inside one run and nothing more: an HMAC, cut to 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Mark(pub [u8; 16]);

@@ -43,6 +43,8 @@ codes! {
     DestinationForbidden => "destination_forbidden",
     ContentForbidden => "content_forbidden",
     LimitReached => "limit_reached",
+    LoopDetected => "loop_detected",
+    ReplanRequired => "replan_required",
     PhaseForbids => "phase_forbids",
     NoRuleAllows => "no_rule_allows",
     RuleForbids => "rule_forbids",
@@ -52,6 +54,15 @@ codes! {
     IdempotencyConflict => "idempotency_conflict",
     CallUnknown => "call_unknown",
     KeyUnknown => "key_unknown",
+    RunPaused => "run_paused",
+    RunNotPaused => "run_not_paused",
+    RunOpen => "run_open",
+    ExtensionTooLarge => "extension_too_large",
+    CountInvalid => "count_invalid",
+    DepthReached => "depth_reached",
+    ChildrenReached => "children_reached",
+    HaltUnknown => "halt_unknown",
+    ScopeUnknown => "scope_unknown",
     // codes:end
 }
 
@@ -64,6 +75,9 @@ impl fmt::Display for Code {
 // Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
+    /// Whose budget, if not that of the call's own run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// Groups whose yes would be needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ask: Vec<String>,
@@ -79,13 +93,32 @@ pub struct Reason {
     /// Rules that would allow it, were their conditions met.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub near: Vec<Arc<RuleRef>>,
+    /// When it may come again, if time alone helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<Arc<RuleRef>>,
 }
 
 impl Reason {
     pub fn new(code: Code) -> Reason {
-        Reason { ask: Vec::new(), at: None, code, detail: None, limit: None, near: Vec::new(), rule: None }
+        Reason {
+            account: None,
+            ask: Vec::new(),
+            at: None,
+            code,
+            detail: None,
+            limit: None,
+            near: Vec::new(),
+            retry_after_seconds: None,
+            rule: None,
+        }
+    }
+
+    /// Time alone helps, this much of it, rounded up; a limit of none never lets anything pass.
+    pub(crate) fn retry_after_ms(mut self, ms: u64) -> Reason {
+        self.retry_after_seconds = (ms < u64::MAX).then(|| ms.div_ceil(1_000).max(1));
+        self
     }
 
     pub fn at(mut self, pointer: impl Into<String>) -> Reason {
@@ -95,6 +128,11 @@ impl Reason {
 
     pub fn detail(mut self, detail: impl Into<String>) -> Reason {
         self.detail = Some(detail.into());
+        self
+    }
+
+    pub fn account(mut self, account: impl Into<String>) -> Reason {
+        self.account = Some(account.into());
         self
     }
 
@@ -125,16 +163,36 @@ impl Reason {
                 format!("the destination at {at} is none that this tool may reach; it may reach: {detail}")
             }
             Code::ContentForbidden => format!("the arguments hold {detail} at {at}, which may not pass here"),
-            Code::LimitReached => format!("{detail} may be called {limit} times in a run, and has been"),
+            Code::LimitReached => format!("no more than {limit} {detail}, and so many there were"),
+            Code::LoopDetected => format!("this run goes in circles: {detail}, {limit} times"),
+            Code::ReplanRequired => "this very write failed before, and nothing was learned since".to_owned(),
             Code::PhaseForbids => format!("a run in phase `{detail}` only reads"),
             Code::NoRuleAllows => "no rule allows this call".to_owned(),
             Code::RuleForbids => format!("forbidden by {}", self.cited()),
             Code::RuleErred => format!("{} could not be evaluated: {detail}", self.cited()),
-            Code::BudgetExceeded => format!("the run's budget of {limit} {detail} would be exceeded"),
+            Code::BudgetExceeded => match &self.account {
+                Some(account) => {
+                    format!("{account} has a budget of {limit} {detail}, which would be exceeded")
+                }
+                None => format!("the run's budget of {limit} {detail} would be exceeded"),
+            },
             Code::ApprovalUnavailable => format!("needs a yes from {}", self.ask.join(" and ")),
             Code::IdempotencyConflict => "this idempotency key came before with other arguments".to_owned(),
             Code::CallUnknown => "no such call is waiting for an outcome".to_owned(),
             Code::KeyUnknown => format!("there is no key `{detail}`"),
+            Code::RunPaused => format!("the run waits for a person: {detail}"),
+            Code::RunNotPaused => "this run is not paused".to_owned(),
+            Code::RunOpen => "this run is still open".to_owned(),
+            Code::ExtensionTooLarge => {
+                format!("a run can be extended by as much as it began with, {limit}, in {detail}")
+            }
+            Code::CountInvalid => {
+                format!("`{detail}` is counted from the argument at {at}, which is no whole number")
+            }
+            Code::DepthReached => format!("runs may be opened {limit} deep under one another"),
+            Code::ChildrenReached => format!("a run may have {limit} open runs under it"),
+            Code::HaltUnknown => format!("nothing is halted by the name of {detail}"),
+            Code::ScopeUnknown => format!("nobody knows the {detail}"),
         }
     }
 
@@ -167,7 +225,20 @@ impl Reason {
             Code::ContentForbidden => {
                 "take it out, or send it only where the tool's contract lets it go (`redact.arguments`)".to_owned()
             }
-            Code::LimitReached => "do without it, or open a new run for a new prompt".to_owned(),
+            Code::LimitReached => match self.retry_after_seconds {
+                Some(seconds) => format!("try again in {seconds} s"),
+                None => "do without it, or open a new run for a new prompt".to_owned(),
+            },
+            Code::LoopDetected => {
+                "stop repeating it: say what was learned (`remit.replan`, or POST /v1/runs/{run}/replan), then do \
+                 something else, or close the run and say that it cannot be done"
+                    .to_owned()
+            }
+            Code::ReplanRequired => {
+                "look first whether it happened (read what it should have changed) and say what was learned \
+                 (`remit.replan`, or POST /v1/runs/{run}/replan); then it may come again, or change its arguments"
+                    .to_owned()
+            }
             Code::PhaseForbids => "read only, or set `phases: off` in the manifest".to_owned(),
             Code::NoRuleAllows => self.near_words(),
             Code::RuleForbids => "choose an action that the rule does not forbid".to_owned(),
@@ -183,6 +254,19 @@ impl Reason {
             Code::IdempotencyConflict => "use a new key for a new call".to_owned(),
             Code::CallUnknown => "report an outcome once, for a call that was permitted".to_owned(),
             Code::KeyUnknown => "list the keys with `remit agent keys`".to_owned(),
+            Code::RunPaused => {
+                "wait until an operator extends or resumes it; retrying does not help".to_owned()
+            }
+            Code::RunNotPaused => "nothing needs to be done".to_owned(),
+            Code::RunOpen => "close it with its outcome instead".to_owned(),
+            Code::ExtensionTooLarge => "ask for less, or raise the budget in the manifest".to_owned(),
+            Code::CountInvalid => "send the argument as a whole number that is not negative".to_owned(),
+            Code::DepthReached => "do the work in the run that is open".to_owned(),
+            Code::ChildrenReached => "close one of them first".to_owned(),
+            Code::HaltUnknown => "`remit halts` lists what is halted".to_owned(),
+            Code::ScopeUnknown => {
+                "write the right name, or force the halt if the rules no longer hold it (`--force`)".to_owned()
+            }
         }
     }
 

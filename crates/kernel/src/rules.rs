@@ -1,6 +1,6 @@
 //! Rules: the book, compiled. One immutable snapshot that a decision is taken by.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use policy::{AgentDecl, FreeRules, Problem, RuleSet, Severity, ToolDecl, World};
@@ -10,6 +10,8 @@ use crate::account::Limits;
 use crate::agent::Manifest;
 use crate::book::{Book, Origin};
 use crate::contract::{Contract, Effect, Operation};
+use crate::time::Time;
+use crate::window::{AccountId, Owner, Window};
 
 #[derive(Debug)]
 pub struct Rules {
@@ -60,8 +62,48 @@ impl Rules {
 
     /// What one run of this agent may spend: its manifest within the house's cap.
     pub fn run_limits(&self, agent: &Manifest) -> Limits {
-        let cap = self.book.house.calls_per_run_max;
-        Limits { calls: Some(agent.per_run.calls.map_or(cap, |calls| calls.min(cap))), ..agent.per_run }
+        let house = &self.book.house;
+        let (cap, tokens) = (house.calls_per_run_max, house.tokens_per_run_max);
+        Limits {
+            calls: Some(agent.per_run.calls.map_or(cap, |calls| calls.min(cap))),
+            tokens: agent.per_run.tokens.into_iter().chain(tokens).min(),
+            ..agent.per_run.clone()
+        }
+    }
+
+    /// The accounts wider than a run that a call of this agent takes from, with the end of each.
+    pub fn accounts(&self, agent: &str, now: Time) -> Vec<(AccountId, Time)> {
+        let Some(manifest) = self.agent(agent) else { return Vec::new() };
+        let mut accounts = Vec::new();
+        if !manifest.windows.is_empty() {
+            accounts = self.owner_accounts(&Owner::Agent(agent.to_owned()), now);
+        }
+        if !self.book.house.tenants.is_empty() {
+            accounts.extend(self.owner_accounts(&Owner::Tenant(manifest.tenant.clone()), now));
+        }
+        accounts
+    }
+
+    /// The accounts that somebody has at this time, with the end of each.
+    pub fn owner_accounts(&self, owner: &Owner, now: Time) -> Vec<(AccountId, Time)> {
+        let windows = self.windows(owner).into_iter().flat_map(|windows| windows.keys());
+        let account = |window: &Window| {
+            let (from, until) = window.span(now, self.book.house.east_minutes);
+            (AccountId { owner: owner.clone(), window: *window, from }, until)
+        };
+        windows.map(account).collect()
+    }
+
+    /// None: nothing limits it any more.
+    pub fn account_limits(&self, account: &AccountId) -> Option<&Limits> {
+        self.windows(&account.owner)?.get(&account.window)
+    }
+
+    fn windows(&self, owner: &Owner) -> Option<&BTreeMap<Window, Limits>> {
+        match owner {
+            Owner::Agent(name) => self.agent(name).map(|manifest| &manifest.windows),
+            Owner::Tenant(name) => self.book.house.tenants.get(name),
+        }
     }
 }
 

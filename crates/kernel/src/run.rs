@@ -1,16 +1,20 @@
 //! A run: one prompt's worth of work, as the fold remembers it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Amount};
 use crate::call::Carrier;
 use crate::command::Ended;
+use crate::family::Loan;
 use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::pace::Pace;
 use crate::snapshot::sorted;
+use crate::steer::{Extension, Paused};
 use crate::time::Time;
 use crate::verdict::Verdict;
+use crate::window::AccountId;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,7 +25,9 @@ pub struct Run {
     pub expires: Time,
     /// Set for the run of calls that named none: whose they are, and how long it may be idle.
     pub implicit: Option<(KeyId, u64)>,
-    /// The last call of such a run.
+    /// How long it may be without a call.
+    pub idle_ms: Option<u64>,
+    /// The last call.
     pub touched: Time,
     pub account: Account,
     /// Permitted calls by tool.
@@ -31,6 +37,18 @@ pub struct Run {
     #[serde(serialize_with = "sorted")]
     pub keyed: HashMap<Mark, Keyed>,
     pub refusals: Refusals,
+    pub pace: Pace,
+    /// The run that it was opened under.
+    pub parent: Option<RunId>,
+    /// How many runs are above it.
+    pub depth: u64,
+    /// Its open children.
+    pub children: BTreeSet<RunId>,
+    pub loan: Option<Loan>,
+    /// The highest threshold that it has crossed, in percent.
+    pub crossed: u64,
+    pub paused: Option<Paused>,
+    pub extensions: Vec<Extension>,
 }
 
 /// Refusals are counted in windows of this length.
@@ -65,14 +83,23 @@ pub struct OpenCall {
     pub decided: Time,
     pub expires: Option<Time>,
     pub key: Option<Mark>,
+    /// Equality of its tool and arguments inside the run.
+    pub mark: Mark,
+    pub reads: bool,
+    /// Sequence of its decision.
+    pub seq: u64,
     /// Its reservation stays at the maximum until somebody resolves it.
     pub unknown: bool,
+    /// The runs above its run.
+    pub above: Vec<RunId>,
+    /// The accounts wider than a run that it reserved in.
+    pub accounts: Vec<AccountId>,
 }
 
 impl Run {
     /// When it ends by itself, as things stand.
     pub fn ends(&self) -> Time {
-        self.implicit.map_or(self.expires, |(_, idle_ms)| self.touched.plus_ms(idle_ms).min(self.expires))
+        self.idle_ms.map_or(self.expires, |idle_ms| self.touched.plus_ms(idle_ms).min(self.expires))
     }
 }
 

@@ -48,20 +48,28 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 13] = [
+const SOURCES: [(&str, &str); 21] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
+    ("balance", include_str!("balance.rs")),
     ("call", include_str!("call.rs")),
     ("command", include_str!("command.rs")),
     ("event", include_str!("event.rs")),
+    ("family", include_str!("family.rs")),
     ("halt", include_str!("halt.rs")),
     ("id", include_str!("id.rs")),
+    ("lending", include_str!("lending.rs")),
+    ("pace", include_str!("pace.rs")),
+    ("rate", include_str!("rate.rs")),
     ("reason", include_str!("reason.rs")),
     ("run", include_str!("run.rs")),
     ("snapshot", include_str!("snapshot.rs")),
     ("state", include_str!("state.rs")),
+    ("steer", include_str!("steer.rs")),
+    ("threshold", include_str!("threshold.rs")),
     ("time", include_str!("time.rs")),
     ("verdict", include_str!("verdict.rs")),
+    ("window", include_str!("window.rs")),
 ];
 
 static FOLD: LazyLock<Digest> = LazyLock::new(|| {
@@ -98,6 +106,13 @@ pub(crate) fn sorted<K: Ord + Serialize, V: Serialize, S: Serializer>(
     out: S,
 ) -> Result<S::Ok, S::Error> {
     out.collect_map(map.iter().collect::<BTreeMap<_, _>>())
+}
+
+pub(crate) fn sorted_shared<K: Ord + Serialize, V: Serialize, S: Serializer>(
+    map: &std::sync::Arc<HashMap<K, V>>,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    sorted(map, out)
 }
 
 #[cfg(test)]

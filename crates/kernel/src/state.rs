@@ -1,15 +1,19 @@
 //! State: what a lane remembers, and what all lanes must know. Both are folds of events and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
 use crate::halt::{Halt, Scope};
 use crate::id::{CallId, KeyId, RunId};
+use crate::lending::{Lending, Share};
+use crate::rate::{AgentRates, ToolRates};
 use crate::run::{OpenCall, Refusals, Run};
-use crate::snapshot::sorted;
+use crate::snapshot::{sorted, sorted_shared};
 use crate::time::Time;
+use crate::window::AccountId;
 
 /// One lane's state; its clerk alone owns it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -30,12 +34,33 @@ pub struct State {
     /// Refusals of each agent outside its own open runs: never more entries than there are agents with keys.
     #[serde(serialize_with = "sorted")]
     pub refusals: HashMap<String, Refusals>,
+    /// What each agent did in the last minute.
+    #[serde(serialize_with = "sorted")]
+    pub agent_rates: HashMap<String, AgentRates>,
+    #[serde(serialize_with = "sorted")]
+    pub tool_rates: HashMap<String, ToolRates>,
+    /// How many lanes calls are dealt to, where it is more than one: no fold, but what the desk is told.
+    #[serde(skip)]
+    pub lanes: u16,
+    /// The number of this lane: of its events.
+    pub lane: u16,
+    /// This lane's part in accounts wider than a run.
+    #[serde(serialize_with = "sorted")]
+    pub shares: HashMap<AccountId, Share>,
+    /// When each of them may be forgotten.
+    pub share_ends: BTreeSet<(Time, AccountId)>,
 }
 
 impl State {
     /// The run, if it is this agent's own and still open.
     pub fn own_run(&self, run: RunId, agent: &str) -> Option<&Run> {
         self.runs.get(&run).filter(|open| open.agent == agent)
+    }
+
+    /// The run and those it descends from, itself first, be it open or not.
+    pub fn chain(&self, run: RunId) -> Vec<RunId> {
+        let above = self.lineage(run).skip(1).map(|(id, _)| id);
+        std::iter::once(run).chain(above).collect()
     }
 
     /// The window in which a refusal of this agent counts.
@@ -63,9 +88,12 @@ pub struct Control {
     pub last: Time,
     /// Digest of the active rules and the payload that holds their text.
     pub rules: Option<(Digest, Digest)>,
-    #[serde(serialize_with = "sorted")]
-    pub keys: HashMap<KeyId, Key>,
+    /// Shared between snapshots of the law, because lending makes many and keys change seldom.
+    #[serde(serialize_with = "sorted_shared")]
+    pub keys: Arc<HashMap<KeyId, Key>>,
     pub halts: BTreeMap<Scope, Halt>,
+    /// What lanes hold of accounts wider than a run.
+    pub lending: Lending,
     /// What tool servers last said of their tools, by full name.
     pub seen: BTreeMap<String, Digest>,
 }

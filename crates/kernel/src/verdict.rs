@@ -5,6 +5,7 @@ use std::sync::Arc;
 use policy::RuleRef;
 use serde::{Deserialize, Serialize};
 
+use crate::balance::Left;
 use crate::reason::Reason;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,11 +37,20 @@ pub struct Verdict {
     /// In mode `observe`: what `enforce` would have refused it for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub would: Vec<Reason>,
+    /// What may still be spent, told with the answer and not stored.
+    #[serde(skip)]
+    pub left: Option<Box<Left>>,
 }
 
 impl Verdict {
     pub fn deny(reason: Reason) -> Verdict {
-        Verdict { reasons: vec![reason], rules: Vec::new(), ruling: Ruling::Deny, would: Vec::new() }
+        Verdict {
+            reasons: vec![reason],
+            rules: Vec::new(),
+            ruling: Ruling::Deny,
+            would: Vec::new(),
+            left: None,
+        }
     }
 
     pub fn allows(&self) -> bool {

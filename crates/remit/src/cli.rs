@@ -48,6 +48,17 @@ and the old rules stay. Ctrl-C stops cleanly: calls under way are finished and r
     Serve(Serve),
     /// Play one story end to end through the real doors, with a tool server of its own
     Demo(Demo),
+    /// Print a link that signs you in to the console, once
+    #[command(
+        after_help = "The link is good for five minutes; the session that it begins ends after twelve hours. Without \
+--as it signs in as the holder of the operator's key. With --as it signs in a person who stands under `people` in \
+remit.yaml, with that person's roles; hand the link to them.\n\n--json: { url, person, expires }"
+    )]
+    Login {
+        /// A person of the configuration
+        #[arg(long = "as", value_name = "NAME")]
+        person: Option<String>,
+    },
     /// Validate a whole configuration without starting
     #[command(
         after_help = "--json: { ok, problems: [{ severity, code, file, line, column, message, help }] }, and if ok \
@@ -134,19 +145,32 @@ remit who-can desk.refund_charge \\\n    \
         /// A call or a run
         id: String,
     },
-    /// Stop: from the moment this returns, nothing in the scope is permitted
+    /// Stop: from the moment this returns, nothing in the scope is permitted, and what was under way is cut
+    #[command(after_help = HALT)]
     Halt {
-        /// all, writes, agent:NAME, server:NAME, tool:NAME or run:ID
-        scope: String,
+        #[command(flatten)]
+        scope: Scope,
         #[arg(long)]
         why: String,
+        /// When it lifts itself: a time in UTC (2026-11-21T14:30:00Z), or in how long (30m)
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// A freeze: what only reads goes on
+        #[arg(long)]
+        reads_allowed: bool,
+        /// Also by a name that the rules do not hold
+        #[arg(long)]
+        force: bool,
     },
     /// Lift a halt
     Resume {
-        scope: String,
+        #[command(flatten)]
+        scope: Scope,
         #[arg(long)]
         why: String,
     },
+    /// List what is halted
+    Halts,
     /// Whether it runs, by which rules, and what is under way
     Status,
     /// Print the JSON Schema of the configuration, or its reference as Markdown
@@ -159,6 +183,15 @@ remit who-can desk.refund_charge \\\n    \
     HelpMarkdown,
 }
 
+const HALT: &str = "\
+Prints the containment report: the calls that were under way in the scope and what became of each (stopped, finished, \
+or unclear: nobody knows what they did, or an executor carries them), and the index of the ledger from which on \
+nothing in the scope happened. A call that is cut while it writes ends as unknown.\n\n\
+Examples:\n  remit halt all --why 'what is it doing'\n  remit halt agent refund-desk --why 'looks odd' --until 30m\n  \
+remit halt tool mail.send --env prod --why 'mails strangers'\n  \
+remit halt effect irreversible --why 'month end'\n  remit halt all --reads-allowed --why 'look, but touch nothing'\n\n\
+--json: as POST /v1/halts answers.";
+
 const WRAP: &str = "\
 A client that starts its MCP servers as programs starts this one instead. Its calls go to the Remit of the data folder \
 and walk the same line as everybody's: rules, budgets and halts are asked first, and each decision is on disk before \
@@ -169,6 +202,18 @@ starts itself. Each process of this command has a key of its own, and so a run o
 process ends. If Remit cannot be reached, every request is answered by an error that says how to mend it.\n\n\
 Examples:\n  remit wrap --agent coder -- notes-mcp --local\n  remit wrap --agent coder --server stripe\n  \
 remit wrap --agent coder        # all servers as one; tools have full names";
+
+/// What a halt is of.
+#[derive(Debug, Args)]
+pub(crate) struct Scope {
+    /// all, tenant NAME, agent NAME, server NAME, tool NAME, run ID (and what descends from it), or effect
+    /// writes|irreversible; also as one word: agent:NAME
+    #[arg(required = true, num_args = 1..=2, value_names = ["SCOPE", "NAME"])]
+    pub(crate) scope: Vec<String>,
+    /// Only with tools of this environment
+    #[arg(long, value_name = "ENV")]
+    pub(crate) env: Option<String>,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Wrap {

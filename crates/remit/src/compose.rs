@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tools::mcp::Mcp;
 
-use crate::config::{Loaded, Problem, Problems, Settings};
+use crate::accept::Accept;
+use crate::config::{Loaded, Person, Problem, Problems, Settings};
 use crate::private;
 
 /// How long a stop waits for calls under way.
@@ -30,6 +31,8 @@ pub(crate) struct Running {
     pub(crate) agents: SocketAddr,
     pub(crate) people: SocketAddr,
     mcp: Mcp,
+    /// Who may sign in.
+    directory: watch::Sender<Arc<server::People>>,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
 }
@@ -74,6 +77,12 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let (stop, stopping) = watch::channel(false);
     let mut options = server::Options::new(&operator, stopping.clone());
     options.hosts = settings.hosts.clone();
+    options.door_bytes_max = settings.door_bytes_max;
+    let (directory, people_known) = watch::channel(directory(&settings.people));
+    options.people = people_known;
+    if let Some(file) = &settings.file {
+        options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone())));
+    }
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
     private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;
     private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
@@ -89,7 +98,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
-    Ok(Running { gate, agents: agents_at, people: people_at, mcp, stop, doors })
+    Ok(Running { gate, agents: agents_at, people: people_at, mcp, directory, stop, doors })
 }
 
 /// The reach for MCP servers; this program itself stands between Remit and each child.
@@ -101,7 +110,16 @@ pub(crate) fn mcp(folder: &Path) -> Result<Mcp> {
     Mcp::new(&options).context("the MCP client cannot start")
 }
 
+fn directory(people: &[Person]) -> Arc<server::People> {
+    Arc::new(people.iter().map(|person| (person.name.clone(), person.roles.clone())).collect())
+}
+
 impl Running {
+    /// From now on these people may sign in, and nobody else stays signed in.
+    pub(crate) fn know_people(&self, people: &[Person]) {
+        self.directory.send_replace(directory(people));
+    }
+
     /// Makes a new set of rules the law, and forgets servers that it does not name.
     pub(crate) async fn activate(&self, rules: Arc<Rules>) -> Result<gate::Receipt, gate::error::Error> {
         let receipt = self.gate.activate(rules.clone(), "reload").await?;

@@ -1,8 +1,10 @@
 //! Configuration: a folder of named texts becomes one book and this machine's settings, or every problem in it.
 
+mod budget;
 mod contract;
 mod folder;
 mod house;
+mod limits;
 mod manifest;
 mod problem;
 mod reference;
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use api::person::Role;
 use kernel::agent::Manifest;
 use kernel::book::{Book, RuleFile};
 use kernel::contract::Contract;
@@ -42,9 +45,13 @@ pub(crate) struct Loaded {
 pub(crate) struct Settings {
     pub(crate) agents_listen: SocketAddr,
     pub(crate) people_listen: SocketAddr,
+    /// The largest message that agents' MCP doors take.
+    pub(crate) door_bytes_max: usize,
     pub(crate) data: PathBuf,
     /// Of `remit.yaml`: where the programs of stdio servers run, unless they say otherwise.
     pub(crate) folder: PathBuf,
+    /// `remit.yaml` itself; none for a configuration that is in no file.
+    pub(crate) file: Option<PathBuf>,
     /// Below this much free disk, calls are refused while room for halts and settling is kept.
     pub(crate) disk_reserve_bytes: u64,
     pub(crate) people: Vec<Person>,
@@ -55,7 +62,7 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Person {
     pub(crate) name: String,
-    pub(crate) roles: Vec<String>,
+    pub(crate) roles: Vec<Role>,
 }
 
 /// Reads `config_file` and what it names beside it.
@@ -64,6 +71,7 @@ pub(crate) fn load(config_file: &Path) -> Result<Loaded, Problems> {
     let mut loaded = Loader::new(Folder::Disk(base.clone())).load(&root)?;
     // Through its components, so that `./data` is not shown with a dot in the middle.
     loaded.settings.folder = base.clone();
+    loaded.settings.file = Some(config_file.to_owned());
     loaded.settings.data = base.join(&loaded.settings.data).components().collect();
     Ok(loaded)
 }
@@ -165,10 +173,11 @@ impl<'a> Loader<'a> {
             self.problems.append(&mut page.problems);
             return Err(self.refused());
         };
-        let house = file.house(&mut page);
+        let mut house = file.house(&mut page);
         let settings = file.settings(&mut page);
 
         let (tools, all_read) = self.tools(&mut page, &Pattern::new(file.tools.as_ref(), house::TOOLS));
+        house.tenants = file.tenants(&mut page, &tools);
         let known = Known { tools: &tools, all_read, people: &settings.people, tenant: &house.tenant };
         let agents = self.agents(&mut page, &Pattern::new(file.agents.as_ref(), house::AGENTS), &known);
         let policies = file.policies.as_ref().and_then(|policies| policies.files.as_ref());
@@ -193,6 +202,7 @@ impl<'a> Loader<'a> {
     fn tools(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> (BTreeMap<String, Contract>, bool) {
         let mut tools = BTreeMap::new();
         let mut servers: BTreeMap<String, String> = BTreeMap::new();
+        let mut stand_ins = Vec::new();
         let before = root.problems.len() + self.problems.len();
         let files = self.files(root, pattern);
         let mut all_read = root.problems.len() + self.problems.len() == before;
@@ -212,9 +222,15 @@ impl<'a> Loader<'a> {
                 for contract in file.contracts(&mut page, &pins) {
                     tools.insert(contract.name.clone(), contract);
                 }
+                stand_ins.push((name.clone(), text.clone(), file.stand_ins()));
             } else {
                 all_read = false;
             }
+            self.problems.append(&mut page.problems);
+        }
+        for (name, text, all) in stand_ins.iter().filter(|(_, _, all)| !all.is_empty()) {
+            let mut page = Page::new(name, text);
+            all.iter().for_each(|one| one.check(&mut page, &tools, all_read));
             self.problems.append(&mut page.problems);
         }
         (tools, all_read)

@@ -7,6 +7,7 @@
     reason = "only what this file names is public; `pub(crate)` elsewhere says the rest"
 )]
 
+mod accept;
 mod cli;
 mod cmd;
 mod compose;

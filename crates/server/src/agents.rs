@@ -4,19 +4,20 @@ use api::call::{Answered, CallAsk, CallShown, OutcomeReport};
 use api::endpoint as at;
 use api::people::WhoAmI;
 use api::problem::Code;
-use api::run::{AfterQuery, CloseRun, OpenRun, Recorded, RunOpened, RunShown};
+use api::run::{AfterQuery, CloseRun, OpenRun, Recorded, Replan, RunOpened, RunShown};
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use gate::Gate;
+use http::{HeaderMap, header};
 use kernel::id::{CallId, RunId};
 use serde_json::Value;
 
-use crate::ask::{Asked, InRun, Query, id, recorded};
+use crate::ask::{Asked, InRun, PerhapsInRun, Query, id, recorded};
 use crate::authn::Agent;
 use crate::house::{House, Options, Shared};
 use crate::refusal::{Answer, Refusal};
-use crate::{authzen, doors, guard, health, words};
+use crate::{authzen, budget, doors, guard, health, words};
 
 /// The routes of the agents' listener. `doors` speak protocols of their own; who asks is proved before them.
 pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
@@ -25,6 +26,8 @@ pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
         .route(at::RUNS, post(open_run))
         .route(at::RUN, get(own_run))
         .route(at::RUN_CLOSE, post(close_run))
+        .route(at::RUN_BUDGET, get(budget::own))
+        .route(at::RUN_REPLAN, post(replan))
         .route(at::CALLS, post(call))
         .route(at::CALL, get(own_call))
         .route(at::CALL_OUTCOME, post(report))
@@ -43,14 +46,22 @@ pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
         .with_state(house)
 }
 
-async fn call(State(house): State<Shared>, asked: InRun<CallAsk>) -> Answer<Answered> {
+async fn call(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answered> {
     let answered = house.gate.call(&asked.caller, call_ask(asked.run, asked.body)).await?;
-    Ok(Json(words::answered(answered)))
+    Ok((retry_after(&answered), Json(words::answered(answered))))
 }
 
-async fn decide(State(house): State<Shared>, asked: InRun<CallAsk>) -> Answer<Answered> {
+async fn decide(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answered> {
     let answered = house.gate.decide_only(&asked.caller, call_ask(asked.run, asked.body)).await?;
-    Ok(Json(words::answered(answered)))
+    Ok((retry_after(&answered), Json(words::answered(answered))))
+}
+
+/// With a header that says when to come again, if time alone helps.
+type Timed<T> = Result<(HeaderMap, Json<T>), Refusal>;
+
+fn retry_after(answered: &gate::Answered) -> HeaderMap {
+    let seconds = answered.verdict.reasons.iter().filter_map(|reason| reason.retry_after_seconds).max();
+    seconds.map(|seconds| (header::RETRY_AFTER, seconds.into())).into_iter().collect()
 }
 
 fn call_ask(run: RunId, ask: CallAsk) -> gate::CallAsk {
@@ -81,8 +92,11 @@ async fn report(
     Ok(Json(Recorded { receipt: words::receipt(receipt) }))
 }
 
-async fn open_run(State(house): State<Shared>, asked: Asked<OpenRun>) -> Answer<RunOpened> {
-    let ask = gate::OpenAsk { person: asked.body.person, intent: asked.body.intent };
+/// Under a run token it is opened below that run, and takes from its budget.
+async fn open_run(State(house): State<Shared>, asked: PerhapsInRun<OpenRun>) -> Answer<RunOpened> {
+    let OpenRun { person, intent, budget } = asked.body;
+    let budget = budget.map(budget::limits);
+    let ask = gate::OpenAsk { person, intent, parent: asked.run, budget };
     let opened = house.gate.run_open(&asked.caller, ask).await?.map_err(|reason| Refusal::law(&reason))?;
     Ok(Json(RunOpened {
         run: opened.run.to_string(),
@@ -102,7 +116,26 @@ async fn close_run(
         return Err(recorded(&house, &asked.caller, Some(asked.run), refusal).await);
     }
     let (agent, outcome) = (asked.caller.agent.as_str(), words::closing(asked.body.outcome));
-    let receipt = house.gate.run_close(asked.run, Some(agent), outcome, agent).await?;
+    let workflow = asked.body.workflow.clone();
+    let receipt = house.gate.run_close(asked.run, Some(agent), outcome, workflow, agent).await?;
+    let receipt = receipt.map_err(|reason| Refusal::law(&reason))?;
+    Ok(Json(Recorded { receipt: words::receipt(receipt) }))
+}
+
+async fn replan(
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    asked: InRun<Replan>,
+) -> Answer<Recorded> {
+    if id::<RunId>(&run)? != asked.run {
+        let refusal = Refusal::new(Code::RunTokenRefused, "this token is of another run");
+        return Err(recorded(&house, &asked.caller, Some(asked.run), refusal).await);
+    }
+    if asked.body.learned.trim().is_empty() {
+        let refusal = Refusal::new(Code::BadRequest, "nothing was learned: say it in words").at("/learned");
+        return Err(recorded(&house, &asked.caller, Some(asked.run), refusal).await);
+    }
+    let receipt = house.gate.replan(&asked.caller, asked.run, &asked.body.learned).await?;
     let receipt = receipt.map_err(|reason| Refusal::law(&reason))?;
     Ok(Json(Recorded { receipt: words::receipt(receipt) }))
 }

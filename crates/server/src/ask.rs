@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
-use crate::authn::{self, Operator};
+use crate::authn::{self, Person};
 use crate::house::{House, Shared};
 use crate::refusal::Refusal;
 
@@ -36,7 +36,14 @@ pub(crate) struct InRun<T> {
     pub(crate) body: T,
 }
 
-/// What an operator sent.
+/// What an agent sent, inside a run or not.
+pub(crate) struct PerhapsInRun<T> {
+    pub(crate) caller: Caller,
+    pub(crate) run: Option<RunId>,
+    pub(crate) body: T,
+}
+
+/// What a person sent.
 pub(crate) struct Told<T>(pub(crate) T);
 
 /// The query of a URL.
@@ -70,12 +77,26 @@ impl<T: DeserializeOwned + Send> FromRequest<Shared> for InRun<T> {
     }
 }
 
+impl<T: DeserializeOwned + Send> FromRequest<Shared> for PerhapsInRun<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, house: &Shared) -> Result<PerhapsInRun<T>, Refusal> {
+        if request.headers().contains_key(api::RUN_HEADER) {
+            let InRun { caller, run, body } = InRun::from_request(request, house).await?;
+            return Ok(PerhapsInRun { caller, run: Some(run), body });
+        }
+        let Asked { caller, body } = Asked::from_request(request, house).await?;
+        Ok(PerhapsInRun { caller, run: None, body })
+    }
+}
+
 impl<T: DeserializeOwned + Send> FromRequest<Shared> for Told<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, house: &Shared) -> Result<Told<T>, Refusal> {
-        Operator::prove(house, request.headers())?;
-        read(request).await.map(Told)
+        let (mut parts, body) = request.into_parts();
+        Person::from_request_parts(&mut parts, house).await?;
+        read(Request::from_parts(parts, body)).await.map(Told)
     }
 }
 
@@ -118,10 +139,10 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Refusal> {
     text.parse().map_err(|_| Refusal::not_found("what this path names"))
 }
 
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+pub(crate) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
     let (parts, body) = request.into_parts();
     check_kind(&parts.headers)?;
-    let bytes = whole(&parts.headers, body).await?;
+    let bytes = whole(&parts.headers, body, BODY_BYTES_MAX).await?;
     decode(&bytes)
 }
 
@@ -139,15 +160,14 @@ fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// The whole body, within limits of bytes and time.
-pub(crate) async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::new(Code::TooLarge, format!("the body is larger than {BODY_BYTES_MAX} bytes"));
+pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::new(Code::TooLarge, format!("the body is larger than {bytes_max} bytes"));
     let stated =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if stated.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+    if stated.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_WAIT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+    match tokio::time::timeout(BODY_WAIT, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Refusal::new(Code::BadRequest, "the body broke off")),

@@ -28,7 +28,7 @@ async fn prove(State(house): State<Shared>, request: Request, next: Next) -> Res
         },
     };
     let (mut parts, body) = request.into_parts();
-    let bytes = match whole(&parts.headers, body).await {
+    let bytes = match whole(&parts.headers, body, house.options.door_bytes_max).await {
         Ok(bytes) => bytes,
         Err(refusal) => return Err(recorded(&house, &caller, run, refusal).await),
     };

@@ -1,18 +1,34 @@
 //! What every endpoint is handed: the gate, the options, and the seats.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use api::person::Role;
 use gate::Gate;
+use gate::clock::{Clock, Wall};
+use serde_json::Value;
 use stdx::digest::Digest;
 use tokio::sync::watch;
+
+use crate::roles::People;
+use crate::session::Sessions;
 
 /// Requests under way on one listener; more are told to come back.
 pub(crate) const REQUESTS_MAX: usize = 4096;
 /// Streams of events under way on one listener.
 pub(crate) const TAILS_MAX: usize = 64;
 
-#[derive(Clone, Debug)]
+/// The rules in force once something is accepted, or in words what is in the way.
+pub type Accepting<'a> = Pin<Box<dyn Future<Output = Result<Digest, String>> + Send + 'a>>;
+
+/// Whoever owns the configuration: puts into force what a person accepts of a tool.
+pub trait Accepts: Send + Sync {
+    fn accept(&self, tool: String, definition: Value, by: String) -> Accepting<'_>;
+}
+
+#[derive(Clone)]
 pub struct Options {
     /// Host names served beside the loopback ones, with or without a port.
     pub hosts: Vec<String>,
@@ -23,6 +39,13 @@ pub struct Options {
     /// How agents reach this listener, if that is not by the Host they name.
     pub public_url: Option<String>,
     pub requests_max: usize,
+    /// The largest request body that doors of other protocols take.
+    pub door_bytes_max: usize,
+    /// The people who may sign in. Whoever is taken out is signed out.
+    pub people: watch::Receiver<Arc<People>>,
+    /// None: what is accepted cannot be kept.
+    pub accepts: Option<Arc<dyn Accepts>>,
+    pub clock: Arc<dyn Clock>,
     /// Turns true when Remit stops: streams end.
     pub stop: watch::Receiver<bool>,
 }
@@ -36,8 +59,18 @@ impl Options {
             operator: Digest::of(operator_key.as_bytes()),
             public_url: None,
             requests_max: REQUESTS_MAX,
+            door_bytes_max: api::BODY_BYTES_MAX,
+            people: watch::channel(Arc::default()).1,
+            accepts: None,
+            clock: Arc::new(Wall),
             stop,
         }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("hosts", &self.hosts).field("origins", &self.origins).finish_non_exhaustive()
     }
 }
 
@@ -46,13 +79,21 @@ pub(crate) type Shared = Arc<House>;
 pub(crate) struct House {
     pub(crate) gate: Gate,
     pub(crate) options: Options,
+    pub(crate) sessions: Sessions,
     requests: AtomicUsize,
     tails: AtomicUsize,
 }
 
 impl House {
     pub(crate) fn new(gate: Gate, options: Options) -> Shared {
-        Arc::new(House { gate, options, requests: AtomicUsize::new(0), tails: AtomicUsize::new(0) })
+        let (requests, tails) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(House { gate, options, sessions: Sessions::default(), requests, tails })
+    }
+
+    /// A person's roles, if the configuration knows them and gives them any.
+    pub(crate) fn roles_of(&self, name: &str) -> Option<Vec<Role>> {
+        let people = self.options.people.borrow();
+        people.get(name).filter(|roles| !roles.is_empty()).cloned()
     }
 
     /// A seat for one request, if one is free.

@@ -4,9 +4,11 @@
 //!
 //! 1. `serve`    connections: header limits, how many, how they end
 //! 2. `guard`    what every route demands: Host, Origin, no secret in the URL, a free seat
-//! 3. `authn`    whose key, whose run; `ask` reads bodies and queries strictly
+//! 3. `authn`    whose key, whose run, which person; `roles`, `session` what people may do and how they stay signed
+//!    in; `ask` reads bodies and queries strictly
 //! 4. `agents`, `authzen`, `doors`     port 7470
-//! 5. `people`, `control`, `rules`, `tools`, `story`, `metrics`   port 7471
+//! 5. `people`, `control`, `roster`, `rules`, `tools`, `story`, `incident`, `signin`, `metrics`   port 7471; `console`
+//!    is what a browser gets there
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
 //!
 //! Endpoints are a few lines each: read, ask the gate, answer. A refused call is an answer, not an error.
@@ -15,21 +17,30 @@ mod agents;
 mod ask;
 mod authn;
 mod authzen;
+mod budget;
+mod console;
 mod control;
 mod doors;
 mod guard;
 mod health;
+mod halts;
 mod house;
+mod incident;
 mod metrics;
 mod people;
 mod refusal;
+mod roles;
+mod roster;
 mod rules;
 mod serve;
+mod session;
+mod signin;
 mod story;
 mod tools;
 mod words;
 
 pub use agents::agents_router;
-pub use house::Options;
+pub use house::{Accepting, Accepts, Options};
 pub use people::people_router;
+pub use roles::People;
 pub use serve::serve;

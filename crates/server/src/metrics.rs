@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
-use crate::authn::Operator;
+use crate::authn::Person;
 use crate::house::Shared;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
-pub(crate) async fn metrics(_: Operator, State(house): State<Shared>) -> Response {
+pub(crate) async fn metrics(_: Person, State(house): State<Shared>) -> Response {
     let counts = house.gate.counts();
     let mut page = Page::default();
     page.family("remit_calls_decided_total", "counter", "Calls decided, by ruling.");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use api::PAGE_ITEMS_MAX;
 use api::call::{CallPage, CallShown, CallsQuery};
-use api::endpoint as at;
+use api::endpoint::{self as at, Auth};
 use api::people::{EventPage, EventView, EventsQuery, Status, TailQuery};
 use api::problem::Code;
 use api::run::{AfterQuery, RunPage, RunShown, RunsQuery};
@@ -17,30 +17,47 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use gate::Gate;
-use gate::views::{CallQuery, RunQuery};
+use gate::views::{CallQuery, Only, RunQuery};
 use http::{HeaderMap, HeaderValue, header};
 use kernel::id::{CallId, RunId};
 use serde_json::Value;
 
 use crate::agents::past;
 use crate::ask::{Query, id, query_id};
-use crate::authn::Operator;
+use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
-use crate::{control, guard, health, metrics, rules, story, tools, words};
+use crate::{
+    budget, console, control, guard, halts, health, incident, metrics, roster, rules, signin, story, tools, words,
+};
 
 /// Events in one answer, and in one piece of a stream.
 const EVENTS_MAX: usize = 500;
 const EVENTS_USUAL: usize = 100;
+/// The kinds of events that say what agents did and what holds them: all that a viewer follows. Keys, rules and refused
+/// requests are for those who may read the ledger.
+const WORK: [&str; 9] = [
+    "run_opened",
+    "run_closed",
+    "call_decided",
+    "call_finished",
+    "refusals_counted",
+    "halted",
+    "resumed",
+    "tool_seen",
+    "tool_rested",
+];
 /// A stream with nothing to say says so this often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 const FRONT: &str = "\
-Remit keeps every agent within its remit. This port is for people.
+Remit keeps every agent within its remit. This port is for people. In a browser it is the console: `remit login` signs in.
 
   /v1/runs  /v1/calls        what agents did
   /v1/explain/{call or run}  who asked, for whom, which rule, what it saw, what it cost, what happened
   /v1/who-can?target=…       which agents can do a thing, and only if what
+  /v1/agents                 what their manifests say, and what the rules make of it
+  /v1/runs/{run}/incident    all that is known of a run, as one file
   /v1/tools                  what tools there are, and which their servers describe otherwise than accepted
   /v1/policy  /v1/halts  /v1/keys  /v1/status  /v1/events  /v1/tail  /metrics
   /openapi.json              all of it, described
@@ -53,10 +70,19 @@ The command line does it for you: `remit runs`, `remit explain <call>`, `remit t
 pub fn people_router(gate: Gate, options: Options) -> Router {
     let house = House::new(gate, options);
     Router::new()
-        .route(at::FRONT, get(|| async { FRONT }))
+        .route(at::FRONT, get(front))
+        .route(at::SESSION, get(signin::session).post(signin::sign_in).delete(signin::sign_out))
+        .route(at::LOGINS, post(signin::mint))
         .route(at::RUNS, get(runs))
         .route(at::RUN, get(run))
+        .route(at::RUN_INCIDENT, get(incident::incident))
         .route(at::RUN_CLOSE, post(control::close_run))
+        .route(at::RUN_PAUSE, post(budget::pause))
+        .route(at::RUN_RESUME, post(budget::resume))
+        .route(at::RUN_EXTEND, post(budget::extend))
+        .route(at::RUN_CHARGE, post(budget::charge))
+        .route(at::RUN_CORRECT, post(budget::correct))
+        .route(at::BUDGET, get(budget::budget))
         .route(at::CALLS, get(calls))
         .route(at::CALL, get(call))
         .route(at::EXPLAIN, get(story::explain))
@@ -65,27 +91,42 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::WHO_CAN, get(rules::who_can))
         .route(at::POLICY, get(rules::policy))
         .route(at::POLICY_EXPLAIN, post(rules::explain))
+        .route(at::AGENTS, get(roster::agents))
+        .route(at::AGENT, get(roster::agent))
         .route(at::AGENT_KEYS, post(control::mint_key).get(control::agent_keys))
         .route(at::TOOLS, get(tools::tools))
         .route(at::TOOL, get(tools::tool))
+        .route(at::TOOL_ACCEPT, post(tools::accept))
         .route(at::KEYS, get(control::keys))
         .route(at::KEY, delete(control::revoke_key))
-        .route(at::HALTS, get(control::halts).post(control::halt).delete(control::resume))
+        .route(at::HALTS, get(halts::halts).post(halts::halt).delete(halts::resume))
         .route(at::STATUS, get(status))
         .route(at::METRICS, get(metrics::metrics))
         .route(at::OPENAPI, get(openapi))
         .route(at::HEALTHZ, get(health::health))
         .route(at::READYZ, get(health::ready))
+        .route_layer(middleware::from_fn_with_state(house.clone(), authn::admit))
+        .merge(console::routes())
         .fallback(guard::unknown_route)
         .method_not_allowed_fallback(guard::unknown_method)
         .layer(middleware::from_fn_with_state(house.clone(), guard::guard))
         .with_state(house)
 }
 
-async fn runs(_: Operator, State(house): State<Shared>, Query(query): Query<RunsQuery>) -> Answer<RunPage> {
+/// Browsers get the console; whoever asks by hand gets text.
+async fn front(headers: HeaderMap) -> Response {
+    if console::wanted(&headers) { console::shell(&headers) } else { FRONT.into_response() }
+}
+
+async fn runs(_: Person, State(house): State<Shared>, Query(query): Query<RunsQuery>) -> Answer<RunPage> {
     let query = RunQuery {
         agent: query.agent,
         open: query.open,
+        text: query.q,
+        only: query.only.map(|only| match only {
+            api::run::Only::Denied => Only::Denied,
+            api::run::Only::Unknown => Only::Unknown,
+        }),
         before: query_id::<RunId>(query.before.as_deref())?,
         limit: page(query.limit),
         after_index: past(query.after),
@@ -96,7 +137,7 @@ async fn runs(_: Operator, State(house): State<Shared>, Query(query): Query<Runs
 }
 
 async fn run(
-    _: Operator,
+    _: Person,
     State(house): State<Shared>,
     Path(run): Path<String>,
     Query(query): Query<AfterQuery>,
@@ -106,7 +147,7 @@ async fn run(
 }
 
 async fn calls(
-    _: Operator,
+    _: Person,
     State(house): State<Shared>,
     Query(query): Query<CallsQuery>,
 ) -> Answer<CallPage> {
@@ -126,7 +167,7 @@ async fn calls(
 }
 
 async fn call(
-    _: Operator,
+    _: Person,
     State(house): State<Shared>,
     Path(call): Path<String>,
     Query(query): Query<AfterQuery>,
@@ -136,7 +177,7 @@ async fn call(
 }
 
 async fn events(
-    _: Operator,
+    _: Person,
     State(house): State<Shared>,
     Query(query): Query<EventsQuery>,
 ) -> Answer<EventPage> {
@@ -147,7 +188,7 @@ async fn events(
     Ok(Json(EventPage { items, next }))
 }
 
-async fn status(_: Operator, State(house): State<Shared>) -> Json<Status> {
+async fn status(_: Person, State(house): State<Shared>) -> Json<Status> {
     let (counts, rules) = (house.gate.counts(), house.gate.rules());
     let ready = house.gate.ready();
     let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
@@ -184,12 +225,14 @@ fn page(limit: Option<usize>) -> usize {
 struct Tail {
     house: Shared,
     next: u64,
+    /// Reads the whole ledger.
+    whole: bool,
     _seat: Seat,
 }
 
 /// Events as they come, from an index, or from where a client's stream broke off.
 async fn tail(
-    _: Operator,
+    person: Person,
     State(house): State<Shared>,
     Query(query): Query<TailQuery>,
     headers: HeaderMap,
@@ -199,7 +242,8 @@ async fn tail(
     };
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
     let next = past(seen).or(query.from).unwrap_or_else(|| house.gate.counts().head_index);
-    let pieces = futures_util::stream::unfold(Tail { house, next, _seat: seat }, piece);
+    let whole = person.may(Auth::Auditor);
+    let pieces = futures_util::stream::unfold(Tail { house, next, whole, _seat: seat }, piece);
     let mut answer = Body::from_stream(pieces).into_response();
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     Ok(answer)
@@ -217,11 +261,17 @@ async fn piece(mut tail: Tail) -> Option<(Result<Bytes, Infallible>, Tail)> {
     let mut text = Vec::new();
     for event in tail.house.gate.events(tail.next, EVENTS_MAX).await.ok()? {
         tail.next = event.index.saturating_add(1);
+        if !tail.whole && !event.event["kind"].as_str().is_some_and(|kind| WORK.contains(&kind)) {
+            continue;
+        }
         let view = EventView { index: event.index, event: event.event };
         text.extend_from_slice(format!("id: {}\ndata: ", view.index).as_bytes());
         // JSON escapes line breaks, so an event cannot end its own line.
         text.extend_from_slice(&serde_json::to_vec(&view).ok()?);
         text.extend_from_slice(b"\n\n");
+    }
+    if text.is_empty() {
+        text.extend_from_slice(b": nothing for you\n\n");
     }
     Some((Ok(Bytes::from(text)), tail))
 }

@@ -35,7 +35,11 @@ impl Refusal {
     /// The law refused something that is not a call: its code and words, as a problem.
     pub(crate) fn law(reason: &Reason) -> Refusal {
         let status = match reason.code {
-            reason::Code::RunUnknown | reason::Code::CallUnknown | reason::Code::KeyUnknown => 404,
+            reason::Code::RunUnknown
+            | reason::Code::CallUnknown
+            | reason::Code::KeyUnknown
+            | reason::Code::HaltUnknown
+            | reason::Code::ScopeUnknown => 404,
             reason::Code::AgentUnknown | reason::Code::ExecutorRequired | reason::Code::Halted => 403,
             _ => 409,
         };

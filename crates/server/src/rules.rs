@@ -11,7 +11,7 @@ use kernel::rules::Rules;
 use serde_json::{Map, Value};
 
 use crate::ask::{Query, Told, strict};
-use crate::authn::Operator;
+use crate::authn::Person;
 use crate::house::Shared;
 use crate::refusal::{Answer, Refusal};
 use crate::words;
@@ -19,7 +19,7 @@ use crate::words;
 /// Rows of one answer to who-can.
 const WHO_CAN_MAX: usize = 10_000;
 
-pub(crate) async fn policy(_: Operator, State(house): State<Shared>) -> Json<Policy> {
+pub(crate) async fn policy(_: Person, State(house): State<Shared>) -> Json<Policy> {
     let rules = house.gate.rules();
     let warnings = rules.policy.warnings().iter().map(|problem| Warning {
         says: problem.message.clone(),
@@ -69,25 +69,36 @@ fn policy_answer(rules: &Rules, answer: policy::Answer) -> PolicyAnswer {
 }
 
 pub(crate) async fn who_can(
-    _: Operator,
+    _: Person,
     State(house): State<Shared>,
     Query(query): Query<WhoCanQuery>,
 ) -> Answer<WhoCanList> {
     let args = query.args.map(|text| strict(text.as_bytes())).transpose()?;
-    let question = policy::Question { target: query.target, args };
     let rules = house.gate.rules();
-    // Up to a second over a large set of rules: not on a thread that answers others.
-    let asked = Arc::clone(&rules);
-    let found = tokio::task::spawn_blocking(move || asked.policy.who_can(&question)).await;
-    let found = found.map_err(|_| Refusal::new(Code::Internal, Code::Internal.title()))?;
+    let found = found(Arc::clone(&rules), query.target, args).await?;
     let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
-    let items = found.into_iter().take(WHO_CAN_MAX).map(|one| WhoCan {
+    let items = found.into_iter().take(WHO_CAN_MAX).map(who_can_view);
+    Ok(Json(WhoCanList { rules_digest: rules.digest.to_string(), total, items: items.collect() }))
+}
+
+/// Up to a second over a large set of rules: not on a thread that answers others.
+pub(crate) async fn found(
+    rules: Arc<Rules>,
+    target: String,
+    args: Option<Value>,
+) -> Result<Vec<policy::WhoCan>, Refusal> {
+    let question = policy::Question { target, args };
+    let found = tokio::task::spawn_blocking(move || rules.policy.who_can(&question)).await;
+    found.map_err(|_| Refusal::new(Code::Internal, Code::Internal.title()))
+}
+
+pub(crate) fn who_can_view(one: policy::WhoCan) -> WhoCan {
+    WhoCan {
         agent: one.agent,
         tool: one.tool,
         rule: words::rule(&one.rule),
         only_if: one.only_if,
         needs_approval: one.needs_approval,
         by_free_permit: one.by_free_permit,
-    });
-    Ok(Json(WhoCanList { rules_digest: rules.digest.to_string(), total, items: items.collect() }))
+    }
 }

@@ -9,7 +9,7 @@ use kernel::id::{CallId, RunId};
 
 use crate::agents::past;
 use crate::ask::{Query, id};
-use crate::authn::Operator;
+use crate::authn::Person;
 use crate::house::Shared;
 use crate::refusal::Answer;
 use crate::words;
@@ -18,7 +18,7 @@ use crate::words;
 const SHOWN_CHARS_MAX: usize = 400;
 
 pub(crate) async fn explain(
-    _: Operator,
+    _: Person,
     State(house): State<Shared>,
     Path(asked): Path<String>,
     Query(query): Query<AfterQuery>,

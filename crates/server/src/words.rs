@@ -9,6 +9,8 @@ use kernel::reason::Reason;
 use kernel::verdict::Verdict;
 use serde_json::Value;
 
+use crate::budget;
+
 pub(crate) fn receipt(receipt: gate::Receipt) -> Receipt {
     Receipt { index: receipt.index, lane: receipt.lane, lane_seq: receipt.lane_seq }
 }
@@ -23,6 +25,7 @@ pub(crate) fn reason(reason: &Reason) -> ReasonView {
         says: reason.says(),
         remedy: reason.remedy(),
         at: reason.at.clone(),
+        retry_after_seconds: reason.retry_after_seconds,
         rule: reason.rule.as_deref().map(rule),
     }
 }
@@ -37,7 +40,11 @@ pub(crate) fn verdict(verdict: &Verdict) -> VerdictView {
 }
 
 pub(crate) fn answered(answered: gate::Answered) -> api::call::Answered {
+    let trouble = answered.trouble.as_deref().unwrap_or("failed");
+    let budget = answered.verdict.left.as_deref().map(budget::left);
+    let fallback = answered.fallback.map(|instead| stood_in(trouble, *instead));
     api::call::Answered {
+        fallback,
         call: answered.call.to_string(),
         verdict: verdict(&answered.verdict),
         receipt: answered.receipt.map(receipt),
@@ -46,6 +53,25 @@ pub(crate) fn answered(answered: gate::Answered) -> api::call::Answered {
         trouble: answered.trouble,
         permit_token: answered.permit_token,
         again: answered.again,
+        budget,
+    }
+}
+
+fn stood_in(trouble: &str, instead: gate::Instead) -> api::call::Fallback {
+    let why = format!("this is a fallback: the tool could not be reached ({trouble})");
+    match instead {
+        gate::Instead::Answer(answer) => api::call::Fallback {
+            says: format!("{why}; its contract has this fixed answer for that case"),
+            answer: Some(answer),
+            tool: None,
+            answered: None,
+        },
+        gate::Instead::Tool(tool, stood_in) => api::call::Fallback {
+            says: format!("{why}; `{tool}` was called in its place"),
+            answer: None,
+            answered: Some(Box::new(answered(stood_in))),
+            tool: Some(tool),
+        },
     }
 }
 
@@ -138,6 +164,7 @@ fn shown(reason: views::ReasonView) -> ReasonView {
         says: reason.says,
         remedy: reason.remedy,
         at: reason.at,
+        retry_after_seconds: reason.retry_after_seconds,
         rule: reason.rule.as_deref().map(rule),
     }
 }

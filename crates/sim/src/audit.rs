@@ -195,6 +195,8 @@ impl Audit {
             model: decided.model.clone(),
             context_tokens: decided.context_tokens,
             carrier: decided.carrier,
+            destinations: decided.destinations.clone(),
+            hosts: decided.hosts.clone(),
         };
         let empty = State::default();
         let state = self.lanes.get(&stamp.lane).unwrap_or(&empty);
@@ -272,10 +274,14 @@ fn covers(scope: &Scope, decided: &CallDecided, writes: bool) -> bool {
     match scope {
         Scope::All => true,
         Scope::Writes => writes,
+        Scope::Irreversible => decided.effect == "irreversible",
         Scope::Agent(name) => *name == decided.agent,
         Scope::Server(name) => decided.tool.starts_with(&format!("{name}.")),
         Scope::Tool(name) => *name == decided.tool,
         Scope::Run(id) => *id == decided.run.to_string(),
+        // This world has one tenant and one environment.
+        Scope::Tenant(_) => true,
+        Scope::In(scope, _) => covers(scope, decided, writes),
     }
 }
 
@@ -285,7 +291,7 @@ fn shape(state: &State) -> String {
     let runs = runs.into_iter().map(|(id, run)| {
         let by_tool: BTreeMap<_, _> = run.by_tool.iter().collect();
         let keyed: BTreeMap<_, _> = run.keyed.iter().map(|(mark, keyed)| (mark.0, keyed)).collect();
-        let rest = (&run.agent, run.opened, run.expires, run.account, run.refusals);
+        let rest = (&run.agent, run.opened, run.expires, run.account.clone(), run.refusals);
         format!("{id} {rest:?} {by_tool:?} {keyed:?}")
     });
     let runs: Vec<String> = runs.collect();

@@ -50,6 +50,7 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
         seconds: Some(500),
         usd_nanos: Some(if tight { 15 } else { 35 }),
         writes: Some(if tight { 3 } else { 6 }),
+        ..Limits::default()
     };
     Manifest {
         agent: agent.to_owned(),
@@ -64,6 +65,9 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
         executor: agent != "clerk",
         may: vec![may(agent, 0, "crm.*", None), refund],
         per_run,
+        limits: Default::default(),
+        windows: Default::default(),
+        thresholds: None,
         origin: Origin::default(),
     }
 }
@@ -77,6 +81,8 @@ fn may(agent: &str, line: usize, tool: &str, when: Option<&str>) -> May {
         to: Vec::new(),
         ask: None,
         calls_per_run_max: None,
+        calls_per_minute_max: None,
+        counts: Vec::new(),
         mode: None,
         origin: Origin { file: format!("agents/{agent}.yaml"), line: line + 1, column: 1 },
     }
@@ -90,6 +96,8 @@ fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properties: Value) 
         about: String::new(),
         credential: None,
         cost_usd_nanos,
+        cost_tokens: 0,
+        counts: Vec::new(),
         destinations: Vec::new(),
         effect,
         env: "prod".to_owned(),
@@ -105,6 +113,7 @@ fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properties: Value) 
         name: name.to_owned(),
         operation: if effect == Effect::Read { Operation::Read } else { Operation::Write },
         pin: None,
+        rate: Default::default(),
         result_bytes_max: 65_536,
         server: server.to_owned(),
         timeout_ms: 10_000,

@@ -11,7 +11,7 @@ use kernel::rules::Rules;
 /// One run, as the log tells it.
 #[derive(Default)]
 pub(crate) struct RunBooks {
-    posted: [u128; 4],
+    posted: [u128; Currency::ALL.len()],
     pending: BTreeMap<CallId, Amount>,
     by_tool: BTreeMap<String, u64>,
     keys: HashSet<Mark>,
@@ -30,6 +30,7 @@ impl RunBooks {
             irreversible: u64::from(effect == Effect::Irreversible),
             usd_nanos: tool.contract.cost_usd_nanos,
             writes: u64::from(effect != Effect::Read),
+            ..Amount::default()
         };
         if decided.reserved != price {
             return Err(format!("{call} reserved {:?}, and its price is {price:?}", decided.reserved));
@@ -39,7 +40,7 @@ impl RunBooks {
         {
             return Err(format!("{call} was allowed under an idempotency key that had been used before"));
         }
-        self.pending.insert(call, price);
+        self.pending.insert(call, price.clone());
         *self.by_tool.entry(decided.tool.clone()).or_default() += 1;
         let house = rules.book.house.calls_per_run_max;
         for (currency, posted) in Currency::ALL.into_iter().zip(self.posted) {

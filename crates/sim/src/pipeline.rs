@@ -160,7 +160,7 @@ impl Pipeline {
         rules: Option<Arc<Rules>>,
         now: Time,
     ) -> Result<Option<Receipts>, String> {
-        let decision = decide_control(&self.law.control, command);
+        let decision = decide_control(&self.law.control, &self.law.rules, command);
         let at = now.max(self.law.control.last);
         let tenant = self.law.rules.book.house.tenant.clone();
         let mut control = (*self.law.control).clone();

@@ -318,6 +318,16 @@ impl World {
     fn settlement(&self, call: CallId, by: Carrier, outcome: Outcome) -> Settlement {
         let sent = self.sent.iter().rev().find(|sent| sent.id == call && by == Carrier::Executor);
         let agent = sent.map(|sent| sent.agent.clone());
-        Settlement { call, agent, outcome, result: None, used: None, duration_ms: 1, trouble: None }
+        Settlement {
+            call,
+            agent,
+            outcome,
+            result: None,
+            result_mark: None,
+            transient: false,
+            used: None,
+            duration_ms: 1,
+            trouble: None,
+        }
     }
 }

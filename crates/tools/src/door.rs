@@ -6,9 +6,10 @@
 //! 2. `stateless.rs`  2026-07-28: each request stands alone, its headers agree with its body
 //! 3. `legacy.rs`     until 2025-11-25: `initialize`, sessions (`session.rs`), their streams
 //! 4. `methods.rs`    what is answered to each method: `tools.rs` lists and calls, `offers.rs` does so for the rest
-//! 5. `rounds.rs`     when the server wants to know more before it goes on
+//! 5. `rounds.rs`     when the server wants to know more before it goes on; the client is asked in results (`states.rs`,
+//!                    `live.rs`) or on its stream (`questions.rs`)
 //! 6. `told.rs`       a verdict and a result in words that a model can act on
-//! 7. `stream.rs`     an answer that grows: progress before the result, and news of changed lists
+//! 7. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources
 //!
 //! The door never authenticates: who mounts it hands over a `Caller`, and a `RunId` if a header held its token.
 
@@ -27,14 +28,19 @@ use kernel::id::RunId;
 use crate::mcp::Catalogue;
 
 mod legacy;
+mod live;
 mod methods;
+mod news;
 mod offers;
+mod own;
 mod post;
+mod questions;
 mod refused;
 mod relay;
 mod rounds;
 mod session;
 mod stateless;
+mod states;
 mod stream;
 mod told;
 mod tools;
@@ -44,8 +50,8 @@ pub const PATH: &str = "/mcp";
 
 /// The routes of the door. A request without a `Caller` in its extensions is answered by an error.
 pub fn router(gate: Gate, catalogue: Catalogue) -> Router {
-    let (sessions, seats, states) = Default::default();
-    routes(Arc::new(Door { gate, catalogue, sessions, seats, states }))
+    let (sessions, seats, states, parked) = Default::default();
+    routes(Arc::new(Door { gate, catalogue, sessions, seats, states, parked }))
 }
 
 fn routes(door: Arc<Door>) -> Router {
@@ -57,8 +63,9 @@ struct Door {
     gate: Gate,
     catalogue: Catalogue,
     sessions: session::Sessions,
-    seats: Arc<stream::Seats>,
-    states: rounds::States,
+    seats: Arc<news::Seats>,
+    states: states::States,
+    parked: Arc<live::Parked>,
 }
 
 /// One request: who asks, and through which door.

@@ -26,7 +26,7 @@ struct Section {
     read: fn(&str, &mut Table),
 }
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     Section {
         name: "rules",
         about: "what one answer of the rules costs, with few and with all of them in scope",
@@ -54,6 +54,21 @@ const SECTIONS: [Section; 7] = [
         example: ("server", "http_rate"),
         runs: &[&["rate", "--rules", "100", "{http}"], &["rate", "--rules", "1000", "{http}"]],
         read: lines::http,
+    },
+    Section {
+        name: "mcp",
+        about: "tools/call through Remit on one core with everything on, against the same calls made directly",
+        example: ("tools", "mcp_rate"),
+        runs: &[
+            &["calls", "--rules", "1", "{http}"],
+            &["calls", "--rules", "100", "{http}"],
+            &["calls", "--rules", "100", "--era", "2025-11-25", "{http}"],
+            &["clients", "{http}"],
+            &["clients", "--era", "2025-11-25", "{http}"],
+            &["tools", "{http}"],
+            &["results", "{http}"],
+        ],
+        read: lines::mcp,
     },
     Section {
         name: "runs",

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::process::{self, Stream, cargo};
-use crate::{conformance, fuzz, peers, tidy};
+use crate::{conformance, console, fuzz, peers, tidy};
 
 /// For each target, and as many targets at a time as there are cores: every seed, and the shallow faults. A nightly run
 /// may take longer.
@@ -34,6 +34,11 @@ pub fn run(full: bool) -> Result<()> {
         "suite",
         "`cargo xtask conformance SCENARIO` repeats one; what the suite said is in target/conformance/results",
         || conformance::run(&conformance::Asked::default()),
+    )?;
+    times.step(
+        "console",
+        "`cargo xtask console NAME` repeats one test; pictures of each page are in target/console/shots",
+        || console::run(None),
     )?;
     if full {
         times.step("deny", "drop the crate, or list it with a reason in deny.toml", deny)?;

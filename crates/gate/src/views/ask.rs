@@ -24,10 +24,20 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 pub struct RunQuery {
     pub agent: Option<String>,
     pub open: Option<bool>,
+    /// Runs whose agent or person holds this text, capitals or not.
+    pub text: Option<String>,
+    /// Runs with refusals only, or with calls whose outcome nobody knows.
+    pub only: Option<Only>,
     /// Runs before this id, newest first.
     pub before: Option<RunId>,
     pub limit: usize,
     pub after_index: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Only {
+    Denied,
+    Unknown,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -85,6 +95,14 @@ impl Where {
         }
     }
 
+    /// `condition` is left open, and closed behind the text that is looked for.
+    fn held(&mut self, condition: &str, text: Option<String>) {
+        if let Some(text) = text {
+            self.values.push(Box::new(text));
+            self.also(&format!("{condition}?{})) > 0", self.values.len()));
+        }
+    }
+
     fn also(&mut self, condition: &str) {
         let glue = if self.text.is_empty() { "WHERE" } else { "AND" };
         self.text += &format!(" {glue} {condition}");
@@ -117,6 +135,13 @@ impl Gate {
             Some(false) => filter.also("closed IS NOT NULL"),
             None => {}
         }
+        match query.only {
+            Some(Only::Denied) => filter.also("denied + uncounted > 0"),
+            Some(Only::Unknown) => filter.also("unknown > 0"),
+            None => {}
+        }
+        let person = "instr(lower(agent || char(10) || coalesce(person, '')), lower(";
+        filter.held(person, query.text);
         let sql = format!("{RUN_COLUMNS}{} ORDER BY id DESC LIMIT {}", filter.text, limit + 1);
         let rows = move |db: &Connection| filter.rows(db, &sql, read_run);
         let (as_of, items) = self.ask(query.after_index, rows, shown_run).await?;
@@ -183,7 +208,7 @@ impl Gate {
     }
 
     /// Finds rows in the views, then shows each with what the log holds; off the threads that serve calls.
-    async fn ask<R: Send + 'static, T: Send + 'static>(
+    pub(super) async fn ask<R: Send + 'static, T: Send + 'static>(
         &self,
         after: Option<u64>,
         rows: impl FnOnce(&Connection) -> rusqlite::Result<Vec<R>> + Send + 'static,

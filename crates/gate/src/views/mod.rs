@@ -5,6 +5,7 @@
 mod ask;
 mod project;
 mod shape;
+mod spend;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,8 @@ use ledger::Read;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-pub use ask::{CallQuery, Page, RunQuery, RunShown, StoredEvent};
+pub use ask::{CallQuery, Only, Page, RunQuery, RunShown, StoredEvent};
+pub use spend::{SpendBy, SpendRow, TopRow};
 pub use shape::{CallView, Finished, ReasonView, RunView};
 
 use crate::error::Error;
@@ -33,9 +35,12 @@ CREATE TABLE IF NOT EXISTS runs (
   id BLOB PRIMARY KEY, agent TEXT NOT NULL, person TEXT, intent BLOB, opened INTEGER NOT NULL,
   expires INTEGER NOT NULL, closed INTEGER, outcome TEXT, closed_by TEXT,
   allowed INTEGER NOT NULL DEFAULT 0, denied INTEGER NOT NULL DEFAULT 0, uncounted INTEGER NOT NULL DEFAULT 0,
-  unknown INTEGER NOT NULL DEFAULT 0, usd_nanos INTEGER NOT NULL DEFAULT 0, idx INTEGER NOT NULL
+  unknown INTEGER NOT NULL DEFAULT 0, usd_nanos INTEGER NOT NULL DEFAULT 0, idx INTEGER NOT NULL,
+  root BLOB NOT NULL, workflow TEXT, touched INTEGER NOT NULL DEFAULT 0, minutes INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_agent ON runs (agent, id);
+CREATE INDEX IF NOT EXISTS runs_by_root ON runs (root, id);
+CREATE INDEX IF NOT EXISTS runs_by_end ON runs (closed);
 CREATE TABLE IF NOT EXISTS calls (
   id BLOB PRIMARY KEY, run BLOB, agent TEXT NOT NULL, tool TEXT NOT NULL, ruling TEXT NOT NULL,
   decided INTEGER NOT NULL, outcome TEXT, finished INTEGER
@@ -46,7 +51,7 @@ CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT N
 ";
 
 /// Raised when the tables change: the old file is thrown away and built again.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 impl Views {
     pub(crate) fn open(
@@ -54,23 +59,13 @@ impl Views {
         log: Box<dyn Read>,
         head: watch::Receiver<u64>,
     ) -> Result<Views, Error> {
-        let path = folder.join("views.db");
-        let mut db = connect(&path)?;
-        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let ahead = project::next_index(&db).is_some_and(|next| next > *head.borrow());
-        if version != VERSION || ahead {
-            drop(db);
-            for ending in ["views.db", "views.db-wal", "views.db-shm"] {
-                let _ = std::fs::remove_file(folder.join(ending));
-            }
-            db = connect(&path)?;
-        }
-        db.execute_batch(SCHEMA)?;
-        db.pragma_update(None, "user_version", VERSION)?;
-        let reader = Arc::new(Mutex::new(connect(&path)?));
+        let (db, reader) = open(folder, *head.borrow())?;
+        let reader = Arc::new(Mutex::new(reader));
         let (sender, as_of) = watch::channel(project::next_index(&db).unwrap_or(0));
         let (wanted, waited_for) = watch::channel(0);
-        let projector = project::Projector { db, log, head, wanted: waited_for, as_of: sender };
+        let (folder, readers) = (folder.to_owned(), reader.clone());
+        let projector =
+            project::Projector { folder, db, readers, log, head, wanted: waited_for, as_of: sender };
         std::thread::Builder::new()
             .name("remit-views".to_owned())
             .spawn(move || projector.run())
@@ -84,7 +79,47 @@ fn key(id: u128) -> [u8; 16] {
     id.to_be_bytes()
 }
 
-fn connect(path: &Path) -> Result<Connection, Error> {
+/// Whether the file itself is at fault: a power cut may tear what is never synced.
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// The writer and the reader. A file that is damaged, of other tables or ahead of the log is built again.
+fn open(folder: &Path, head: u64) -> Result<(Connection, Connection), Error> {
+    match usable(folder, head) {
+        Ok(Some(db)) => Ok((db, connect(&folder.join("views.db"))?)),
+        Ok(None) => anew(folder),
+        Err(error) if is_damaged(&error) => anew(folder),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn usable(folder: &Path, head: u64) -> rusqlite::Result<Option<Connection>> {
+    let db = connect(&folder.join("views.db"))?;
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let ahead = project::next_index(&db).is_some_and(|next| next > head);
+    Ok((version == VERSION && !ahead).then_some(db))
+}
+
+/// Both on an empty file.
+fn anew(folder: &Path) -> Result<(Connection, Connection), Error> {
+    let failed = |path: &Path, source| Error::File { path: path.display().to_string(), source };
+    for ending in ["views.db", "views.db-wal", "views.db-shm"] {
+        let path = folder.join(ending);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&path, error)),
+            _ => {}
+        }
+    }
+    let path = folder.join("views.db");
+    let db = connect(&path)?;
+    db.execute_batch(SCHEMA)?;
+    db.pragma_update(None, "user_version", VERSION)?;
+    Ok((db, connect(&path)?))
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     // Disposable: what a crash takes is built again from the log.

@@ -1,9 +1,12 @@
 //! Projection: each event, once, in order. A batch is gathered into a sheet, so that each row is written once.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kernel::call::Outcome;
+use kernel::command::Closing;
 use kernel::event::{CallDecided, CallFinished, Event, Questioned, RunClosed, RunOpened, Stamp};
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
@@ -12,7 +15,7 @@ use ledger::{READ_ROWS_MAX, Read};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::watch;
 
-use super::key;
+use super::{anew, is_damaged, key};
 use crate::error::Error;
 
 /// Events in one transaction of the views.
@@ -20,10 +23,15 @@ const BATCH_MAX: u64 = 4096;
 /// How long news may gather before it is written, unless somebody waits for it: pages of the views are touched
 /// once for many calls.
 const GATHER: Duration = Duration::from_millis(100);
+/// Who pauses a run by itself.
+const BREAKER: &str = "circuit_breaker";
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct Projector {
+    pub(super) folder: PathBuf,
     pub(super) db: Connection,
+    /// Whoever reads goes on with the new file if this one is damaged.
+    pub(super) readers: Arc<Mutex<Connection>>,
     pub(super) log: Box<dyn Read>,
     /// Where the log ends.
     pub(super) head: watch::Receiver<u64>,
@@ -55,6 +63,7 @@ impl Projector {
             }
             match advance(&mut self.db, self.log.as_mut(), next) {
                 Ok(next) => drop(self.as_of.send_replace(next)),
+                Err(Error::Views(error)) if is_damaged(&error) => self.build_again(),
                 Err(error) => {
                     tracing::error!(%error, "the views fell behind; they are tried again");
                     std::thread::sleep(RETRY);
@@ -62,6 +71,22 @@ impl Projector {
             }
             if self.head.has_changed().is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Nothing is lost: all that the views say is in the log.
+    fn build_again(&mut self) {
+        tracing::warn!("views.db is damaged; it is built again from the log");
+        match anew(&self.folder) {
+            Ok((db, reader)) => {
+                self.db = db;
+                *self.readers.lock().unwrap_or_else(PoisonError::into_inner) = reader;
+                self.as_of.send_replace(0);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the views cannot be built again; it is tried once more");
+                std::thread::sleep(RETRY);
             }
         }
     }
@@ -106,6 +131,12 @@ struct RunChange {
     usd_nanos: u64,
     /// More or fewer calls whose outcome nobody knows.
     unknown: i64,
+    /// How often a person took a hand in it.
+    touched: u64,
+    /// Minutes of people that were charged to it.
+    minutes: u64,
+    /// What it came to in truth, said later.
+    corrected: Option<Closing>,
 }
 
 #[derive(Default)]
@@ -152,6 +183,23 @@ impl Sheet {
                     self.runs.entry(run).or_default().uncounted += counted.count;
                 }
             }
+            Event::RunPaused(steered) | Event::RunResumed(steered) => {
+                // The circuit breaker is no person.
+                let touched = u64::from(steered.by != BREAKER);
+                self.runs.entry(steered.run).or_default().touched += touched;
+            }
+            Event::RunExtended(extended) => self.runs.entry(extended.run).or_default().touched += 1,
+            Event::RunCorrected(corrected) => {
+                let change = self.runs.entry(corrected.run).or_default();
+                change.touched += 1;
+                change.corrected = Some(corrected.outcome);
+            }
+            Event::Charged(charged) => {
+                let change = self.runs.entry(charged.run).or_default();
+                change.touched += u64::from(charged.amount.human_minutes > 0);
+                change.usd_nanos += charged.amount.usd_nanos;
+                change.minutes += charged.amount.human_minutes;
+            }
             Event::ToolSeen(seen) => drop(self.definitions.insert(seen.tool, index)),
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
@@ -159,6 +207,11 @@ impl Sheet {
             | Event::Halted(_)
             | Event::Resumed(_)
             | Event::ToolRested(_)
+            | Event::Replanned(_)
+            | Event::SlicesLent(_)
+            | Event::SlicesFreed(_)
+            | Event::SlicesReturned(_)
+            | Event::ThresholdCrossed(_)
             | Event::RequestRefused(_) => {}
         }
     }
@@ -198,7 +251,10 @@ impl Sheet {
             db.prepare_cached("INSERT OR REPLACE INTO definitions (tool, idx) VALUES (?1, ?2)")?
                 .execute(params![tool, index])?;
         }
-        self.runs.iter().try_for_each(|(run, change)| write_run(db, *run, change))
+        // Parents before children, because a child is of its parent's root.
+        let mut runs: Vec<_> = self.runs.iter().collect();
+        runs.sort_by_key(|(_, change)| change.opened.as_ref().map(|(index, ..)| *index));
+        runs.into_iter().try_for_each(|(run, change)| write_run(db, *run, change))
     }
 }
 
@@ -239,20 +295,36 @@ fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::
     if let Some((index, at, opened)) = &change.opened {
         let intent = opened.intent.map(|digest| digest.0);
         db.prepare_cached(
-            "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx, root)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce((SELECT root FROM runs WHERE id = ?8), ?1))",
         )?
-        .execute(params![id, opened.agent, opened.person, intent, at.0, opened.expires.0, index])?;
+        .execute(params![
+            id,
+            opened.agent,
+            opened.person,
+            intent,
+            at.0,
+            opened.expires.0,
+            index,
+            opened.parent.map(|parent| key(parent.0)),
+        ])?;
     }
     if let Some((at, closed)) = &change.closed {
-        db.prepare_cached("UPDATE runs SET closed = ?2, outcome = ?3, closed_by = ?4 WHERE id = ?1")?
-            .execute(params![id, at.0, closed.outcome.name(), closed.by])?;
+        db.prepare_cached(
+            "UPDATE runs SET closed = ?2, outcome = ?3, closed_by = ?4, workflow = ?5 WHERE id = ?1",
+        )?
+        .execute(params![id, at.0, closed.outcome.name(), closed.by, closed.workflow])?;
     }
-    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, .. } = change;
+    if let Some(outcome) = change.corrected {
+        db.prepare_cached("UPDATE runs SET outcome = ?2 WHERE id = ?1")?
+            .execute(params![id, outcome.name()])?;
+    }
+    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, .. } = change;
     db.prepare_cached(
         "UPDATE runs SET allowed = allowed + ?2, denied = denied + ?3, uncounted = uncounted + ?4,
-         usd_nanos = usd_nanos + ?5, unknown = unknown + ?6 WHERE id = ?1",
+         usd_nanos = usd_nanos + ?5, unknown = unknown + ?6, touched = touched + ?7, minutes = minutes + ?8
+         WHERE id = ?1",
     )?
-    .execute(params![id, allowed, denied, uncounted, usd_nanos, unknown])
+    .execute(params![id, allowed, denied, uncounted, usd_nanos, unknown, touched, minutes])
     .map(drop)
 }

@@ -39,6 +39,8 @@ pub struct ReasonView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Arc<RuleRef>>,
 }
 
@@ -49,6 +51,7 @@ impl From<&Reason> for ReasonView {
             says: reason.says(),
             remedy: reason.remedy(),
             at: reason.at.clone(),
+            retry_after_seconds: reason.retry_after_seconds,
             rule: reason.rule.clone(),
         }
     }

@@ -1,5 +1,6 @@
 //! Halts and reloads are barriers: after they are acknowledged, no lane decides by what was before.
 
+use gate::HaltAsk;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +44,7 @@ async fn no_call_is_permitted_after_a_halt() {
         let tasks = hammer(&stage, stop.clone()).await;
         for _ in 0..10 {
             tokio::time::sleep(std::time::Duration::from_millis(15)).await;
-            stage.gate.halt(Scope::All, "smoke", "ann").await.unwrap().unwrap();
+            stage.gate.halt(HaltAsk::new(Scope::All, "smoke", "ann")).await.unwrap().unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             stage.gate.resume(Scope::All, "clear", "ann").await.unwrap().unwrap();
         }

@@ -1,5 +1,6 @@
 //! What is too long is refused cleanly: nobody else's call fails for it.
 
+use gate::HaltAsk;
 use gate::{CallAsk, OpenAsk};
 use kernel::halt::Scope;
 use serde_json::json;
@@ -26,11 +27,11 @@ async fn long_words_are_refused_before_they_are_decided() {
             );
             assert_eq!(stage.gate.decide_only(&stage.caller, asked).await.unwrap_err().code(), "bad_request");
         }
-        let person = OpenAsk { person: long(), intent: None };
+        let person = OpenAsk { person: long(), ..Default::default() };
         assert_eq!(stage.gate.run_open(&stage.caller, person).await.unwrap_err().code(), "bad_request");
         let question = stage.gate.question(&stage.caller, "desk", &long().unwrap(), json!({})).await;
         assert_eq!(question.unwrap_err().code(), "bad_request");
-        assert!(stage.gate.halt(Scope::All, &long().unwrap(), "ann").await.is_err());
+        assert!(stage.gate.halt(HaltAsk::new(Scope::All, &long().unwrap(), "ann")).await.is_err());
         stage.gate.refused(&stage.caller, Some(run), &long().unwrap()).await;
         assert!(stage.gate.ready().is_ok());
         let many = CallAsk { context_tokens: Some(u64::MAX), ..lookup(run) };

@@ -1,5 +1,6 @@
 //! What doors of other protocols ask: a run for a credential, the tools in sight, word from a call under way.
 
+use gate::HaltAsk;
 use gate::port::Feed;
 use kernel::call::Outcome;
 use kernel::command::Closing;
@@ -21,7 +22,7 @@ async fn a_credential_keeps_its_run_until_it_is_closed_or_idle() {
         assert_eq!(gate.implicit_run(caller).await.unwrap().unwrap(), first);
         assert!(gate.call(caller, lookup(first)).await.unwrap().verdict.allows());
 
-        gate.run_close(first, None, Closing::Abandoned, "ann").await.unwrap().unwrap();
+        gate.run_close(first, None, Closing::Abandoned, None, "ann").await.unwrap().unwrap();
         let refused = gate.call(caller, lookup(first)).await.unwrap();
         assert_eq!(refused.verdict.reasons[0].code, Code::RunUnknown);
         let second = gate.implicit_run(caller).await.unwrap().unwrap();
@@ -31,6 +32,17 @@ async fn a_credential_keeps_its_run_until_it_is_closed_or_idle() {
         let third = gate.implicit_run(caller).await.unwrap().unwrap();
         assert!(third != second && gate.call(caller, lookup(third)).await.unwrap().verdict.allows());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_of_a_key_ends_with_the_key() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let (gate, caller) = (&stage.gate, &stage.caller);
+    let run = gate.implicit_run(caller).await.unwrap().unwrap();
+    gate.key_revoke(caller.key, "the wrapped client has ended", "ann").await.unwrap().unwrap();
+    let closed =
+        |event: &Event| matches!(event, Event::RunClosed(closed) if closed.run == run && closed.by == "ann");
+    assert!(stage.events().iter().any(closed));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,9 +124,14 @@ async fn a_call_that_waits_for_its_turn_does_not_outlive_a_halt() {
     stage.world.wait_for(1).await;
     let second = send();
     crate::stage::until(|| async { stage.gate.counts().allowed == 2 }).await;
-    stage.gate.halt(kernel::halt::Scope::Tool("mail.send".into()), "smoke", "ann").await.unwrap().unwrap();
-    stage.world.go.notify_one();
-    assert_eq!(first.await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));
+    stage
+        .gate
+        .halt(HaltAsk::new(kernel::halt::Scope::Tool("mail.send".into()), "smoke", "ann"))
+        .await
+        .unwrap()
+        .unwrap();
+    let first = first.await.unwrap().unwrap();
+    assert_eq!((first.outcome, first.trouble.as_deref()), (Some(Outcome::Unknown), Some("halted")));
     let second = second.await.unwrap().unwrap();
     assert_eq!((second.outcome, second.trouble.as_deref()), (Some(Outcome::NotDispatched), Some("halted")));
     assert_eq!(stage.world.count(), 1);

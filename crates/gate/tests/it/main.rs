@@ -8,6 +8,8 @@ mod book;
 mod bounds;
 mod faults;
 mod gateway;
+mod halts;
+mod limits;
 mod line;
 mod redaction;
 mod restart;

@@ -1,5 +1,6 @@
 //! What a restart keeps, and what it cannot know.
 
+use gate::HaltAsk;
 use kernel::call::Outcome;
 use kernel::event::Event;
 use kernel::halt::Scope;
@@ -19,7 +20,7 @@ async fn keys_halts_runs_and_tokens_survive_and_what_was_under_way_is_unknown() 
     let asked = ask(opened.run, "mail.send", json!({ "to": "a@b.example" }));
     let hanging = tokio::spawn(async move { gate.call(&caller, asked).await });
     stage.world.wait_for(2).await;
-    stage.gate.halt(Scope::Tool("crm.note".into()), "smoke", "ann").await.unwrap().unwrap();
+    stage.gate.halt(HaltAsk::new(Scope::Tool("crm.note".into()), "smoke", "ann")).await.unwrap().unwrap();
     hanging.abort();
     let _ = hanging.await;
     // A clean stop waits; this one gives up on the call and lets the process go on.

@@ -1,5 +1,6 @@
 //! Snapshots save time at a start and change nothing else: over SQLite, with four lanes.
 
+use gate::HaltAsk;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ async fn work(stage: &Stage) {
         stage.gate.call(&stage.caller, ask(run, "no.such", json!({}))).await.unwrap();
         stage.gate.decide_only(&stage.caller, lookup(run)).await.unwrap();
     }
-    stage.gate.halt(Scope::Tool("crm.note".into()), "smoke", "ann").await.unwrap().unwrap();
+    stage.gate.halt(HaltAsk::new(Scope::Tool("crm.note".into()), "smoke", "ann")).await.unwrap().unwrap();
 }
 
 fn copy(folder: &Path) -> TempDir {

@@ -30,7 +30,7 @@ impl Clock for Hand {
     }
 }
 
-/// Reads succeed, `pay.refund` fails, `mail.send` says so and hangs until it is let go, or until who listens no longer wants it.
+/// Reads succeed but for `crm.slow`, which hangs until it is unwanted; `pay.refund` fails, `mail.send` says so and hangs until it is let go, or until who listens no longer wants it.
 pub(crate) struct World {
     pub(crate) reached: Mutex<Vec<Seen>>,
     pub(crate) go: Notify,
@@ -56,6 +56,10 @@ impl Reach for Arm {
             world.see(&permit, secret);
             match permit.call().tool.as_str() {
                 "pay.refund" => ended(Outcome::Failed, json!({ "error": "no funds" }), Some("status_402")),
+                "crm.slow" => {
+                    cancel.wanted().await;
+                    ended(Outcome::Failed, json!(null), Some("cancelled"))
+                }
                 "mail.send" => {
                     feed.send(json!("sending"));
                     tokio::select! {

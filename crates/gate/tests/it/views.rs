@@ -5,7 +5,7 @@ use kernel::command::Closing;
 use serde_json::json;
 
 use crate::book::{book, desk};
-use crate::stage::{Stage, ask, lookup, stores};
+use crate::stage::{Stage, ask, lookup, sqlite, stores, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_come_in_pages_and_by_filter() {
@@ -49,7 +49,7 @@ async fn runs_are_open_or_closed() {
     let (stage, _) = Stage::memory(book(vec![desk()])).await;
     let (first, second) = (stage.open().await, stage.open().await);
     let closed =
-        stage.gate.run_close(first.run, Some("desk"), Closing::Success, "desk").await.unwrap().unwrap();
+        stage.gate.run_close(first.run, Some("desk"), Closing::Success, None, "desk").await.unwrap().unwrap();
     let query =
         |open| RunQuery { open, limit: 10, after_index: Some(closed.index + 1), ..RunQuery::default() };
     let ids = async |open| -> Vec<String> {
@@ -119,4 +119,43 @@ async fn an_answer_just_given_is_found_without_waiting_for_more_news() {
     waits.sort();
     // News gathers for 100 ms when nobody asks.
     assert!(waits[4] < std::time::Duration::from_millis(60), "{waits:?}");
+}
+
+/// `from`: the first page is where a file says what it is, the others hold the rows.
+async fn torn_views_are_built_again(from: usize) {
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
+    let run = stage.open().await.run;
+    for _ in 0..40 {
+        stage.gate.call(&stage.caller, lookup(run)).await.unwrap();
+    }
+    let whole = |after_index| CallQuery { limit: 100, after_index, ..CallQuery::default() };
+    let last = stage.gate.calls(whole(Some(stage.events().len() as u64))).await.unwrap();
+    assert_eq!(last.items.len(), 40);
+    let folder = stage.stop().await;
+    let path = folder.path().join("views.db");
+    // Into one file, as a checkpoint would.
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(db);
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.len() > 2 * 4096);
+    bytes[from..].fill(0xA5);
+    std::fs::write(&path, bytes).unwrap();
+
+    let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
+    stage.gate.call(&stage.caller, lookup(stage.open().await.run)).await.unwrap();
+    let events = stage.events().len() as u64;
+    until(async || stage.gate.calls(whole(Some(events))).await.is_ok_and(|page| page.items.len() == 41))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_whose_file_is_no_database_are_built_again() {
+    torn_views_are_built_again(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_that_are_found_damaged_while_they_are_written_are_built_again() {
+    torn_views_are_built_again(4096).await;
 }

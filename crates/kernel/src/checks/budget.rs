@@ -1,32 +1,91 @@
-//! Budget: what the call may cost is reserved before it may happen, or it may not happen.
+//! Budget: what the call may cost is reserved before it may happen, at the run, at every run above it and in every
+//! account wider than a run; or it may not happen.
 
-use super::{Case, Findings};
-use crate::account::{Amount, Short};
-use crate::contract::Effect;
+use super::{Case, Exhausted, Findings};
+use crate::account::{Amount, Limits};
+use crate::agent::Manifest;
+use crate::decide::room::{room, run_limits};
+use crate::lending::Need;
+use crate::price::price;
 use crate::reason::{Code, Reason};
+use crate::window::AccountId;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
-    let (Some(manifest), Some(tool), Some(run)) = (case.manifest, case.tool, case.run) else { return Ok(()) };
-    let limits = case.rules.run_limits(manifest);
-    if let Some(seconds) = limits.seconds
-        && case.now.since_ms(run.opened) / 1_000 >= seconds
-    {
-        return Err(Box::new(Reason::new(Code::BudgetExceeded).detail("seconds").limit(seconds)));
+    let (Some(manifest), Some(tool), Some(_)) = (case.manifest, case.tool, case.run) else { return Ok(()) };
+    clock(case)?;
+    let accounts = case.rules.accounts(&case.call.agent, case.now);
+    let wanted = price(manifest, &tool.contract, case.call, &limited(case, manifest, &accounts))?;
+    family(case, &wanted, findings)?;
+    for (account, until) in &accounts {
+        shared(case, account, *until, &wanted, findings)?;
     }
-    let effect = tool.contract.effect;
-    let wanted = Amount {
-        calls: 1,
-        irreversible: u64::from(effect == Effect::Irreversible),
-        usd_nanos: tool.contract.cost_usd_nanos,
-        writes: u64::from(effect.writes()),
-    };
-    match run.account.check(wanted, &limits) {
-        Ok(()) => {
-            findings.reserve = wanted;
-            Ok(())
-        }
-        Err(Short { currency, limit, .. }) => {
-            Err(Box::new(Reason::new(Code::BudgetExceeded).detail(currency.name()).limit(limit)))
+    findings.accounts = accounts.into_iter().map(|(account, _)| account).collect();
+    findings.reserve = wanted;
+    Ok(())
+}
+
+/// The wall clock of the run and of every run above it.
+fn clock(case: &Case<'_>) -> Result<(), Box<Reason>> {
+    for (_, run) in case.state.lineage(case.call.run) {
+        let limits = run_limits(case.rules, run, case.now);
+        if let Some(seconds) = limits.seconds
+            && case.now.since_ms(run.opened) / 1_000 >= seconds
+        {
+            return Err(Box::new(Reason::new(Code::BudgetExceeded).detail("seconds").limit(seconds)));
         }
     }
+    Ok(())
+}
+
+/// Every currency that some account of this call limits and that costs something to reckon.
+fn limited(case: &Case<'_>, manifest: &Manifest, accounts: &[(AccountId, crate::time::Time)]) -> Limits {
+    let wide = accounts.iter().filter_map(|(account, _)| case.rules.account_limits(account));
+    let seconds = wide.clone().find_map(|limits| limits.seconds);
+    let loans = case.state.lineage(case.call.run).filter_map(|(_, run)| run.loan.as_ref());
+    let runs = loans.map(|loan| &loan.limits).chain([&manifest.per_run]);
+    let counted = wide.chain(runs).flat_map(|limits| &limits.counted);
+    let counted = counted.map(|(name, limit)| (name.clone(), *limit)).collect();
+    Limits { counted, seconds, ..Limits::default() }
+}
+
+fn family(case: &Case<'_>, wanted: &Amount, findings: &mut Findings) -> Result<(), Box<Reason>> {
+    case.state.family_check(case.rules, case.call.run, wanted, case.now).map_err(|short| {
+        let (run, short) = (short.run, short.short);
+        let mut reason = Reason::new(Code::BudgetExceeded).detail(&short.currency).limit(short.limit);
+        if run != case.call.run {
+            reason = reason.account(format!("the run above, {run},"));
+        }
+        findings.exhausted = Some(Exhausted { run, currency: short.currency, limit: short.limit });
+        Box::new(reason)
+    })
+}
+
+/// Within the lane's slice; or the lane asks for more, once; or there is none.
+fn shared(
+    case: &Case<'_>,
+    account: &AccountId,
+    until: crate::time::Time,
+    wanted: &Amount,
+    findings: &mut Findings,
+) -> Result<(), Box<Reason>> {
+    let Some(limits) = case.rules.account_limits(account) else { return Ok(()) };
+    let room = room(case.state, case.control, account, limits, wanted);
+    if room.missing.is_zero() {
+        return Ok(());
+    }
+    let alone = limits.check(&room.taken, wanted);
+    if alone.is_ok() && !case.is_last {
+        findings.needs.push(Need { account: account.clone(), missing: room.missing, seen: room.seen });
+        return Ok(());
+    }
+    let short = alone.or_else(|short| limits.check(&room.taken_by_all, wanted).and(Err(short))).err();
+    let reason = Reason::new(Code::BudgetExceeded).account(format!(
+        "the {} of {}, until {until},",
+        account.window.name(),
+        account.owner
+    ));
+    Err(Box::new(match short.or_else(|| limits.check(&room.taken_by_all, wanted).err()) {
+        Some(short) => reason.detail(short.currency).limit(short.limit),
+        None => reason.detail("what other lanes hold"),
+    }))
 }

@@ -2,7 +2,9 @@
 
 use super::{Case, Findings};
 use crate::call::Carrier;
+use crate::id::RunId;
 use crate::reason::{Code, Reason};
+use crate::run::Run;
 
 pub(super) fn check(case: &Case<'_>, _: &mut Findings) -> Result<(), Box<Reason>> {
     let Some(manifest) = case.manifest else {
@@ -18,7 +20,15 @@ pub(super) fn check(case: &Case<'_>, _: &mut Findings) -> Result<(), Box<Reason>
         // Another agent's run is as good as none: its existence is not this agent's business.
         Some(run) if run.agent != case.call.agent => Err(Box::new(Reason::new(Code::RunUnknown))),
         Some(run) if case.now >= run.ends() => Err(Box::new(Reason::new(Code::RunExpired))),
-        Some(_) => Ok(()),
+        Some(run) => {
+            let over = |(_, run): (RunId, &Run)| case.now >= run.ends();
+            if run.parent.is_some() && case.state.lineage(case.call.run).any(over) {
+                return Err(Box::new(Reason::new(Code::RunExpired)));
+            }
+            case.state
+                .paused(case.call.run)
+                .map_or(Ok(()), |(_, paused)| Err(Box::new(Reason::new(Code::RunPaused).detail(&paused.why))))
+        }
         None => Err(Box::new(Reason::new(Code::RunUnknown))),
     }
 }

@@ -18,12 +18,15 @@ use ::policy::RuleRef;
 use crate::account::Amount;
 use crate::agent::{Manifest, Mode};
 use crate::call::Call;
+use crate::id::RunId;
+use crate::lending::Need;
 use crate::reason::Reason;
 use crate::rules::{Rules, ToolRules};
 use crate::run::Run;
 use crate::state::{Control, State};
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
+use crate::window::AccountId;
 
 /// Longer words from a schema or a rule that erred are cut: they may hold what somebody else wrote.
 const DETAIL_CHARS_MAX: usize = 120;
@@ -55,6 +58,8 @@ pub struct Case<'a> {
     pub call: &'a Call,
     pub run: Option<&'a Run>,
     pub is_question: bool,
+    /// Control has nothing more to lend for it.
+    pub is_last: bool,
     pub manifest: Option<&'a Manifest>,
     pub tool: Option<&'a ToolRules>,
 }
@@ -67,6 +72,29 @@ pub struct Findings {
     /// The groups whose yes is needed, and the rules that would do without.
     ask: Option<(Vec<String>, Vec<Arc<RuleRef>>)>,
     reserve: Amount,
+    /// The accounts wider than a run that it is reserved in.
+    accounts: Vec<AccountId>,
+    /// What the lane would have to borrow before it can reserve.
+    needs: Vec<Need>,
+    /// The run whose own budget did not reach.
+    exhausted: Option<Exhausted>,
+}
+
+/// A run whose budget did not reach, and in what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Exhausted {
+    pub run: RunId,
+    pub currency: String,
+    pub limit: u64,
+}
+
+/// What the checks came to.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) reserved: Amount,
+    pub(crate) accounts: Vec<AccountId>,
+    pub(crate) needs: Vec<Need>,
+    pub(crate) exhausted: Option<Exhausted>,
 }
 
 impl Case<'_> {
@@ -78,23 +106,35 @@ impl Case<'_> {
         }
     }
 
+    /// What nobody knows writes.
+    fn writes(&self) -> bool {
+        self.tool.is_none_or(|tool| tool.contract.effect.writes())
+    }
+
     fn mode(&self) -> Mode {
         self.manifest.map(|manifest| manifest.mode).unwrap_or_default()
     }
 }
 
 /// Walks the checks; the first that finds something ends it, except for what an observed agent is let through.
-pub(crate) fn judge(case: &Case<'_>) -> (Verdict, Amount) {
+pub(crate) fn judge(case: &Case<'_>) -> Judged {
     let mut findings = Findings::default();
     let mut would = Vec::new();
     for check in &CHECKS {
         let Err(reason) = (check.law)(case, &mut findings) else { continue };
         if check.always_hinders || case.mode() != Mode::Observe {
-            let verdict = Verdict { reasons: vec![*reason], rules: Vec::new(), ruling: Ruling::Deny, would };
-            return (verdict, Amount::default());
+            let verdict = Verdict { would, ..Verdict::deny(*reason) };
+            return Judged {
+                verdict,
+                reserved: Amount::default(),
+                accounts: Vec::new(),
+                needs: Vec::new(),
+                exhausted: findings.exhausted,
+            };
         }
         would.push(*reason);
     }
-    let verdict = Verdict { reasons: Vec::new(), rules: findings.rules, ruling: Ruling::Allow, would };
-    (verdict, findings.reserve)
+    let Findings { rules, reserve: reserved, accounts, needs, .. } = findings;
+    let verdict = Verdict { reasons: Vec::new(), rules, ruling: Ruling::Allow, would, left: None };
+    Judged { verdict, reserved, accounts, needs, exhausted: None }
 }

@@ -4,6 +4,7 @@ use kernel::agent::{Manifest, May, Mode};
 use kernel::book::{Book, House, Origin, RuleFile};
 use kernel::contract::{Contract, DestinationKind, DestinationPath, Effect, Operation};
 use kernel::rules::Rules;
+use kernel::stopping::StoppingRules;
 use serde_json::{Value, json};
 
 pub(crate) fn contract(name: &str, effect: Effect, input: Value) -> Contract {
@@ -12,6 +13,8 @@ pub(crate) fn contract(name: &str, effect: Effect, input: Value) -> Contract {
         about: String::new(),
         credential: None,
         cost_usd_nanos: 0,
+        cost_tokens: 0,
+        counts: Vec::new(),
         destinations: Vec::new(),
         effect,
         env: "prod".into(),
@@ -27,6 +30,7 @@ pub(crate) fn contract(name: &str, effect: Effect, input: Value) -> Contract {
         name: name.into(),
         operation: if effect == Effect::Read { Operation::Read } else { Operation::Write },
         pin: None,
+        rate: Default::default(),
         result_bytes_max: 65_536,
         server: server.into(),
         timeout_ms: 10_000,
@@ -53,6 +57,9 @@ pub(crate) fn manifest(agent: &str, may: Vec<May>) -> Manifest {
         executor: false,
         may,
         per_run: Default::default(),
+        limits: Default::default(),
+        windows: Default::default(),
+        thresholds: None,
         origin: Origin::default(),
     }
 }
@@ -66,6 +73,8 @@ pub(crate) fn may(id: &str, tool: &str) -> May {
         to: Vec::new(),
         ask: None,
         calls_per_run_max: None,
+        calls_per_minute_max: None,
+        counts: Vec::new(),
         mode: None,
         origin: Origin { file: "agents/a.yaml".into(), line: 1, column: 1 },
     }
@@ -100,7 +109,8 @@ pub(crate) fn book(agents: Vec<Manifest>) -> Book {
     ];
     Book {
         agents: agents.into_iter().map(|agent| (agent.agent.clone(), agent)).collect(),
-        house: House::default(),
+        // Scripts that say nothing of stopping rules are not about them.
+        house: House { limits: StoppingRules::default(), ..House::default() },
         rules: Vec::new(),
         tools: tools.into_iter().map(|tool| (tool.name.clone(), tool)).collect(),
     }

@@ -38,7 +38,7 @@ pub(crate) fn reason(text: &str, number: u64) -> Reason {
 fn one_of_each(text: &str, number: u64) -> Vec<Event> {
     let (call, run, key, time, digest) = (CallId(1), RunId(2), KeyId(3), Time(number), Digest::of(b"x"));
     let (by, agent, why) = (text.to_owned(), text.to_owned(), text.to_owned());
-    let amount = Amount { calls: 1, irreversible: 0, usd_nanos: number, writes: 1 };
+    let amount = Amount { calls: 1, usd_nanos: number, writes: 1, ..Amount::default() };
     let reasons = vec![reason(text, number)];
     let rules = reasons[0].near.clone();
     let verdict = Verdict {
@@ -46,8 +46,15 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
         rules: rules.clone(),
         ruling: Ruling::Deny,
         would: reasons.clone(),
+        left: None,
     };
-    let halted = Halted { by: by.clone(), scope: Scope::Agent(text.to_owned()), why: why.clone() };
+    let halted = Halted {
+        by: by.clone(),
+        reads_allowed: false,
+        scope: Scope::Agent(text.to_owned()),
+        until: None,
+        why: why.clone(),
+    };
     vec![
         Event::RulesActivated(RulesActivated {
             agents: 1,
@@ -75,15 +82,18 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
         Event::ToolSeen(ToolSeen { definition: digest, digest, tool: text.to_owned() }),
         Event::RunOpened(RunOpened {
             agent: agent.clone(),
+            budget: None,
             expires: time,
             idle_ms: Some(number),
             implicit: Some(key),
             intent: Some(digest),
+            parent: None,
             person: Some(text.to_owned()),
             run,
         }),
-        Event::RunClosed(RunClosed { by: by.clone(), outcome: Closing::Success, run }),
+        Event::RunClosed(RunClosed { by: by.clone(), outcome: Closing::Success, run, workflow: None }),
         Event::CallDecided(Box::new(CallDecided {
+            accounts: Vec::new(),
             agent: agent.clone(),
             args: digest,
             call,
@@ -91,14 +101,16 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
             context_tokens: Some(number),
             contract: Some(digest),
             control_seq: number,
+            destinations: Vec::new(),
             effect: "read".into(),
             expires: Some(time),
+            hosts: Vec::new(),
             key: Some(Mark([7; 16])),
             mark: Mark([8; 16]),
             model: Some(text.to_owned()),
             reasoning: Some(digest),
             reasons: reasons.clone(),
-            reserved: amount,
+            reserved: amount.clone(),
             rules,
             rules_digest: digest,
             ruling: Ruling::Deny,
@@ -111,9 +123,11 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
             call,
             duration_ms: number,
             outcome: Outcome::NotDispatched,
-            posted: amount,
+            posted: amount.clone(),
             result: Some(digest),
+            result_mark: None,
             run,
+            transient: false,
             trouble: Some(text.to_owned()),
         }),
         Event::Questioned(Box::new(Questioned {
@@ -172,10 +186,12 @@ fn golden() {
 fn what_is_not_set_is_not_written() {
     let opened = RunOpened {
         agent: "desk".into(),
+        budget: None,
         expires: Time(0),
         idle_ms: None,
         implicit: None,
         intent: None,
+        parent: None,
         person: None,
         run: RunId(1),
     };

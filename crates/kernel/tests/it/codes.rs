@@ -3,7 +3,7 @@
 use kernel::reason::Code;
 
 use crate::script::{CODES, ONLY_CODES};
-use crate::{scripts_budget, scripts_ends, scripts_gateway, scripts_halt, scripts_policy};
+use crate::{scripts_budget, scripts_ends, scripts_gateway, scripts_halt, scripts_limits, scripts_policy};
 
 #[test]
 fn every_code_occurs_in_some_script() {
@@ -13,6 +13,7 @@ fn every_code_occurs_in_some_script() {
         scripts_budget::ALL,
         scripts_ends::ALL,
         scripts_halt::ALL,
+        scripts_limits::ALL,
         scripts_gateway::ALL,
     ];
     scripts.into_iter().flatten().for_each(|script| script());

@@ -84,11 +84,19 @@ impl World {
             Step::Open(run) => {
                 // Ids are never used twice.
                 let run = Some(RunId(*run)).filter(|_| self.opened.insert(*run))?;
-                Command::OpenRun(OpenRun { run, agent: agent(), person: None, intent: None, implicit: None })
+                Command::OpenRun(OpenRun {
+                    run,
+                    agent: agent(),
+                    person: None,
+                    intent: None,
+                    implicit: None,
+                    parent: None,
+                    budget: None,
+                })
             }
             Step::Close(run) => {
                 let (run, outcome) = (RunId(*run), Closing::Success);
-                Command::CloseRun { run, agent: Some(agent()), outcome, by: agent() }
+                Command::CloseRun { run, agent: Some(agent()), outcome, workflow: None, by: agent() }
             }
             Step::Call { run, tool, key, executor } => {
                 self.asked += 1;
@@ -104,7 +112,7 @@ impl World {
                 let (call, known) = open.get(nth % open.len().max(1))?;
                 let used = used.map(|used| kernel::account::Amount {
                     usd_nanos: used.min(known.reserved.usd_nanos),
-                    ..known.reserved
+                    ..known.reserved.clone()
                 });
                 let agent = (known.carrier == Carrier::Executor).then(|| known.agent.clone());
                 Command::Settle(Settlement {
@@ -112,6 +120,8 @@ impl World {
                     agent,
                     outcome: *outcome,
                     result: None,
+                    result_mark: None,
+                    transient: false,
                     used,
                     duration_ms: 1,
                     trouble: None,
@@ -197,7 +207,7 @@ proptest! {
             world.take(&settle, world.state.last);
         }
         for run in world.state.runs.values() {
-            prop_assert_eq!(run.account.pending, kernel::account::Amount::default());
+            prop_assert_eq!(&run.account.pending, &kernel::account::Amount::default());
         }
     }
 }

@@ -58,13 +58,63 @@ fn times_read_as_known_dates() {
 
 #[test]
 fn a_scope_without_a_name_is_refused_with_what_was_typed_and_the_forms() {
-    for typed in ["", "agent:", "tool:", "run:", "agents:desk", "everything", "agent"] {
+    for typed in [
+        "",
+        "agent:",
+        "tool:",
+        "run:",
+        "agents:desk",
+        "everything",
+        "agent",
+        "all in ",
+        "all in a b",
+        "x in dev",
+    ] {
         let why = typed.parse::<Scope>().unwrap_err().to_string();
         assert!(why.starts_with(&format!("`{typed}` is no scope")), "{why}");
-        assert!(why.contains("all, writes, agent:NAME, server:NAME, tool:NAME or run:ID"), "{why}");
+        assert!(why.contains("all, writes, irreversible, tenant:NAME, agent:NAME"), "{why}");
     }
-    assert!("x".repeat(9_000).parse::<Scope>().unwrap_err().to_string().len() < 200);
-    for typed in ["all", "writes", "agent:desk", "server:crm", "tool:crm.pay", "run:run_1"] {
+    assert!("x".repeat(9_000).parse::<Scope>().unwrap_err().to_string().len() < 300);
+    for typed in [
+        "all",
+        "writes",
+        "irreversible",
+        "tenant:acme",
+        "agent:desk",
+        "server:crm",
+        "tool:crm.pay",
+        "run:run_1",
+        "writes in prod",
+        "agent:desk in dev",
+    ] {
         assert_eq!(typed.parse::<Scope>().unwrap().to_string(), typed);
+    }
+}
+
+#[test]
+fn a_time_is_read_as_it_is_written() {
+    for ms in [0, 1, 951_782_400_000, 1_795_262_400_123, 4_102_444_799_999] {
+        assert_eq!(Time(ms).to_string().parse(), Ok(Time(ms)));
+    }
+    assert_eq!("2026-11-21T12:00:00Z".parse(), Ok(Time(1_795_262_400_000)));
+    assert_eq!("2026-11-21T12:00Z".parse(), Ok(Time(1_795_262_400_000)));
+    let wrong = [
+        "",
+        "2026-11-21",
+        "2026-11-21T12:00:00",
+        "2026-11-21T12:00:00+01:00",
+        "2026-02-29T00:00Z",
+        "2026-13-01T00:00Z",
+        "2026-00-10T00:00Z",
+        "2026-11-21T24:00Z",
+        "2026-11-21T12:60Z",
+        "2026-11-21T12:00:00.1Z",
+        "+026-11-21T12:00Z",
+        "1969-12-31T00:00Z",
+        "2026-11-00T00:00Z",
+        "9999999-11-21T12:00Z",
+    ];
+    for text in wrong {
+        assert!(text.parse::<Time>().is_err(), "{text}");
     }
 }

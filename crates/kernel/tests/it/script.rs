@@ -111,10 +111,11 @@ impl Stage {
         let decision = match cell("do") {
             "open" => {
                 let implicit = cell("key").strip_prefix('k').map(|key| KeyId(key.parse().unwrap()));
-                self.lane(
-                    now,
-                    &Command::OpenRun(OpenRun { run, agent, person: None, intent: None, implicit }),
-                )
+                let parent = self.runs.get(cell("under")).copied().filter(|_| !cell("under").is_empty());
+                let budget = parent.map(|_| serde_json::from_str(&format!("{{{}}}", cell("args"))).unwrap());
+                let (person, intent) = (None, None);
+                let open = OpenRun { run, agent, person, intent, implicit, parent, budget };
+                self.lane(now, &Command::OpenRun(open))
             }
             "seen" => {
                 let digest = Digest::of(word().as_bytes());
@@ -123,7 +124,8 @@ impl Stage {
             }
             "close" => {
                 let outcome = Closing::Success;
-                self.lane(now, &Command::CloseRun { run, agent: Some(agent), outcome, by })
+                let workflow = None;
+                self.lane(now, &Command::CloseRun { run, agent: Some(agent), outcome, workflow, by })
             }
             "call" => self.call(row, run, agent, Carrier::Gate, now),
             "permit" => self.call(row, run, agent, Carrier::Executor, now),
@@ -138,14 +140,23 @@ impl Stage {
                 let counts = vec![(Some(run), word().parse().unwrap()), (Some(RunId(99)), 1)];
                 self.lane(now, &Command::CountRefusals { agent, counts })
             }
+            "replan" => {
+                let learned = Digest::of(cell("args").as_bytes());
+                self.lane(now, &Command::Replan { run, agent, learned })
+            }
             "sweep" => self.lane(now, &Command::Sweep),
             "restart" => self.lane(now, &Command::Restarted),
+            // `key` says more of it: `reads`, `force`, or for how long.
             "halt" => {
-                let scope = word().replace("run:own", &format!("run:{run}")).parse().unwrap();
-                self.control(now, &ControlCommand::Halt { scope, why: "smoke".into(), by })
+                let scope = cell("args").replace("run:own", &format!("run:{run}")).parse().unwrap();
+                let until = stdx::duration::parse_ms(cell("key")).map(|ms| now.plus_ms(ms));
+                let (reads_allowed, force) = (cell("key") == "reads", cell("key") == "force");
+                let why = "smoke".into();
+                self.control(now, &ControlCommand::Halt { scope, why, by, until, reads_allowed, force })
             }
+            "lift" => self.control(now, &ControlCommand::LiftOverdue { now }),
             "resume" => {
-                let scope = word().replace("run:own", &format!("run:{run}")).parse().unwrap();
+                let scope = cell("args").replace("run:own", &format!("run:{run}")).parse().unwrap();
                 self.control(now, &ControlCommand::Resume { scope, why: "clear".into(), by })
             }
             "mint" => {
@@ -175,24 +186,39 @@ impl Stage {
     }
 
     fn control(&mut self, now: Time, command: &ControlCommand) -> Decision {
-        let decision = decide_control(&self.control, command);
+        let decision = decide_control(&self.control, &self.rules, command);
+        self.fold_control(now, &decision);
+        decision
+    }
+
+    fn fold_control(&mut self, now: Time, decision: &Decision) {
         for event in &decision.events {
             let stamp = Stamp { at: now, lane: 0, lane_seq: self.control.seq + 1, tenant: "default".into() };
             self.control.apply(&stamp, event);
         }
-        decision
     }
 
     fn call(&mut self, row: &Row, run: RunId, agent: String, carrier: Carrier, now: Time) -> Decision {
-        let call = self.new_call(row, run, agent, carrier);
-        self.lane(now, &Command::Propose(Arc::new(call)))
+        let call = Arc::new(self.new_call(row, run, agent, carrier));
+        let decision = self.lane(now, &Command::Propose(call.clone()));
+        let Answer::Short(needs) = &decision.answer else { return decision };
+        let lent = kernel::decide::lend::decide_lend(&self.control, &self.rules, 1, 1, needs, now);
+        self.fold_control(now, &lent);
+        match lent.answer {
+            Answer::Short(_) => self.lane(now, &Command::ProposeLast(call)),
+            _ => self.lane(now, &Command::Propose(call)),
+        }
     }
 
     fn new_call(&mut self, row: &Row, run: RunId, agent: String, carrier: Carrier) -> Call {
         let id = CallId(u128::try_from(self.calls.len() + 1).unwrap());
         self.calls.push(id);
         let key = row.get("key").filter(|key| !key.is_empty());
-        call(id, run, &agent, &row["tool"], &row["args"], key.map(String::as_str), carrier)
+        let mut call = call(id, run, &agent, &row["tool"], &row["args"], key.map(String::as_str), carrier);
+        let (places, hosts) = self.rules.places(&agent, &call.tool, &call.args);
+        let marks = |places: Vec<String>| places.iter().map(|place| mark(place)).collect();
+        (call.destinations, call.hosts) = (marks(places), marks(hosts));
+        call
     }
 
     /// `args` holds the outcome and, if it is known, what was used in dollars.
@@ -200,10 +226,19 @@ impl Stage {
         let call = CallId(row["call"].trim_start_matches('c').parse().unwrap());
         let (outcome, used) = row["args"].split_once(' ').unwrap_or((&row["args"], ""));
         let outcome: Outcome = serde_json::from_value(outcome.into()).unwrap();
-        let reserved = self.state.calls.get(&call).map(|open| open.reserved).unwrap_or_default();
-        let used = used.parse().ok().map(|usd_nanos| Amount { usd_nanos, ..reserved });
-        let settlement =
-            Settlement { call, agent, outcome, result: None, used, duration_ms: 5, trouble: None };
+        let reserved = self.state.calls.get(&call).map(|open| open.reserved.clone()).unwrap_or_default();
+        let used = used.parse().ok().map(|usd_nanos| Amount { usd_nanos, ..reserved.clone() });
+        let settlement = Settlement {
+            call,
+            agent,
+            outcome,
+            result: None,
+            result_mark: row.get("key").and_then(|key| key.strip_prefix("says ")).map(mark),
+            transient: row.get("key").is_some_and(|key| key == "passes"),
+            used,
+            duration_ms: 5,
+            trouble: None,
+        };
         self.lane(now, &Command::Settle(settlement))
     }
 
@@ -223,6 +258,9 @@ impl Stage {
                 let known = self.runs.iter().find(|(_, id)| *id == run).map_or("", |(name, _)| name);
                 [format!("{known} open until {}", &expires.to_string()[11..19]), String::new()]
             }
+            Answer::Balances(balances) => [format!("{} balances", balances.len()), String::new()],
+            Answer::Short(needs) => [format!("short of {}", needs.len()), String::new()],
+            Answer::Returned(parts) => [format!("{} returned", parts.len()), String::new()],
             Answer::Done => ["done".to_owned(), String::new()],
             Answer::Refused(reason) => ["refused".to_owned(), show(reason)],
         }
@@ -242,6 +280,11 @@ impl Stage {
             }
             Event::CallFinished(finished) => {
                 format!("{kind} {} {} by {}", self.name(finished.call), finished.outcome.name(), finished.by)
+            }
+            Event::ThresholdCrossed(crossed) => {
+                let account = crossed.account.as_ref().map(|account| format!(" of {}", account.owner));
+                let of = account.unwrap_or_default();
+                format!("{kind} {} {}{of}", crossed.percent, crossed.action.name())
             }
             Event::Questioned(asked) => format!("{kind} {}", self.name(asked.call)),
             Event::RunClosed(closed) => format!("{kind} {} by {}", closed.outcome.name(), closed.by),
@@ -284,6 +327,8 @@ pub(crate) fn call(
         model: None,
         context_tokens: None,
         carrier,
+        destinations: Vec::new(),
+        hosts: Vec::new(),
     }
 }
 
@@ -302,6 +347,7 @@ fn show(reason: &Reason) -> String {
     text.extend(reason.at.as_ref().map(|at| format!(" at {at}")));
     text.extend(reason.detail.as_ref().map(|detail| format!(" ({detail})")));
     text.extend(reason.limit.map(|limit| format!(" max {limit}")));
+    text.extend(reason.retry_after_seconds.map(|seconds| format!(" again in {seconds} s")));
     text.extend(reason.rule.as_ref().map(|rule| format!(" rule {}", rule.id)));
     text.extend((!reason.ask.is_empty()).then(|| format!(" ask {}", reason.ask.join(" and "))));
     text.extend(reason.near.iter().map(|rule| format!(" near {}: {}", rule.id, rule.words)));
@@ -315,6 +361,7 @@ fn account(account: &kernel::account::Account) -> String {
         Currency::Writes => "writes",
         Currency::Irreversible => "final",
         Currency::UsdNanos => "usd",
+        other => other.name(),
     };
     let used = |currency: &Currency| account.posted.get(*currency) + account.pending.get(*currency) > 0;
     let shown = Currency::ALL.into_iter().filter(used);

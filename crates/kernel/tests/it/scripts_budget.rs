@@ -35,16 +35,16 @@ fn a_limit_of_a_line_counts_permitted_calls() {
         book(vec![agent]),
         table,
         expect![[r#"
-        at | do     | run | tool       | args           | call | answer                | code                             | account              | event
-        0s | open   | a   |            |                |      | a open until 13:00:00 |                                  |                      | run_opened
-        1s | call   | a   | crm.lookup | {"id":"7"}     |      | allow                 | by desk.may[0]                   | calls 0+1            | call_decided c1 allow
-        1s | settle | a   |            | not_dispatched | c1   | done                  |                                  |                      | call_finished c1 not_dispatched by gate
-        1s | call   | a   | crm.lookup | {"id":"8"}     |      | allow                 | by desk.may[0]                   | calls 0+1            | call_decided c2 allow
-        1s | call   | a   | crm.lookup | {"id":"9"}     |      | deny                  | limit_reached (crm.lookup) max 2 | calls 0+1            | call_decided c3 deny
-        1s | call   | a   | crm.note   | {}             |      | allow                 | by desk.may[0]; by desk.may[1]   | calls 0+2 writes 0+1 | call_decided c4 allow
-        1s | call   | a   | crm.note   | {}             |      | deny                  | limit_reached (crm.note) max 1   | calls 0+2 writes 0+1 | call_decided c5 deny
-        2s | open   | b   |            |                |      | b open until 13:00:02 |                                  |                      | run_opened
-        2s | call   | b   | crm.note   | {}             |      | allow                 | by desk.may[0]; by desk.may[1]   | calls 0+1 writes 0+1 | call_decided c6 allow
+        at | do     | run | tool       | args           | call | answer                | code                                                | account              | event
+        0s | open   | a   |            |                |      | a open until 13:00:00 |                                                     |                      | run_opened
+        1s | call   | a   | crm.lookup | {"id":"7"}     |      | allow                 | by desk.may[0]                                      | calls 0+1            | call_decided c1 allow
+        1s | settle | a   |            | not_dispatched | c1   | done                  |                                                     |                      | call_finished c1 not_dispatched by gate
+        1s | call   | a   | crm.lookup | {"id":"8"}     |      | allow                 | by desk.may[0]                                      | calls 0+1            | call_decided c2 allow
+        1s | call   | a   | crm.lookup | {"id":"9"}     |      | deny                  | limit_reached (calls of this tool in one run) max 2 | calls 0+1            | call_decided c3 deny
+        1s | call   | a   | crm.note   | {}             |      | allow                 | by desk.may[0]; by desk.may[1]                      | calls 0+2 writes 0+1 | call_decided c4 allow
+        1s | call   | a   | crm.note   | {}             |      | deny                  | limit_reached (calls of this tool in one run) max 1 | calls 0+2 writes 0+1 | call_decided c5 deny
+        2s | open   | b   |            |                |      | b open until 13:00:02 |                                                     |                      | run_opened
+        2s | call   | b   | crm.note   | {}             |      | allow                 | by desk.may[0]; by desk.may[1]                      | calls 0+1 writes 0+1 | call_decided c6 allow
         "#]],
     );
 }
@@ -73,11 +73,11 @@ fn the_house_caps_calls_per_run() {
         expect![[r#"
         at | do   | run | agent  | tool       | args       | answer                | code                          | account   | event
         0s | open | a   | desk   |            |            | a open until 13:00:00 |                               |           | run_opened
-        1s | call | a   | desk   | crm.lookup | {"id":"1"} | allow                 | by desk.may                   | calls 0+1 | call_decided c1 allow
-        1s | call | a   | desk   | crm.lookup | {"id":"2"} | allow                 | by desk.may                   | calls 0+2 | call_decided c2 allow
+        1s | call | a   | desk   | crm.lookup | {"id":"1"} | allow                 | by desk.may                   | calls 0+1 | call_decided c1 allow; threshold_crossed 50 degrade
+        1s | call | a   | desk   | crm.lookup | {"id":"2"} | allow                 | by desk.may                   | calls 0+2 | call_decided c2 allow; threshold_crossed 100 stop
         1s | call | a   | desk   | crm.lookup | {"id":"3"} | deny                  | budget_exceeded (calls) max 2 | calls 0+2 | call_decided c3 deny
         0s | open | b   | modest |            |            | b open until 13:00:01 |                               |           | run_opened
-        1s | call | b   | modest | crm.lookup | {"id":"1"} | allow                 | by modest.may                 | calls 0+1 | call_decided c4 allow
+        1s | call | b   | modest | crm.lookup | {"id":"1"} | allow                 | by modest.may                 | calls 0+1 | call_decided c4 allow; threshold_crossed 100 stop
         1s | call | b   | modest | crm.lookup | {"id":"2"} | deny                  | budget_exceeded (calls) max 1 | calls 0+1 | call_decided c5 deny
         "#]],
     );
@@ -107,10 +107,10 @@ fn dollars_are_reserved_then_posted() {
         at | do     | run | tool       | args         | call | answer                | code                                        | account                                  | event
         0s | open   | a   |            |              |      | a open until 13:00:00 |                                             |                                          | run_opened
         1s | call   | a   | pay.refund | {"cents":1}  |      | allow                 | by desk.may                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10  | call_decided c1 allow
-        1s | call   | a   | pay.refund | {"cents":2}  |      | allow                 | by desk.may                                 | calls 0+2 writes 0+2 final 0+2 usd 0+20  | call_decided c2 allow
+        1s | call   | a   | pay.refund | {"cents":2}  |      | allow                 | by desk.may                                 | calls 0+2 writes 0+2 final 0+2 usd 0+20  | call_decided c2 allow; threshold_crossed 75 decide
         1s | call   | a   | pay.refund | {"cents":3}  |      | deny                  | budget_exceeded (usd (nano-dollars)) max 25 | calls 0+2 writes 0+2 final 0+2 usd 0+20  | call_decided c3 deny
         2s | settle | a   |            | succeeded 4  | c1   | done                  |                                             | calls 1+1 writes 1+1 final 1+1 usd 4+10  | call_finished c1 succeeded by gate
-        2s | call   | a   | pay.refund | {"cents":3}  |      | allow                 | by desk.may                                 | calls 1+2 writes 1+2 final 1+2 usd 4+20  | call_decided c4 allow
+        2s | call   | a   | pay.refund | {"cents":3}  |      | allow                 | by desk.may                                 | calls 1+2 writes 1+2 final 1+2 usd 4+20  | call_decided c4 allow; threshold_crossed 90 notify
         2s | settle | a   |            | failed       | c2   | done                  |                                             | calls 2+1 writes 2+1 final 2+1 usd 14+10 | call_finished c2 failed by gate
         2s | settle | a   |            | succeeded 99 | c4   | done                  |                                             | calls 3+0 writes 3+0 final 3+0 usd 24+0  | call_finished c4 succeeded by gate
         2s | call   | a   | pay.refund | {"cents":3}  |      | deny                  | budget_exceeded (usd (nano-dollars)) max 25 | calls 3+0 writes 3+0 final 3+0 usd 24+0  | call_decided c5 deny
@@ -139,7 +139,7 @@ fn unknown_keeps_its_reservation_and_not_dispatched_frees_it() {
         expect![[r#"
         at | do     | run | tool       | args           | call | answer                | code                                        | account                                 | event
         0s | open   | a   |            |                |      | a open until 13:00:00 |                                             |                                         | run_opened
-        1s | call   | a   | pay.refund | {"cents":1}    |      | allow                 | by desk.may                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        1s | call   | a   | pay.refund | {"cents":1}    |      | allow                 | by desk.may                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow; threshold_crossed 100 stop
         1s | settle | a   |            | unknown        | c1   | done                  |                                             | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_finished c1 unknown by gate
         1s | call   | a   | pay.refund | {"cents":2}    |      | deny                  | budget_exceeded (usd (nano-dollars)) max 10 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
         2s | settle | a   |            | unknown        | c1   | refused               | call_unknown                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 |
@@ -171,7 +171,7 @@ fn irreversible_and_writes_and_seconds_have_limits_of_their_own() {
         expect![[r#"
         at  | do   | run | tool       | args        | answer                | code                                       | account                                 | event
         0s  | open | a   |            |             | a open until 13:00:00 |                                            |                                         | run_opened
-        1s  | call | a   | pay.refund | {"cents":1} | allow                 | by desk.may                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        1s  | call | a   | pay.refund | {"cents":1} | allow                 | by desk.may                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow; threshold_crossed 100 stop
         1s  | call | a   | pay.refund | {"cents":2} | deny                  | budget_exceeded (irreversible calls) max 1 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
         1s  | call | a   | crm.note   | {}          | allow                 | by desk.may                                | calls 0+2 writes 0+2 final 0+1 usd 0+10 | call_decided c3 allow
         1s  | call | a   | crm.note   | {}          | deny                  | budget_exceeded (writes) max 2             | calls 0+2 writes 0+2 final 0+1 usd 0+10 | call_decided c4 deny

@@ -32,7 +32,13 @@ fn halts_and_keys(choices: &[(u8, u8)]) -> Vec<(Stamp, Event)> {
     let (by, why, digest) = (String::new, String::new, Digest::of(b"x"));
     let event = |(kind, which): &(u8, u8)| {
         let key = KeyId(u128::from(*which));
-        let halted = Halted { by: by(), scope: Scope::Agent(format!("a{which}")), why: why() };
+        let halted = Halted {
+            by: by(),
+            reads_allowed: which % 2 == 0,
+            scope: Scope::Agent(format!("a{which}")),
+            until: Some(Time(u64::from(*which))),
+            why: why(),
+        };
         let (agent, expires) = (format!("a{which}"), Time(u64::from(*which)));
         match kind {
             0 => Event::KeyMinted(KeyMinted { agent, by: by(), expires, hash: digest, key }),
@@ -83,19 +89,22 @@ proptest! {
 /// An open run with a refused and an unknown call, and an agent that was refused outside its runs.
 fn lane() -> Vec<(Stamp, Event)> {
     let (run, digest) = (RunId(2), Digest::of(b"x"));
-    let amount = Amount { calls: 1, irreversible: 1, usd_nanos: 5, writes: 1 };
+    let amount = Amount { calls: 1, irreversible: 1, usd_nanos: 5, writes: 1, ..Amount::default() };
     let person = Some("kim".to_owned());
     let opened = RunOpened {
         agent: "desk".into(),
+        budget: None,
         expires: Time(9_000),
         idle_ms: Some(500),
         implicit: Some(KeyId(7)),
         intent: Some(digest),
+        parent: None,
         person,
         run,
     };
     let reasons = vec![crate::bytes::reason("house.line", 7)];
     let decided = |call, ruling| CallDecided {
+        accounts: Vec::new(),
         agent: "desk".into(),
         args: digest,
         call,
@@ -103,14 +112,16 @@ fn lane() -> Vec<(Stamp, Event)> {
         context_tokens: Some(7),
         contract: Some(digest),
         control_seq: 1,
+        destinations: Vec::new(),
         effect: "read".into(),
         expires: Some(Time(8_000)),
+        hosts: Vec::new(),
         key: Some(Mark([u8::try_from(call.0).unwrap(); 16])),
         mark: Mark([8; 16]),
         model: Some("a-model".into()),
         reasoning: Some(digest),
         reasons: reasons.clone(),
-        reserved: amount,
+        reserved: amount.clone(),
         rules: reasons[0].near.clone(),
         rules_digest: digest,
         ruling,
@@ -125,7 +136,9 @@ fn lane() -> Vec<(Stamp, Event)> {
         outcome: Outcome::Unknown,
         posted: Amount::default(),
         result: Some(digest),
+        result_mark: None,
         run,
+        transient: false,
         trouble: None,
     };
     stamped(
@@ -153,7 +166,7 @@ fn golden_lane() {
     check_body(
         &write("a", &fold(State::default(), &lane())),
         expect![[
-            r#"{"seq":6,"last":1006,"runs":{"run_00000000000000000000000002":{"agent":"desk","person":"kim","opened":1001,"expires":9000,"implicit":["key_00000000000000000000000007",500],"touched":1004,"account":{"posted":{},"pending":{"calls":2,"irreversible":2,"usd_nanos":10,"writes":2}},"by_tool":{"pay.refund":2},"keyed":{"03030303030303030303030303030303":{"call":"call_00000000000000000000000003","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"deny","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null},"04040404040404040404040404040404":{"call":"call_00000000000000000000000004","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":{"outcome":"unknown","result":"DIGEST"}},"05050505050505050505050505050505":{"call":"call_00000000000000000000000005","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null}},"refusals":{"count":1,"since":1001}}},"implicit":{"key_00000000000000000000000007":"run_00000000000000000000000002"},"calls":{"call_00000000000000000000000004":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1003,"expires":8000,"key":"04040404040404040404040404040404","unknown":true},"call_00000000000000000000000005":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1004,"expires":8000,"key":"05050505050505050505050505050505","unknown":false}},"due":[[1504,{"run":"run_00000000000000000000000002"}],[8000,{"call":"call_00000000000000000000000005"}]],"refusals":{"mail":{"count":1,"since":0}}}"#
+            r#"{"seq":6,"last":1006,"runs":{"run_00000000000000000000000002":{"agent":"desk","person":"kim","opened":1001,"expires":9000,"implicit":["key_00000000000000000000000007",500],"idle_ms":500,"touched":1004,"account":{"posted":{},"pending":{"calls":2,"irreversible":2,"usd_nanos":10,"writes":2},"lent":{}},"by_tool":{"pay.refund":2},"keyed":{"03030303030303030303030303030303":{"call":"call_00000000000000000000000003","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"deny","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null},"04040404040404040404040404040404":{"call":"call_00000000000000000000000004","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":{"outcome":"unknown","result":"DIGEST"}},"05050505050505050505050505050505":{"call":"call_00000000000000000000000005","args":"08080808080808080808080808080808","verdict":{"reasons":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}],"rules":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"ruling":"allow","would":[{"ask":["house.line"],"at":"house.line","code":"rule_forbids","detail":"house.line","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}],"rule":{"file":"house.cedar","forbids":true,"id":"house.line","line":3,"words":"house.line"}}]},"ended":null}},"refusals":{"count":1,"since":1001},"pace":{"calls":2,"writes":0,"retries":0,"replans":0,"open":1,"destinations":[],"hosts":[],"made":{"known":{"08080808080808080808080808080808":{"count":2,"last":2,"failed":true,"broken_seq":null}},"count":2},"told":{"known":{},"count":0},"last_told":{},"turns":{"last":"08080808080808080808080808080808","before":"08080808080808080808080808080808","in_a_row":0},"read_seq":0,"replan_seq":0},"parent":null,"depth":0,"children":[],"loan":null,"crossed":0,"paused":null,"extensions":[]}},"implicit":{"key_00000000000000000000000007":"run_00000000000000000000000002"},"calls":{"call_00000000000000000000000004":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1003,"expires":8000,"key":"04040404040404040404040404040404","mark":"08080808080808080808080808080808","reads":true,"seq":3,"unknown":true,"above":[],"accounts":[]},"call_00000000000000000000000005":{"run":"run_00000000000000000000000002","agent":"desk","tool":"pay.refund","reserved":{"calls":1,"irreversible":1,"usd_nanos":5,"writes":1},"carrier":"executor","decided":1004,"expires":8000,"key":"05050505050505050505050505050505","mark":"08080808080808080808080808080808","reads":true,"seq":4,"unknown":false,"above":[],"accounts":[]}},"due":[[1504,{"run":"run_00000000000000000000000002"}],[8000,{"call":"call_00000000000000000000000005"}]],"refusals":{"mail":{"count":1,"since":0}},"agent_rates":{"desk":{"calls":[[1,2]],"writes":[],"retries":[],"tools":{"pay.refund":[[1,2]]},"destinations":{},"hosts":{}}},"tool_rates":{"pay.refund":{"calls":[[1,2]],"destinations":{}}},"lane":1,"shares":{},"share_ends":[]}"#
         ]],
     );
 }
@@ -164,7 +177,7 @@ fn golden_control() {
     check_body(
         &write("a", &fold(Control::default(), &halts_and_keys(&choices))),
         expect![[
-            r#"{"seq":5,"last":1005,"rules":["DIGEST","DIGEST"],"keys":{"key_00000000000000000000000004":{"agent":"a4","hash":"DIGEST","expires":4}},"halts":{"agent:a5":{"by":"","why":"","since":1004}},"seen":{}}"#
+            r#"{"seq":5,"last":1005,"rules":["DIGEST","DIGEST"],"keys":{"key_00000000000000000000000004":{"agent":"a4","hash":"DIGEST","expires":4}},"halts":{"agent:a5":{"by":"","why":"","since":1004,"until":5}},"lending":{},"seen":{}}"#
         ]],
     );
 }

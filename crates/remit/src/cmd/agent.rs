@@ -1,10 +1,10 @@
-//! `remit agent …`, `remit halt`, `remit resume`: what an operator does.
+//! `remit agent …`: agents' keys.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use api::client::encode;
-use api::people::{Halt, KeyList, KeyMinted, MintKey};
+use api::people::{KeyList, KeyMinted, MintKey};
 use serde_json::Value;
 
 use super::remote::{client, query};
@@ -17,7 +17,7 @@ pub(super) async fn agent(whose: &Whose, command: Agent) -> Result<ExitCode> {
         Agent::Key { agent, ttl } => {
             let ms = stdx::duration::parse_ms(&ttl)
                 .ok_or_else(|| anyhow!("`{ttl}` is not a duration; write 30s, 10m, 24h or 90d"))?;
-            let ask = MintKey { ttl_seconds: Some(ms / 1_000) };
+            let ask = MintKey { ttl_seconds: Some(ms / 1_000), through: None };
             let minted: KeyMinted = client.post(&format!("/v1/agents/{}/keys", encode(&agent)), &ask).await?;
             if whose.json {
                 out::json(&minted)?;
@@ -46,18 +46,7 @@ pub(super) async fn agent(whose: &Whose, command: Agent) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn halt(whose: &Whose, scope: &str, why: &str) -> Result<ExitCode> {
-    let ask = Halt { scope: scope.to_owned(), why: why.to_owned() };
-    done(whose, client(whose)?.post::<_, Value>("/v1/halts", &ask).await?, "halted")
-}
-
-pub(super) async fn resume(whose: &Whose, scope: &str, why: &str) -> Result<ExitCode> {
-    let path =
-        format!("/v1/halts{}", query(&[("scope", Some(scope.to_owned())), ("why", Some(why.to_owned()))]));
-    done(whose, client(whose)?.delete::<Value>(&path).await?, "resumed")
-}
-
-fn done(whose: &Whose, answer: Value, what: &str) -> Result<ExitCode> {
+pub(super) fn done(whose: &Whose, answer: Value, what: &str) -> Result<ExitCode> {
     if whose.json {
         out::json(&answer)?;
     } else {

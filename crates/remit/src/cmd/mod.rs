@@ -3,7 +3,9 @@
 mod agent;
 mod check;
 mod doctor;
+mod halt;
 mod idle;
+mod login;
 mod markdown;
 mod policy;
 mod remote;
@@ -20,6 +22,7 @@ use crate::cli::{Cli, Command, Whose};
 use crate::{config, demo, out};
 
 pub use policy::read_policy_tests;
+pub(crate) use login::link;
 pub(crate) use serve::log_to_stderr;
 pub(crate) use tool::pins_beside;
 
@@ -55,6 +58,7 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(options) => serve::serve(whose, &options).await,
         Command::Demo(options) => demo::demo(whose, &options).await,
+        Command::Login { person } => login::login(whose, person).await,
         Command::Doctor => doctor::doctor(whose).await,
         Command::Agent(command) => agent::agent(whose, command).await,
         Command::Tool(command) => tool::tool(whose, command).await,
@@ -69,8 +73,12 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
         }
         Command::Tail { follow, from } => runs::tail(whose, follow, from).await,
         Command::Explain { id } => runs::explain(whose, &id).await,
-        Command::Halt { scope, why } => agent::halt(whose, &scope, &why).await,
-        Command::Resume { scope, why } => agent::resume(whose, &scope, &why).await,
+        Command::Halt { scope, why, until, reads_allowed, force } => {
+            let ask = api::people::Halt { why, until, reads_allowed, force, ..Default::default() };
+            halt::halt(whose, &scope, ask).await
+        }
+        Command::Resume { scope, why } => halt::resume(whose, &scope, &why).await,
+        Command::Halts => halt::halts(whose).await,
         Command::Status => runs::status(whose).await,
         Command::Check
         | Command::Policy(_)

@@ -53,6 +53,11 @@ pub(super) async fn serve(whose: &Whose, options: &Serve) -> Result<ExitCode> {
         running.people,
         settings.data.display()
     ));
+    out::talk(format!(
+        "  console http://{}   sign in: remit login --data {}",
+        running.people,
+        settings.data.display()
+    ));
     let stopped = tokio::select! {
         stopped = until_stopped(&running, &whose.config, signals, &mut changes) => stopped,
         unneeded = unneeded(&running, &settings.data, idle) => unneeded,
@@ -120,7 +125,7 @@ async fn until_stopped(
 
 /// Checks the whole new set first; a bad one is refused and the old one stays.
 async fn reload(running: &Running, config_file: &Path, asked: bool) {
-    let (rules, _, warnings) = match config::load(config_file).and_then(compose::compile) {
+    let (rules, settings, warnings) = match config::load(config_file).and_then(compose::compile) {
         Ok(compiled) => compiled,
         Err(problems) => {
             out::talk(problems.render(out::coloured()));
@@ -128,6 +133,7 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
             return;
         }
     };
+    running.know_people(&settings.people);
     if rules.digest == running.gate.rules().digest {
         if asked {
             out::talk("reload: nothing changed");

@@ -49,8 +49,9 @@ pub(super) async fn wrap(whose: &Whose, options: &Wrap) -> Result<ExitCode> {
     let key = home.mint(&options.agent, ttl_ms / 1_000).await?;
     let marks = Marks::new(whose.config.clone(), server.clone(), &loaded.book);
     let door = Door::new(home.data().to_owned(), home.start_command(), server.as_deref(), &key.secret)?;
-    let (mut lines, out) = (Lines::of_stdin(), lines::Out::to_stdout());
-    let bridge = Arc::new(Bridge::new(door, marks, out.sender()));
+    let bytes_max = loaded.settings.door_bytes_max;
+    let (mut lines, out) = (Lines::of_stdin(bytes_max), lines::Out::to_stdout());
+    let bridge = Arc::new(Bridge::new(door, marks, out.sender(), bytes_max));
     tokio::select! {
         () = Arc::clone(&bridge).run(&mut lines) => {}
         () = out.closed() => {}

@@ -5,16 +5,19 @@ mod destination;
 mod mcp;
 mod shape;
 
+use std::collections::BTreeMap;
+
 use kernel::contract::Contract;
 use serde_json::{Map, Value, json};
 use stdx::digest::Digest;
 use tools::mcp::definition_digest;
 
-pub(super) use self::destination::check_pattern;
+pub(super) use self::destination::{check_path, check_pattern};
 pub(crate) use self::mcp::Pins;
 use self::shape::{Credential, Effect, Operation, ToolEntry};
 pub(super) use self::shape::{Env, ToolFile};
-use super::yaml::{Page, Place};
+use super::budget::counts;
+use super::yaml::{At, Page, Place};
 
 const TIMEOUT_MS: u64 = 10_000;
 const TIMEOUT_MS_MAX: u64 = 600_000;
@@ -52,7 +55,48 @@ impl Operation {
     }
 }
 
+/// A tool that another stands in for, and where that is written.
+pub(super) struct StandIn {
+    pub(super) place: Place,
+    pub(super) of: String,
+    pub(super) tool: String,
+}
+
+impl StandIn {
+    /// It is another tool, and does no more to the world than the one that it stands in for.
+    pub(super) fn check(&self, page: &mut Page<'_>, tools: &BTreeMap<String, Contract>, all_read: bool) {
+        let Some(of) = tools.get(&self.of) else { return };
+        let mut wrong = |words: String, help: &str| {
+            page.error("fallback", self.place, words).help(help);
+        };
+        match tools.get(&self.tool) {
+            None if all_read => wrong(
+                format!("there is no tool `{}` to stand in for `{}`", self.tool, self.of),
+                "the full name of a tool that has a contract, such as `crm.search`",
+            ),
+            Some(tool) if tool.name == of.name => wrong(
+                format!("`{}` cannot stand in for itself", self.of),
+                "name another tool, or give a fixed `answer`",
+            ),
+            Some(tool) if tool.effect > of.effect => wrong(
+                format!("`{}` does more to the world than `{}`", self.tool, self.of),
+                "what stands in for a read reads, and what stands in for a write can be taken back as well as that",
+            ),
+            _ => {}
+        }
+    }
+}
+
 impl ToolFile {
+    pub(super) fn stand_ins(&self) -> Vec<StandIn> {
+        let of = |(name, entry): (&String, &super::yaml::At<ToolEntry>)| {
+            let at = entry.value.fallback.as_ref()?;
+            let (tool, of) = (at.value.tool.clone()?, format!("{}.{name}", self.server.value));
+            Some(StandIn { place: at.place, of, tool })
+        };
+        self.tools.iter().filter_map(of).collect()
+    }
+
     /// `pins` holds what was accepted of this server's own definitions.
     pub(super) fn contracts(&self, page: &mut Page<'_>, pins: &Pins) -> Vec<Contract> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -157,6 +201,8 @@ impl ToolEntry {
             about: self.about(definition.as_ref()),
             credential,
             cost_usd_nanos: self.cost.as_ref().map_or(0, |cost| page.usd_nanos(&cost.usd)),
+            cost_tokens: self.cost.as_ref().and_then(|cost| cost.tokens).unwrap_or(0),
+            counts: counts(page, &self.count, Some(input)),
             destinations: self.destinations.iter().map(|at| at.value.path(page, at.place, input)).collect(),
             effect,
             env: file.env.unwrap_or(Env::Prod).name().to_owned(),
@@ -172,6 +218,7 @@ impl ToolEntry {
             name: format!("{}.{tool}", file.server.value),
             operation: self.operation.unwrap_or(written).law(),
             pin: self.pin(page),
+            rate: self.rate(page),
             result_bytes_max: self
                 .result_bytes_max
                 .as_ref()
@@ -191,7 +238,6 @@ impl ToolEntry {
     fn unbuilt(&self, page: &mut Page<'_>) {
         page.not_built(&[
             ("cache", &self.cache, "take it away: each call reaches the tool"),
-            ("count", &self.count, "take it away, and limit calls or dollars in the manifest's `budget`"),
             (
                 "delay",
                 &self.delay,
@@ -204,13 +250,25 @@ impl ToolEntry {
             ("version", &self.version, "take it away"),
         ]);
         if let Some(limits) = &self.limits {
-            let help = "only `timeout` and `concurrent` hold yet; limit a run in the manifest: `limits: { per_run }`";
+            let help = "limit the run or the minute: `per_run`, `per_minute`, `per_destination_per_minute`";
             page.not_built(&[
-                ("per_run", &limits.per_run, help),
-                ("per_minute", &limits.per_minute, help),
                 ("per_hour", &limits.per_hour, help),
                 ("per_day", &limits.per_day, help),
             ]);
+        }
+    }
+
+    fn rate(&self, page: &mut Page<'_>) -> kernel::contract::ToolRate {
+        let Some(limits) = &self.limits else { return Default::default() };
+        if let (Some(at), true) = (&limits.per_destination_per_minute, self.destinations.is_empty()) {
+            page.error("destination", at.place, "this tool names no destination")
+                .help("add `destinations`, so that Remit knows which argument to look at");
+        }
+        let mut some = |at: &Option<At<u64>>| at.as_ref().map(|at| page.at_least_one(at));
+        kernel::contract::ToolRate {
+            per_destination_per_minute: some(&limits.per_destination_per_minute),
+            per_minute: some(&limits.per_minute),
+            per_run: some(&limits.per_run),
         }
     }
 

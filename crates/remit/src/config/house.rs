@@ -1,13 +1,17 @@
 //! `remit.yaml`: what holds for the whole house, and the settings of this machine.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use api::person::Role;
 use kernel::book::House;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stdx::nearest::nearest;
 
+use super::budget::{self, Action, Tenant};
+use super::limits::Limits;
 use super::yaml::{At, Later, Page};
 use super::{Person, Settings};
 
@@ -18,6 +22,12 @@ const AGENTS_LISTEN: &str = "127.0.0.1:7470";
 const PEOPLE_LISTEN: &str = "127.0.0.1:7471";
 const DATA: &str = "./data";
 pub(crate) const DISK_RESERVE_MB: u64 = 64;
+const MESSAGE_MB: u64 = 1;
+const MESSAGE_MB_MAX: u64 = 16;
+/// How the ledger names whoever holds the operator's key.
+const RESERVED_NAME: &str = "operator";
+/// However high it is written: a decision looks at every run above its own.
+const DEPTH_MAX: u64 = 16;
 const RUN_TTL_MS_MAX: u64 = 30 * 86_400_000;
 
 /// An enumeration of the words that are accepted for a key.
@@ -55,13 +65,20 @@ pub(super) struct RemitFile {
     pub(super) agents: Option<At<String>>,
     /// What is recorded.
     audit: Option<Audit>,
+    /// Days and months, as budgets count them.
+    calendar: Option<Calendar>,
     /// How authority passes from agent to agent.
     delegation: Option<Delegation>,
+    /// What happens on the way to a limit, by how much of it is taken, in percent.
+    #[schemars(with = "Option<BTreeMap<String, Action>>")]
+    gates: Option<BTreeMap<u64, At<Action>>>,
     /// `Host` names that both listeners accept besides their own address, `localhost` and loopback.
     #[serde(default)]
     hosts: Vec<At<String>>,
     /// Who people and agents are.
     identity: Option<Identity>,
+    /// When runs must stop or slow down, for each agent whose manifest does not say otherwise.
+    limits: Option<Limits>,
     /// Where Remit listens.
     listen: Option<Listen>,
     /// The people who may sign in, and what each may do.
@@ -81,6 +98,9 @@ pub(super) struct RemitFile {
     runs: Option<Runs>,
     /// Where the ledger is.
     store: Option<Store>,
+    /// What the agents of a tenant may spend together, by its name.
+    #[serde(default)]
+    tenants: BTreeMap<String, Tenant>,
     /// Where the contracts of tool servers are; `*` may stand in the last part of the path.
     #[schemars(extend("default" = TOOLS))]
     pub(super) tools: Option<At<String>>,
@@ -119,8 +139,12 @@ struct PolicyEngine {
 struct Delegation {
     /// Accepted, not built yet: how long a delegated token is good for. Until then nothing can be delegated.
     token_ttl_seconds: Option<At<u64>>,
-    /// Accepted, not built yet: how many hops a delegation may go. Until then nothing can be delegated.
+    /// How many runs may be opened under one another, below the first.
+    #[schemars(extend("default" = House::default().depth_max))]
     max_depth: Option<At<u64>>,
+    /// How many open runs one run may have under it.
+    #[schemars(extend("default" = House::default().children_max))]
+    max_children: Option<At<u64>>,
     /// Accepted, not built yet: a child's grant never holds more than its parent's.
     scope_inheritance: Option<At<ScopeInheritance>>,
 }
@@ -157,9 +181,10 @@ struct Quotas {
     /// Calls that one run may make, whoever makes them.
     #[schemars(extend("default" = House::default().calls_per_run_max))]
     max_actions_per_prompt: Option<At<u64>>,
-    /// Accepted, not built yet: tokens that one run may spend. Until then tokens are not counted.
+    /// Tokens that one run may spend, where a contract says what a call takes of them.
     max_compute_tokens: Option<At<u64>>,
-    /// Accepted, not built yet: what happens to work that runs away. Until then limits refuse it, call by call.
+    /// `pause_and_notify`: a run that wants more than its budget waits for a person. Without it: it is refused, call
+    /// by call.
     circuit_breaker: Option<At<CircuitBreaker>>,
 }
 
@@ -186,7 +211,10 @@ struct Listen {
     /// Address and port of the doors that agents call.
     #[schemars(extend("default" = AGENTS_LISTEN))]
     agents: Option<At<String>>,
-    /// Address and port of the API and console that people use; loopback only, until people can sign in.
+    /// The largest message in MiB that an agent's MCP client may send, or `remit wrap` reads; at most 16.
+    #[schemars(extend("default" = MESSAGE_MB))]
+    message_mb: Option<At<u64>>,
+    /// Address and port of the API and console that people use; loopback only, until Remit speaks TLS.
     #[schemars(extend("default" = PEOPLE_LISTEN))]
     people: Option<At<String>>,
 }
@@ -212,7 +240,8 @@ struct Store {
 struct PersonEntry {
     /// The name that signs: an e-mail address, as a rule.
     name: At<String>,
-    /// `operator`, `auditor`, `approver:<group>`.
+    /// `viewer` reads; `auditor` reads the ledger itself too; `operator` also halts, resumes, closes runs, mints and
+    /// revokes keys and accepts tools; `approver:<group>` reads, and answers for the group.
     #[serde(default)]
     roles: Vec<At<String>>,
 }
@@ -241,12 +270,53 @@ struct Runs {
     implicit_idle: Option<At<String>>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Calendar {
+    /// `utc`, or how far its clocks are ahead, such as `+01:00`. Summer time is not followed.
+    #[schemars(extend("default" = "utc"))]
+    zone: Option<At<String>>,
+}
+
 impl RemitFile {
+    fn budgets(&self, page: &mut Page<'_>, house: &mut House) {
+        if let Some(quotas) = &self.quotas {
+            house.tokens_per_run_max = quotas.max_compute_tokens.as_ref().map(|at| at.value);
+            house.pauses = quotas.circuit_breaker.is_some();
+        }
+        if let Some(delegation) = &self.delegation {
+            let (depth, children) = (&delegation.max_depth, &delegation.max_children);
+            house.depth_max = depth.as_ref().map_or(house.depth_max, |at| at.value.min(DEPTH_MAX));
+            house.children_max = children.as_ref().map_or(house.children_max, |at| at.value);
+        }
+        if let Some(gates) = &self.gates {
+            house.thresholds = budget::thresholds(page, gates);
+        }
+        if let Some(zone) = self.calendar.as_ref().and_then(|calendar| calendar.zone.as_ref()) {
+            house.east_minutes = budget::east_minutes(page, zone);
+        }
+    }
+
+    pub(super) fn tenants(
+        &self,
+        page: &mut Page<'_>,
+        tools: &BTreeMap<String, kernel::contract::Contract>,
+    ) -> BTreeMap<String, BTreeMap<kernel::window::Window, kernel::account::Limits>> {
+        let counted = budget::counted(tools, std::iter::empty());
+        let windows = |(name, tenant): (&String, &Tenant)| (name.clone(), tenant.windows(page, &counted));
+        self.tenants.iter().map(windows).collect()
+    }
+
     pub(super) fn house(&self, page: &mut Page<'_>) -> House {
         self.unbuilt(page);
         let mut house = House::default();
         if let Some(calls) = self.quotas.as_ref().and_then(|quotas| quotas.max_actions_per_prompt.as_ref()) {
             house.calls_per_run_max = page.at_least_one(calls);
+        }
+        self.budgets(page, &mut house);
+        if let Some(limits) = &self.limits {
+            house.limits = limits.law(page).or(&house.limits);
         }
         if let Some(ttl) = self.runs.as_ref().and_then(|runs| runs.ttl.as_ref()) {
             house.run_ttl_ms = page.duration_ms(ttl, 1_000, RUN_TTL_MS_MAX);
@@ -278,9 +348,9 @@ impl RemitFile {
             .help("agents' keys would cross the network in clear text: put a proxy that speaks TLS in front");
         }
         if let Some(at) = people.filter(|_| !people_listen.ip().is_loopback()) {
-            let message = format!("`{}` is not loopback, and people cannot sign in yet", at.value);
+            let message = format!("`{}` is not loopback, and there is no TLS yet", at.value);
             page.error("listen", at.place, message).help(format!(
-                "whoever reaches it could halt and approve: use `{PEOPLE_LISTEN}` and a tunnel"
+                "sessions would cross the network in clear text: use `{PEOPLE_LISTEN}`, and a proxy or a tunnel"
             ));
         }
         if let Some(at) =
@@ -294,8 +364,10 @@ impl RemitFile {
         Settings {
             agents_listen,
             people_listen,
+            door_bytes_max: message_bytes(page, listen.and_then(|listen| listen.message_mb.as_ref())),
             data: PathBuf::from(sqlite),
             folder: PathBuf::from("."),
+            file: None,
             disk_reserve_bytes: disk_reserve_bytes(
                 page,
                 store.and_then(|store| store.disk_reserve_mb.as_ref()),
@@ -312,8 +384,12 @@ impl RemitFile {
                 page.error("duplicate-person", name.place, format!("`{}` is listed twice", name.value))
                     .help("keep one entry and give it all the roles");
             }
+            if name.value.is_empty() || name.value == RESERVED_NAME {
+                page.error("person", name.place, format!("nobody can be called `{}`", name.value))
+                    .help("it is how the ledger names whoever holds the operator's key; use an e-mail address");
+            }
             roles.iter().for_each(|at| role(page, at));
-            let roles = roles.iter().map(|at| at.value.clone()).collect();
+            let roles = roles.iter().filter_map(|at| at.value.parse().ok()).collect();
             people.push(Person { name: name.value.clone(), roles });
         }
         people
@@ -331,19 +407,12 @@ impl RemitFile {
         if let Some(it) = &self.delegation {
             let until = "until then nothing can be delegated";
             page.accepted("delegation.token_ttl_seconds", it.token_ttl_seconds.as_ref(), until);
-            page.accepted("delegation.max_depth", it.max_depth.as_ref(), until);
             page.accepted("delegation.scope_inheritance", it.scope_inheritance.as_ref(), until);
         }
         if let Some(it) = &self.audit {
             let until = "until then everything is kept for ever";
             page.accepted("audit.retention_days", it.retention_days.as_ref(), until);
             page.accepted("audit.payload_days", it.payload_days.as_ref(), until);
-        }
-        if let Some(it) = &self.quotas {
-            let tokens = "until then tokens are not counted; limit calls and dollars";
-            page.accepted("quotas.max_compute_tokens", it.max_compute_tokens.as_ref(), tokens);
-            let breaker = "until then limits refuse calls one by one, and nothing pauses a run";
-            page.accepted("quotas.circuit_breaker", it.circuit_breaker.as_ref(), breaker);
         }
         if let Some(it) = &self.identity {
             let people = "until then people are whoever reaches the loopback listener";
@@ -354,6 +423,15 @@ impl RemitFile {
             page.accepted("identity.impersonation", it.impersonation.as_ref(), owner);
         }
     }
+}
+
+fn message_bytes(page: &mut Page<'_>, written: Option<&At<u64>>) -> usize {
+    let mb = written.map_or(MESSAGE_MB, |at| page.at_least_one(at));
+    if let Some(at) = written.filter(|_| mb > MESSAGE_MB_MAX) {
+        page.error("listen", at.place, format!("a message of {mb} MiB is more than Remit takes"))
+            .help(format!("at most {MESSAGE_MB_MAX}; put large content where tools can fetch it"));
+    }
+    usize::try_from(mb.min(MESSAGE_MB_MAX) << 20).unwrap_or(usize::MAX)
 }
 
 fn address(page: &mut Page<'_>, written: Option<&At<String>>, default: &str) -> SocketAddr {
@@ -387,13 +465,11 @@ fn host(page: &mut Page<'_>, at: &At<String>) -> String {
 }
 
 fn role(page: &mut Page<'_>, at: &At<String>) {
-    let role = at.value.as_str();
-    let approver = role.strip_prefix("approver:").is_some_and(|group| !group.is_empty());
-    if approver || ["operator", "auditor"].contains(&role) {
+    if at.value.parse::<Role>().is_ok() {
         return;
     }
-    let near = nearest(role, ["operator", "auditor", "approver:<group>"]);
+    let near = nearest(&at.value, Role::KNOWN);
     let help = near.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
-    page.error("role", at.place, format!("unknown role `{role}`"))
-        .help(format!("{help}Known: `operator`, `auditor`, `approver:<group>`"));
+    let known = Role::KNOWN.map(|name| format!("`{name}`")).join(", ");
+    page.error("role", at.place, format!("unknown role `{}`", at.value)).help(format!("{help}Known: {known}"));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kernel::account::Limits;
+use api::person;
 use kernel::agent::{self, Manifest, May};
 use kernel::contract::Contract;
 use schemars::JsonSchema;
@@ -10,9 +10,11 @@ use serde::Deserialize;
 use stdx::nearest::nearest;
 
 use super::Person;
+use super::budget::{self, Action, Budget};
 use super::contract::Env;
 use super::house::words;
-use super::yaml::{At, Later, Page, Usd};
+use super::limits::Limits;
+use super::yaml::{At, Later, Page};
 
 const AGENT_NAME_LENGTH_MAX: usize = 128;
 
@@ -85,14 +87,16 @@ pub(super) struct AgentFile {
     /// What it may do; what no line allows is denied.
     #[serde(default)]
     may: Vec<At<MayEntry>>,
+    /// When its runs must stop or slow down.
+    limits: Option<Limits>,
     /// What it may spend.
     budget: Option<Budget>,
+    /// What happens on the way to a limit, by how much of it is taken, in percent; in place of the house's `gates`.
+    #[schemars(with = "Option<BTreeMap<String, Action>>")]
+    gates: Option<BTreeMap<u64, At<Action>>>,
     #[serde(default)]
     #[schemars(skip)]
     before: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    gates: Later,
     #[serde(default)]
     #[schemars(skip)]
     on_failure: Later,
@@ -129,6 +133,9 @@ struct MayEntry {
     ask: Option<At<String>>,
     /// How much of it.
     limits: Option<MayLimits>,
+    /// Arguments that are a currency of their own, by name, such as `refunded_cents: args.amount_cents`.
+    #[serde(default)]
+    count: BTreeMap<String, At<String>>,
     /// How calls under this line are treated, if not as the agent's `mode` says.
     mode: Option<At<Mode>>,
 }
@@ -139,9 +146,8 @@ struct MayEntry {
 struct MayLimits {
     /// Calls under this line that one run may make.
     per_run: Option<u64>,
-    #[serde(default)]
-    #[schemars(skip)]
-    per_minute: Later,
+    /// Calls under this line that all runs of the agent together may make in a minute.
+    per_minute: Option<u64>,
     #[serde(default)]
     #[schemars(skip)]
     per_hour: Later,
@@ -150,49 +156,18 @@ struct MayLimits {
     per_day: Later,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct Budget {
-    /// What one run may spend. A currency that is left out is not limited.
-    per_run: Option<PerRun>,
-    #[serde(default)]
-    #[schemars(skip)]
-    per_day: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    per_month: Later,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct PerRun {
-    /// Dollars, exact to a thousand-millionth.
-    usd: Option<At<Usd>>,
-    /// Calls of any kind.
-    calls: Option<u64>,
-    /// Calls that change something.
-    writes: Option<u64>,
-    /// Calls that cannot be taken back.
-    irreversible: Option<u64>,
-    /// Wall clock from the opening of the run.
-    seconds: Option<u64>,
-    /// Accepted, not built yet: counted when the model gateway is built.
-    tokens: Option<At<u64>>,
-}
-
 impl AgentFile {
     pub(super) fn manifest(&self, page: &mut Page<'_>, known: &Known<'_>) -> Manifest {
         page.not_built(&[
             ("before", &self.before, "forbid it with `when`, or with a free rule in `policies/`"),
-            ("gates", &self.gates, "a budget refuses at 100 percent; take `gates` away"),
             ("on_failure", &self.on_failure, "nothing is undone by itself yet; take it away"),
             ("delegate", &self.delegate, "give each agent a manifest of its own; take it away"),
         ]);
         self.check_name(page);
         self.check_owner(page, known);
         let mode = mode(page, self.mode.as_ref());
+        let own = self.may.iter().flat_map(|entry| entry.value.count.keys());
+        let counted = budget::counted(known.tools, own);
         let may =
             self.may.iter().enumerate().map(|(index, entry)| self.may(page, known, index, entry)).collect();
         Manifest {
@@ -207,7 +182,10 @@ impl AgentFile {
             phases: phases(page, self.phases.as_ref()),
             executor: self.roles.contains(&Role::Executor),
             may,
-            per_run: self.budget.as_ref().map(|budget| budget.limits(page)).unwrap_or_default(),
+            per_run: self.budget.as_ref().map(|budget| budget.per_run(page, &counted)).unwrap_or_default(),
+            windows: self.budget.as_ref().map(|budget| budget.windows(page, &counted)).unwrap_or_default(),
+            thresholds: self.gates.as_ref().map(|gates| budget::thresholds(page, gates)),
+            limits: self.limits.as_ref().map(|limits| limits.law(page)).unwrap_or_default(),
             origin: page.origin(self.agent.place),
         }
     }
@@ -217,9 +195,8 @@ impl AgentFile {
         check_tool(page, known, &entry.tool);
         check_destinations(page, known, entry);
         if let Some(limits) = &entry.limits {
-            let help = "limit the run with `per_run`; rates come with a later version";
+            let help = "limit the run with `per_run`, the minute with `per_minute`, or spend with `budget.per_day`";
             page.not_built(&[
-                ("per_minute", &limits.per_minute, help),
                 ("per_hour", &limits.per_hour, help),
                 ("per_day", &limits.per_day, help),
             ]);
@@ -234,7 +211,9 @@ impl AgentFile {
             when_origin: entry.when.as_ref().map(|when| page.origin(when.place)),
             to: entry.to.iter().flat_map(|to| &to.value).map(|to| to.value.clone()).collect(),
             ask: entry.ask.as_ref().map(|ask| ask.value.clone()),
+            counts: budget::counts(page, &entry.count, None),
             calls_per_run_max: entry.limits.as_ref().and_then(|limits| limits.per_run),
+            calls_per_minute_max: entry.limits.as_ref().and_then(|limits| limits.per_minute),
             mode: mode(page, entry.mode.as_ref()),
             origin: page.origin(at.place),
         }
@@ -258,23 +237,6 @@ impl AgentFile {
                 |name| format!("did you mean `{name}`?"),
             );
             page.warning("owner", self.owner.place, format!("`{owner}` is not among `people`")).help(help);
-        }
-    }
-}
-
-impl Budget {
-    fn limits(&self, page: &mut Page<'_>) -> Limits {
-        let help = "limit the run with `per_run`; budgets of a day come with a later version";
-        page.not_built(&[("per_day", &self.per_day, help), ("per_month", &self.per_month, help)]);
-        let Some(run) = &self.per_run else { return Limits::default() };
-        let tokens = "until the model gateway is built tokens are not counted; limit calls and dollars";
-        page.accepted("budget.per_run.tokens", run.tokens.as_ref(), tokens);
-        Limits {
-            calls: run.calls,
-            irreversible: run.irreversible,
-            seconds: run.seconds,
-            usd_nanos: run.usd.as_ref().map(|usd| page.usd_nanos(usd)),
-            writes: run.writes,
         }
     }
 }
@@ -348,10 +310,13 @@ fn check_destinations(page: &mut Page<'_>, known: &Known<'_>, entry: &MayEntry) 
 fn check_ask(page: &mut Page<'_>, known: &Known<'_>, ask: &At<String>) {
     page.warning("not-built", ask.place, "`ask` is accepted, but approvals are not built yet")
         .help("until then these calls are refused with `approval_unavailable`");
-    let role = format!("approver:{}", ask.value);
+    let role = person::Role::Approver(ask.value.clone());
     if !known.people.is_empty() && !known.people.iter().any(|person| person.roles.contains(&role)) {
         let groups = known.people.iter().flat_map(|person| &person.roles);
-        let groups = groups.filter_map(|role| role.strip_prefix("approver:"));
+        let groups = groups.filter_map(|role| match role {
+            person::Role::Approver(group) => Some(group.as_str()),
+            person::Role::Viewer | person::Role::Auditor | person::Role::Operator => None,
+        });
         let help = nearest(&ask.value, groups).map_or_else(
             || format!("give somebody in `people` the role `{role}`"),
             |name| format!("did you mean `{name}`?"),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use api::client::Client;
 use tokio::net::TcpListener;
 
 use crate::cli::{Demo, Whose};
@@ -41,6 +42,16 @@ pub(crate) async fn demo(whose: &Whose, options: &Demo) -> Result<ExitCode> {
     out::line("");
     out::line(format!("agents' doors   http://{}", running.agents));
     out::line(format!("people's API    http://{}   (its description: /openapi.json)", running.people));
+    if !options.once {
+        let key = std::fs::read_to_string(data.join(compose::OPERATOR_KEY)).context("the operator key")?;
+        let people = Client::new(&format!("http://{}", running.people), Some(key.trim().to_owned()));
+        let (link, _) = crate::cmd::link(&people, None).await?;
+        out::line(format!("console         {link}"));
+        out::line(format!(
+            "                (good once, for five minutes; then: cargo remit --data {} login)",
+            data.display()
+        ));
+    }
     out::line(format!("operator key    {}", data.join(compose::OPERATOR_KEY).display()));
     out::line(format!("ask why         cargo remit --data {} explain {}", data.display(), told.refused));
     out::line(format!("see it all      cargo remit --data {} runs", data.display()));

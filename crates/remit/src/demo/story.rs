@@ -29,6 +29,7 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     let open = OpenRun {
         person: Some("ana@customers.example".to_owned()),
         intent: Some("answer ticket T-1001".to_owned()),
+        budget: None,
     };
     let run: RunOpened = agent.post("/v1/runs", &open).await?;
     let agent = agent.in_run(&run.token);

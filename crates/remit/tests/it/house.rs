@@ -68,6 +68,7 @@ pub async fn open_run(agents: &str, key: &str) -> Result<AgentRun, Error> {
     let open = OpenRun {
         person: Some("ana@customers.example".to_owned()),
         intent: Some("answer a ticket".to_owned()),
+        budget: None,
     };
     let opened: RunOpened = agent.post("/v1/runs", &open).await?;
     Ok(AgentRun { agent: agent.in_run(&opened.token), opened })

@@ -37,10 +37,10 @@ fn a_wrong_member_is_named_by_its_place() {
 #[tokio::test]
 async fn a_large_body_is_refused_however_it_comes() {
     let body = || Body::from(vec![b' '; BODY_BYTES_MAX + 1]);
-    let refusal = whole(&HeaderMap::new(), body()).await.unwrap_err();
+    let refusal = whole(&HeaderMap::new(), body(), BODY_BYTES_MAX).await.unwrap_err();
     assert_eq!(refusal.0.code, "too_large");
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_LENGTH, "99999999".parse().unwrap());
-    let refusal = whole(&headers, Body::empty()).await.unwrap_err();
+    let refusal = whole(&headers, Body::empty(), BODY_BYTES_MAX).await.unwrap_err();
     assert_eq!(refusal.0.code, "too_large");
 }

@@ -10,7 +10,10 @@
 mod authzen;
 mod calls;
 mod connections;
+mod console;
 mod doors;
+mod roles;
 mod routes;
+mod sessions;
 mod tools;
 mod world;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use api::person::Role;
 use axum::Router;
 use axum::body::Body;
 use gate::Gate;
-use gate::clock::Wall;
+use gate::clock::{Clock, Wall};
 use gate::permit::Permit;
 use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
@@ -17,6 +19,7 @@ use kernel::book::{Book, House, Origin};
 use kernel::call::Outcome;
 use kernel::contract::{Contract, Effect, Operation};
 use kernel::rules::Rules;
+use kernel::time::Time;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -41,6 +44,9 @@ pub(crate) struct World {
     pub(crate) agents: Router,
     pub(crate) people: Router,
     pub(crate) stop: watch::Sender<bool>,
+    /// Who may sign in.
+    pub(crate) directory: watch::Sender<Arc<server::People>>,
+    pub(crate) clock: Arc<Hands>,
     _folder: tempfile::TempDir,
 }
 
@@ -62,10 +68,16 @@ impl World {
         let gate = Gate::open(options, Box::new(ledger::memory::Memory::new()), Arc::new(rules)).unwrap();
         gate.begin().await.unwrap();
         let (stop, stopped) = watch::channel(false);
-        let options = server::Options::new(OPERATOR_KEY, stopped);
+        let (directory, known) = watch::channel(Arc::new(directory()));
+        let clock = Arc::new(Hands::default());
+        let options = server::Options {
+            people: known,
+            clock: clock.clone(),
+            ..server::Options::new(OPERATOR_KEY, stopped)
+        };
         let agents = server::agents_router(gate.clone(), options.clone(), doors);
         let people = server::people_router(gate.clone(), options);
-        World { gate, agents, people, stop, _folder: folder }
+        World { gate, agents, people, stop, directory, clock, _folder: folder }
     }
 
     pub(crate) async fn key(&self, agent: &str) -> String {
@@ -82,12 +94,75 @@ impl World {
     }
 }
 
+/// People of the configuration, one for each role and one for none.
+fn directory() -> server::People {
+    let roles = [
+        ("vera", vec![Role::Viewer]),
+        ("aude", vec![Role::Auditor]),
+        ("olga", vec![Role::Operator]),
+        ("fay", vec![Role::Approver("finance".to_owned())]),
+        ("nobody", Vec::new()),
+    ];
+    roles.into_iter().map(|(name, roles)| (name.to_owned(), roles)).collect()
+}
+
+/// The wall clock, moved forward by hand.
+#[derive(Default)]
+pub(crate) struct Hands(AtomicU64);
+
+impl Hands {
+    pub(crate) fn forward_ms(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Time {
+        Wall.now().plus_ms(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// What a browser keeps of a session.
+pub(crate) struct Browser {
+    /// `name=value`
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
+}
+
+/// Of the Host that `get` and `post` name.
+pub(crate) const ORIGIN: &str = "http://127.0.0.1:7470";
+
+impl World {
+    /// A code that signs this person in; the holder of the operator's key, if none is named.
+    pub(crate) async fn code(&self, person: Option<&str>) -> String {
+        let ask = person.map_or(json!({}), |name| json!({ "as": name }));
+        let (status, minted) = post("/v1/logins", &ask).operator().send(&self.people).await;
+        assert_eq!(status, 200, "{minted}");
+        minted["code"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn sign_in(&self, person: Option<&str>) -> Browser {
+        let ask = post("/v1/session", &json!({ "code": self.code(person).await })).with("origin", ORIGIN);
+        let answer = ask.answer(&self.people).await;
+        assert_eq!(answer.status(), 200);
+        let set = answer.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        let cookie = set.split(';').next().unwrap().to_owned();
+        Browser { cookie, csrf: told["csrf"].as_str().unwrap().to_owned() }
+    }
+}
+
 // ---- Asking -----------------------------------------------------------------------------------------------
 
 pub(crate) struct Ask(pub(crate) http::request::Builder, pub(crate) Body);
 
 pub(crate) fn get(path: &str) -> Ask {
     Ask(Request::get(path).header(header::HOST, "127.0.0.1:7470"), Body::empty())
+}
+
+pub(crate) fn delete(path: &str) -> Ask {
+    Ask(Request::delete(path).header(header::HOST, "127.0.0.1:7470"), Body::empty())
 }
 
 pub(crate) fn post(path: &str, body: &Value) -> Ask {
@@ -105,6 +180,11 @@ impl Ask {
 
     pub(crate) fn key(self, key: &str) -> Ask {
         self.with("authorization", &format!("Bearer {key}"))
+    }
+
+    /// As the console's own page asks.
+    pub(crate) fn page(self, browser: &Browser) -> Ask {
+        self.with("cookie", &browser.cookie).with("origin", ORIGIN).with("remit-csrf", &browser.csrf)
     }
 
     pub(crate) fn operator(self) -> Ask {
@@ -216,6 +296,8 @@ fn may(agent: &str, number: usize, tool: &str, when: Option<&str>) -> May {
         to: Vec::new(),
         ask: None,
         calls_per_run_max: None,
+        calls_per_minute_max: None,
+        counts: Vec::new(),
         mode: None,
         origin,
     }
@@ -235,6 +317,9 @@ fn manifest(agent: &str, may: Vec<May>) -> Manifest {
         executor: false,
         may,
         per_run: Default::default(),
+        limits: Default::default(),
+        windows: Default::default(),
+        thresholds: None,
         origin: Origin { file: format!("agents/{agent}.yaml"), line: 1, column: 1 },
     }
 }
@@ -244,6 +329,8 @@ fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract
         about: "a tool of a test".to_owned(),
         credential: None,
         cost_usd_nanos: 10_000_000,
+        cost_tokens: 0,
+        counts: Vec::new(),
         destinations: Vec::new(),
         effect,
         env: "prod".to_owned(),
@@ -259,6 +346,7 @@ fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract
         name: format!("{server}.{tool}"),
         operation: if effect == Effect::Read { Operation::Read } else { Operation::Write },
         pin: None,
+        rate: Default::default(),
         result_bytes_max: 65_536,
         server: server.to_owned(),
         timeout_ms: 1_000,

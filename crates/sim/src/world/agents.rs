@@ -21,7 +21,7 @@ impl World {
         let run = RunId::new(self.now, self.random.bytes());
         let agent = self.random.pick(&AGENTS).copied().unwrap_or("clerk").to_owned();
         self.runs.push((run, agent.clone()));
-        let open = OpenRun { run, agent, person: None, intent: None, implicit: None };
+        let open = OpenRun { run, agent, person: None, intent: None, implicit: None, parent: None, budget: None };
         self.ask(lane_of(run), Command::OpenRun(open), Vec::new(), Waiter::Opening);
     }
 
@@ -86,6 +86,8 @@ impl World {
             model: None,
             context_tokens: None,
             carrier,
+            destinations: Vec::new(),
+            hosts: Vec::new(),
         });
         self.sent.push(call.clone());
         self.ask(lane_of(run), Command::Propose(call.clone()), vec![payload], Waiter::Call(call));
@@ -94,7 +96,7 @@ impl World {
     pub(super) fn close_run(&mut self) {
         let Some((run, agent)) = self.some_run() else { return };
         let command =
-            Command::CloseRun { run, agent: Some(agent.clone()), outcome: Closing::Success, by: agent };
+            Command::CloseRun { run, agent: Some(agent.clone()), outcome: Closing::Success, workflow: None, by: agent };
         self.ask(lane_of(run), command, Vec::new(), Waiter::Nobody);
     }
 
@@ -130,7 +132,14 @@ impl World {
         };
         self.halts.push(scope.clone());
         self.halted += 1;
-        let command = ControlCommand::Halt { scope, why: "enough".to_owned(), by: "ops".to_owned() };
+        let command = ControlCommand::Halt {
+            scope,
+            why: "enough".to_owned(),
+            by: "ops".to_owned(),
+            until: None,
+            reads_allowed: false,
+            force: false,
+        };
         self.control(command, None).map(drop)
     }
 

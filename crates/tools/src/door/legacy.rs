@@ -13,7 +13,8 @@ use super::post::{self, Accepts, once};
 use super::refused::{Refused, SESSION_NOT_FOUND};
 use super::relay::Relay;
 use super::session::Session;
-use super::{Visit, not_allowed, stream};
+use super::stream::Heard;
+use super::{Visit, news, not_allowed, questions, stream};
 use crate::mcp::era::Version;
 use crate::mcp::headers;
 use crate::mcp::wire::{self, Id, Members, Message};
@@ -30,7 +31,7 @@ pub(super) async fn post(visit: Visit, message: Message, accepts: Accepts) -> Re
     }
     match session(&visit) {
         Ok(session) => {
-            notified(&session, &message);
+            notified(&session, message);
             StatusCode::ACCEPTED.into_response()
         }
         Err(refused) => post::error(&visit, None, refused).await,
@@ -50,18 +51,20 @@ async fn request(
     };
     let version = session.version;
     let relay = Relay::of_session(version, session.level(), &params);
-    let (words, heard) = mpsc::channel(stream::WORDS_WAITING_MAX);
-    let feed = if accepts.events { Feed::new(words) } else { Feed::default() };
+    let (to, words) = mpsc::channel(stream::WORDS_WAITING_MAX);
+    let feed = if accepts.events { Feed::new(to) } else { Feed::default() };
+    let (to, asks) = mpsc::channel(questions::QUEUED_MAX);
+    let (to, asks) = (accepts.events.then_some(to), Some(asks));
     let work = async move {
         let _under_way = under_way;
-        let (session, unwanted) = (Some(&*session), Some(unwanted));
-        let request = Request { visit: &visit, version, method, params, feed, unwanted, session };
+        let (session, unwanted, asks) = (Some(&session), Some(unwanted), to);
+        let request = Request { visit: &visit, version, method, params, feed, unwanted, session, asks };
         match methods::answer(request).await {
             Ok(result) => (StatusCode::OK, Message::Result { id, result }),
             Err(refused) => (refused.status(version), post::failed(&visit, Some(id), refused).await),
         }
     };
-    stream::reply(work, heard, relay, accepts, None).await
+    stream::reply(work, Heard { words, asks, relay }, accepts, None).await
 }
 
 /// An array of messages: in 2025-03-26, and in no other revision.
@@ -85,7 +88,7 @@ pub(super) async fn batch(visit: Visit, body: &[u8]) -> Response {
             Message::Request { id, method, params } => {
                 answers.push(one_of_batch(&visit, &session, id, method, params).await.bytes());
             }
-            message => notified(&session, &message),
+            message => notified(&session, message),
         }
     }
     if answers.is_empty() {
@@ -106,8 +109,8 @@ async fn one_of_batch(
         return post::failed(visit, Some(id), taken()).await;
     };
     let (version, feed) = (session.version, Feed::default());
-    let request =
-        Request { visit, version, method, params, feed, unwanted: Some(unwanted), session: Some(session) };
+    let (session, unwanted, asks) = (Some(session), Some(unwanted), None);
+    let request = Request { visit, version, method, params, feed, unwanted, session, asks };
     match methods::answer(request).await {
         Ok(result) => Message::Result { id, result },
         Err(refused) => post::failed(visit, Some(id), refused).await,
@@ -124,13 +127,14 @@ async fn initialize(visit: &Visit, id: Id, params: &Members) -> Response {
         Ok(run) => run,
         Err(refused) => return post::error(visit, Some(id), refused).await,
     };
-    let opened = visit.door.sessions.open(visit.caller.key, visit.scope.clone(), version, run);
+    let can = params.get("capabilities").and_then(Value::as_object).cloned().unwrap_or_default();
+    let opened = visit.door.sessions.open(visit.caller.key, visit.scope.clone(), version, run, can);
     let Some(session) = opened else {
         let words = "too many sessions of this key are busy; end one with DELETE, or wait";
         let refused = Refused::new(wire::INTERNAL_ERROR, words).with_status(StatusCode::SERVICE_UNAVAILABLE);
         return post::error(visit, Some(id), refused).await;
     };
-    let mut result = methods::about(visit, version);
+    let mut result = methods::about(visit);
     result.insert("protocolVersion".to_owned(), version.text().into());
     result.insert("serverInfo".to_owned(), methods::server_info());
     let mut response = post::json(StatusCode::OK, Message::Result { id, result });
@@ -148,12 +152,12 @@ pub(super) async fn listen(visit: &Visit) -> Response {
         Err(refused) => return post::error(visit, None, refused).await,
     };
     let (Some(listening), Some(seat)) =
-        (session.listen(), stream::Seats::take(&visit.door.seats, visit.caller.key))
+        (session.listen(), news::Seats::take(&visit.door.seats, visit.caller.key))
     else {
         let refused = Refused::new(wire::INVALID_REQUEST, "this session's stream is open already");
         return post::error(visit, None, refused.with_status(StatusCode::CONFLICT)).await;
     };
-    stream::listen(visit, stream::Audience::Session(listening), seat)
+    news::listen(visit, news::Audience::Session(listening), seat)
 }
 
 /// The client leaves.
@@ -197,12 +201,15 @@ fn session(visit: &Visit) -> Result<Arc<Session>, Refused> {
     }
 }
 
-fn notified(session: &Session, message: &Message) {
-    if let Message::Notification { method, params } = message
-        && method == "notifications/cancelled"
-        && let Some(id) = params.get("requestId").and_then(Id::read)
-    {
-        session.cancel(&id);
+/// What is no request: word that one is no longer wanted, or an answer to what was asked in this session.
+fn notified(session: &Session, message: Message) {
+    match message {
+        Message::Notification { method, params } if method == "notifications/cancelled" => {
+            if let Some(id) = params.get("requestId").and_then(Id::read) {
+                session.cancel(&id);
+            }
+        }
+        answer => session.open.answered(answer),
     }
 }
 

@@ -1,17 +1,19 @@
 //! What is answered to each method. An era only decides which methods there are, and how the answer is written.
 
+use std::sync::Arc;
+
 use gate::port::Feed;
 use http::StatusCode;
 use kernel::id::RunId;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::refused::Refused;
 use super::session::Session;
 use super::{Visit, offers, tools};
 use crate::mcp::era::{self, Reply, Version};
 use crate::mcp::upstream::Kind;
-use crate::mcp::wire::{self, Members, RpcError};
+use crate::mcp::wire::{self, Members, Message, RpcError};
 
 /// How long a client may keep a list. Whatever it kept, each call is decided anew.
 const LIST_TTL_MS: u64 = 60_000;
@@ -28,13 +30,15 @@ pub(super) struct Request<'v> {
     pub(super) feed: Feed,
     /// Turns true when the client no longer wants the answer.
     pub(super) unwanted: Option<watch::Receiver<bool>>,
-    pub(super) session: Option<&'v Session>,
+    pub(super) session: Option<&'v Arc<Session>>,
+    /// The stream of the answer, where a client with a session can be asked on it.
+    pub(super) asks: Option<mpsc::Sender<Message>>,
 }
 
 pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
     let (version, method) = (request.version, request.method.clone());
     let result = match (method.as_str(), version.is_stateless()) {
-        ("server/discover", true) => Ok(discover(request.visit, version)),
+        ("server/discover", true) => Ok(discover(request.visit)),
         ("ping", false) => Ok(Members::new()),
         ("logging/setLevel", false) => set_level(&request),
         ("tools/list", _) => tools::list(&request).map(kept),
@@ -61,10 +65,10 @@ pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
 }
 
 /// What is here, for `initialize` and `server/discover`.
-pub(super) fn about(visit: &Visit, version: Version) -> Members {
+pub(super) fn about(visit: &Visit) -> Members {
     let visible = visit.visible();
     let has = |method: &str| visible.iter().any(|contract| offers::method(contract) == Some(method));
-    let subscribe = has("resources/subscribe") && !version.is_stateless();
+    let subscribe = has("resources/subscribe");
     let capabilities = [
         ("completions", has("completion/complete"), json!({})),
         ("logging", true, json!({})),
@@ -119,8 +123,8 @@ pub(super) async fn run(request: &Request<'_>) -> Result<RunId, Refused> {
     implicit.map_err(|error| Refused::house(&error))?.map_err(|reason| Refused::law(&reason))
 }
 
-fn discover(visit: &Visit, version: Version) -> Members {
-    let mut result = about(visit, version);
+fn discover(visit: &Visit) -> Members {
+    let mut result = about(visit);
     result.insert("supportedVersions".to_owned(), all_versions().into());
     kept(result)
 }

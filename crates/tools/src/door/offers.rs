@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::methods::{self, Request};
 use super::refused::Refused;
-use super::rounds::{Begun, Round};
+use super::rounds::{self, Walked};
 use super::{Visit, told};
 use crate::mcp::upstream::Kind;
 use crate::mcp::wire::{Members, RpcError};
@@ -57,26 +57,34 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
         _ => resource(&request, contracts).await?,
     };
     let run = methods::run(&request).await?;
-    let round = Round::of(&request, &contract, &args, run);
-    let feed = match Round::begun(round.as_ref(), &request.params, request.feed).await? {
-        Begun::With(feed) => feed,
-        Begun::Denied(_, denied) => return told::offered(denied),
-    };
     let (tool, model, context_tokens, idempotency_key) = (contract.name.clone(), None, None, None);
     let ask = CallAsk { run, tool, args, reason: None, model, context_tokens, idempotency_key };
-    let visit = request.visit;
-    let answered = visit.door.gate.call_fed(&visit.caller, ask, feed, request.unwanted).await;
-    let result = told::offered(answered.map_err(|error| Refused::house(&error))?)?;
-    if let (Some(session), Some(uri)) = (request.session, request.params.get("uri").and_then(Value::as_str)) {
-        match request.method.as_str() {
-            "resources/subscribe" if !session.watch(uri) => {
+    let uri = request.params.get("uri").and_then(Value::as_str).map(str::to_owned);
+    let (session, method) = (request.session, request.method.clone());
+    let result = match rounds::walk(request, Some(&contract), ask, told::offered).await? {
+        Walked::Told(result) => result,
+        Walked::Denied(_, denied) => told::offered(denied)?,
+        Walked::House(error) => return Err(Refused::house(&error)),
+    };
+    if let (Some(session), Some(uri)) = (session, uri) {
+        match method.as_str() {
+            "resources/subscribe" if !session.watch(&uri) => {
                 return Err(Refused::params("this session is subscribed to too many resources; end one"));
             }
-            "resources/unsubscribe" => session.unwatch(uri),
+            "resources/unsubscribe" => session.unwatch(&uri),
             _ => {}
         }
     }
-    Round::ended(round.as_ref(), result)
+    Ok(result)
+}
+
+/// The name of the tool that stands for what a server asks of clients, if it could ever be allowed to this caller.
+pub(super) fn question(visit: &Visit, server: &str, asked: &str) -> Option<String> {
+    let rules = visit.door.gate.rules();
+    let prefix = format!("{server}.");
+    let own = rules.book.tools.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
+    let mut named = own.filter(|(_, contract)| method(contract) == Some(asked)).map(|(name, _)| name);
+    named.find(|name| rules.policy.can_ever(&visit.caller.agent, name)).cloned()
 }
 
 /// A method that nobody here offers to this caller does not exist.
@@ -170,7 +178,7 @@ async fn completion(request: &Request<'_>, contracts: Vec<Arc<Contract>>) -> Res
     Ok((contract, args.into()))
 }
 
-/// The contract of the server whose resource this is: the only one there is, or the first that lists it.
+/// The contract of the server whose resource this is: the only one there is, or the only one that lists it.
 async fn holder(
     visit: &Visit,
     mut contracts: Vec<Arc<Contract>>,
@@ -179,16 +187,35 @@ async fn holder(
     if let (Some(only), 1) = (contracts.first(), contracts.len()) {
         return Ok(only.clone());
     }
-    for (kind, member) in [(Kind::Resources, "uri"), (Kind::Templates, "uriTemplate")] {
-        for (server, list) in lists(visit, contracts.clone(), kind).await {
-            let mut known = list.iter().filter_map(|item| item.get(member)?.as_str());
-            if known.any(|known| known == uri || (kind == Kind::Templates && fits(known, uri))) {
-                contracts.retain(|contract| contract.server == server);
-                return contracts.pop().ok_or_else(|| no_resource(uri));
-            }
+    for kind in [Kind::Resources, Kind::Templates] {
+        let lists = lists(visit, contracts.clone(), kind).await;
+        if let Some(server) = lister(&lists, kind, uri)? {
+            contracts.retain(|contract| contract.server == server);
+            return contracts.pop().ok_or_else(|| no_resource(uri));
         }
     }
     Err(no_resource(uri))
+}
+
+/// The one server that lists a resource. To pick one of several would be to answer with another's resource.
+pub(super) fn lister<'l>(
+    lists: &'l [(String, Vec<Value>)],
+    kind: Kind,
+    uri: &str,
+) -> Result<Option<&'l str>, Refused> {
+    let member = if kind == Kind::Templates { "uriTemplate" } else { "uri" };
+    let has = |list: &[Value]| {
+        let mut known = list.iter().filter_map(|item| item.get(member)?.as_str());
+        known.any(|known| known == uri || (kind == Kind::Templates && fits(known, uri)))
+    };
+    let servers: Vec<&str> =
+        lists.iter().filter(|(_, list)| has(list)).map(|(name, _)| name.as_str()).collect();
+    if let [] | [_] = servers.as_slice() {
+        return Ok(servers.first().copied());
+    }
+    let doors: Vec<String> = servers.iter().map(|server| format!("`{}/{server}`", super::PATH)).collect();
+    let words = format!("more than one server has the resource {uri}: ask for it at {}", doors.join(" or "));
+    Err(Refused::params(words).with_data(json!({ "uri": uri, "servers": servers })))
 }
 
 /// Whether a URI begins as a template does, and ends as it ends: enough to tell whose it is.

@@ -8,13 +8,14 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use kernel::id::{KeyId, RunId};
 use stdx::encode::hex;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Scope;
+use super::questions::{Open, QUEUED_MAX};
 use super::relay::LEVELS;
 use crate::mcp::era::Version;
-use crate::mcp::wire::Id;
+use crate::mcp::wire::{Id, Members, Message};
 
 /// A session that is used by nobody for this long is forgotten.
 const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -44,6 +45,11 @@ pub(super) struct Session {
     /// Resources that the client subscribed to.
     watched: Mutex<HashSet<String>>,
     listens: AtomicBool,
+    /// Where the stream takes what is asked of the client, while it is open.
+    stream: Mutex<Option<mpsc::Sender<Message>>>,
+    /// What the client can be asked for.
+    pub(super) capabilities: Members,
+    pub(super) open: Open,
     ended: watch::Sender<bool>,
 }
 
@@ -55,6 +61,7 @@ impl Sessions {
         scope: Scope,
         version: Version,
         run: Option<RunId>,
+        capabilities: Members,
     ) -> Option<Arc<Session>> {
         let mut bytes = [0; 16];
         rand::fill(&mut bytes).ok()?;
@@ -79,6 +86,9 @@ impl Sessions {
             calls: Mutex::default(),
             watched: Mutex::default(),
             listens: AtomicBool::new(false),
+            stream: Mutex::default(),
+            capabilities,
+            open: Open::default(),
             ended: watch::channel(false).0,
         });
         all.insert(session.id.clone(), session.clone());
@@ -128,8 +138,17 @@ impl Session {
 
     /// None: its one stream is open already.
     pub(super) fn listen(self: &Arc<Session>) -> Option<Listening> {
-        let is_first = !self.listens.swap(true, Ordering::AcqRel);
-        is_first.then(|| Listening(self.clone()))
+        if self.listens.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let (to, asks) = mpsc::channel(QUEUED_MAX);
+        *self.stream.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+        Some(Listening { session: self.clone(), asks })
+    }
+
+    /// The stream that the client listens on, if it does.
+    pub(super) fn stream(&self) -> Option<mpsc::Sender<Message>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether there is room to hear of one more resource.
@@ -197,22 +216,31 @@ impl Drop for UnderWay {
 }
 
 /// The one stream of a session; another can be opened when this is dropped.
-pub(super) struct Listening(Arc<Session>);
+pub(super) struct Listening {
+    session: Arc<Session>,
+    asks: mpsc::Receiver<Message>,
+}
 
 impl Listening {
+    /// What the client is asked next on this stream.
+    pub(super) async fn asked(&mut self) -> Option<Message> {
+        self.asks.recv().await
+    }
+
     pub(super) fn watches(&self, uri: &str) -> bool {
-        self.0.watched().contains(uri)
+        self.session.watched().contains(uri)
     }
 
     /// Whether the session has ended.
     pub(super) fn is_over(&self) -> bool {
-        *self.0.ended.borrow()
+        *self.session.ended.borrow()
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.0.listens.store(false, Ordering::Release);
-        self.0.touch();
+        *self.session.stream.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.session.listens.store(false, Ordering::Release);
+        self.session.touch();
     }
 }

@@ -11,7 +11,8 @@ use super::methods::{self, Request};
 use super::post::{self, Accepts, once};
 use super::refused::Refused;
 use super::relay::Relay;
-use super::{Visit, stream};
+use super::stream::Heard;
+use super::{Visit, news, stream};
 use crate::mcp::era::{self, Version};
 use crate::mcp::headers::{self, Mirrored};
 use crate::mcp::wire::{self, Id, Members, Message};
@@ -43,7 +44,7 @@ async fn answer(
     accepts: Accepts,
 ) -> Response {
     if method == "subscriptions/listen" {
-        return match stream::subscribe(&visit, &id, &params, accepts) {
+        return match news::subscribe(&visit, version, &id, &params, accepts).await {
             Ok(response) => response,
             Err(refused) => reject(&visit, version, id, refused).await,
         };
@@ -54,14 +55,15 @@ async fn answer(
     // Closing the stream drops this end with what holds it, and that cancels the call.
     let (hang_up, unwanted) = watch::channel(false);
     let work = async move {
-        let request =
-            Request { visit: &visit, version, method, params, feed, unwanted: Some(unwanted), session: None };
+        let (unwanted, session, asks) = (Some(unwanted), None, None);
+        let request = Request { visit: &visit, version, method, params, feed, unwanted, session, asks };
         match methods::answer(request).await {
             Ok(result) => (StatusCode::OK, Message::Result { id, result }),
             Err(refused) => (refused.status(version), post::failed(&visit, Some(id), refused).await),
         }
     };
-    stream::reply(work, heard, relay, accepts, Some(stream::HangUp(hang_up))).await
+    stream::reply(work, Heard { words: heard, asks: None, relay }, accepts, Some(stream::HangUp(hang_up)))
+        .await
 }
 
 async fn reject(visit: &Visit, version: Version, id: Id, refused: Refused) -> Response {

@@ -1,6 +1,8 @@
 //! The door over a real gate: what clients of each era send, and what they get.
 
+mod asks;
 mod calls;
+mod fallback;
 mod legacy;
 mod lists;
 mod offers;

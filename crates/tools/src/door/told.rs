@@ -1,10 +1,14 @@
 //! A verdict and a result in words that a model can act on, and in a form that a program can.
 
 use gate::error::Error;
-use gate::{Answered, Receipt};
+use gate::{Answered, Instead, Receipt};
+use kernel::account::Limits;
+use kernel::balance::{Balance, Of};
 use kernel::call::Outcome;
 use kernel::contract::Contract;
+use kernel::id::RunId;
 use kernel::reason::Reason;
+use kernel::threshold::Action;
 use serde_json::{Map, Value, json};
 
 use super::Visit;
@@ -17,6 +21,10 @@ const META_RECEIPT: &str = "dev.remit/receipt";
 const META_VERDICT: &str = "dev.remit/verdict";
 /// In the `_meta` of a call that did not succeed.
 const META_OUTCOME: &str = "dev.remit/outcome";
+/// In the `_meta` of an answer that is not the tool's.
+const META_FALLBACK: &str = "dev.remit/fallback";
+/// In the `_meta` of every answer to a call: what may still be spent.
+const META_BUDGET: &str = "dev.remit/budget";
 /// What is ours in a `_meta`: a server cannot speak in our name.
 const META_OURS: &str = "dev.remit/";
 
@@ -40,12 +48,19 @@ pub(super) fn refusal(name: &str, contract: Option<&Contract>, answered: &Answer
         "receipt": answered.receipt.map(receipt),
     });
     let mut result = tool_error(text, verdict);
-    let definition = contract.and_then(|contract| contract.definition.as_ref());
-    if definition.is_some_and(|definition| definition.get("outputSchema").is_some()) {
+    if let (Some(Value::Object(meta)), Some(left)) = (result.get_mut("_meta"), budget(answered)) {
+        meta.insert(META_BUDGET.to_owned(), left);
+    }
+    if has_output_schema(contract) {
         // Clients hold structured content to the tool's own schema, also when it is an error.
         result.remove("structuredContent");
     }
     result
+}
+
+fn has_output_schema(contract: Option<&Contract>) -> bool {
+    let definition = contract.and_then(|contract| contract.definition.as_ref());
+    definition.is_some_and(|definition| definition.get("outputSchema").is_some())
 }
 
 /// What became of a call whose answer has no place for a tool's error: then it is an error of the protocol.
@@ -80,6 +95,55 @@ pub(super) async fn unrun(visit: &Visit, refused: &Refused) -> Members {
     tool_error(text, refused.error.data.clone().unwrap_or_default())
 }
 
+/// What was learned is in the ledger.
+pub(super) fn replanned(at: Receipt) -> Members {
+    let text = format!(
+        "Noted, event {} of the ledger. A write that failed may come again once you have read anew.",
+        at.index
+    );
+    let mut result = plain(json!({ "text": text }));
+    result.insert("_meta".to_owned(), json!({ META_RECEIPT: { "receipt": receipt(at) } }));
+    result
+}
+
+/// What may still be spent after this call, if the call had a run of its own.
+fn budget(answered: &Answered) -> Option<Value> {
+    let left = answered.verdict.left.as_deref()?;
+    Some(json!({
+        "gate": left.action.map(Action::name),
+        "left": limits(&left.left),
+        "percent": left.percent,
+    }))
+}
+
+/// Without zeros that mean nothing, so that what is there is what is limited.
+fn limits(limits: &Limits) -> Value {
+    serde_json::to_value(limits).unwrap_or_default()
+}
+
+pub(super) fn status(run: RunId, balances: &[Balance]) -> Members {
+    let left = balances.iter().fold(Limits::default(), |left, balance| {
+        left.within(&balance.limits.minus(&balance.account.taken()))
+    });
+    let accounts = balances.iter().map(|balance| {
+        let name = match &balance.of {
+            Of::Run { run, .. } => run.to_string(),
+            Of::Account(id) => format!("{} of this {}", id.owner, id.window.name()),
+        };
+        json!({
+            "account": name,
+            "gate_percent": balance.crossed,
+            "limits": limits(&balance.limits),
+            "paused": balance.paused.as_ref().map(|paused| paused.why.as_str()),
+            "pending": balance.account.pending,
+            "spent": balance.account.posted,
+            "until": balance.until.to_string(),
+        })
+    });
+    let accounts: Vec<Value> = accounts.collect();
+    plain(json!({ "accounts": accounts, "left": limits(&left), "run": run.to_string() }))
+}
+
 /// Remit itself cannot decide at the moment.
 pub(super) fn unavailable(error: &Error) -> Members {
     let text =
@@ -94,9 +158,14 @@ pub(super) fn outcome(
     answered: Answered,
 ) -> Result<Members, Refused> {
     let is_mcp = contract.is_some_and(|contract| contract.via.get("mcp").is_some());
+    let mut answered = answered;
+    if let Some(instead) = answered.fallback.take() {
+        return stood_in(name, contract, *instead, answered);
+    }
     let receipt = json!({ "call": answered.call.to_string(), "receipt": answered.receipt.map(receipt) });
     let trouble = answered.trouble.as_deref().unwrap_or("failed");
     let succeeded = answered.outcome == Some(Outcome::Succeeded);
+    let left = budget(&answered);
     let mut result = match answered.result {
         Some(Value::Object(error)) if is_mcp && is_error(&error) => return Err(upstream(error, &receipt)),
         Some(Value::Object(result)) if is_mcp && answered.outcome.is_some_and(has_result) => result,
@@ -110,11 +179,65 @@ pub(super) fn outcome(
     if let Value::Object(meta) = meta {
         meta.retain(|name, _| !name.starts_with(META_OURS));
         meta.insert(META_RECEIPT.to_owned(), receipt);
+        meta.extend(left.map(|left| (META_BUDGET.to_owned(), left)));
         if !succeeded {
             let outcome = answered.outcome.map(Outcome::name);
             meta.insert(META_OUTCOME.to_owned(), json!({ "outcome": outcome, "trouble": answered.trouble }));
         }
     }
+    Ok(result)
+}
+
+/// What came in the place of the tool's answer. It is said first, and said to be that.
+fn stood_in(
+    name: &str,
+    contract: Option<&Contract>,
+    instead: Instead,
+    first: Answered,
+) -> Result<Members, Refused> {
+    let trouble = first.trouble.as_deref().unwrap_or("failed").to_owned();
+    let about = json!({
+        "of": name, "trouble": trouble, "call": first.call.to_string(), "receipt": first.receipt.map(receipt),
+        "tool": match &instead { Instead::Tool(tool, _) => Some(tool), Instead::Answer(_) => None },
+    });
+    let (mut result, from) = match instead {
+        Instead::Answer(value) => {
+            (plain(value), "its contract has this fixed answer for that case".to_owned())
+        }
+        Instead::Tool(tool, answered) => {
+            let from = format!("`{tool}` was called in its place, and this is what that gave");
+            match answered.verdict.allows() {
+                false => (refusal(&tool, None, &answered), from),
+                true => (stand_in(&tool, answered)?, from),
+            }
+        }
+    };
+    if about.get("tool").is_some_and(Value::is_string) && has_output_schema(contract) {
+        // Another tool's structure is held to this one's schema, and would break its client.
+        result.remove("structuredContent");
+    }
+    let words = format!("This is a fallback. `{name}` could not be reached ({trouble}); {from}.");
+    if let Some(Value::Array(content)) = result.get_mut("content") {
+        content.insert(0, json!({ "type": "text", "text": words }));
+    }
+    let meta = result.entry("_meta").or_insert_with(|| json!({}));
+    if let Value::Object(meta) = meta {
+        meta.insert(META_FALLBACK.to_owned(), about);
+    }
+    Ok(result)
+}
+
+/// The result of a tool whose contract is not at hand: one that reads like MCP's is taken as that.
+fn stand_in(tool: &str, answered: Answered) -> Result<Members, Refused> {
+    let succeeded = answered.outcome == Some(Outcome::Succeeded);
+    let receipt = json!({ "call": answered.call.to_string(), "receipt": answered.receipt.map(receipt) });
+    let trouble = answered.trouble.as_deref().unwrap_or("failed");
+    let mut result = match answered.result {
+        Some(Value::Object(result)) if result.get("content").is_some_and(Value::is_array) => result,
+        result if succeeded => plain(result.unwrap_or_default()),
+        result => unhappy(tool, answered.outcome, trouble, result),
+    };
+    result.insert("_meta".to_owned(), json!({ META_RECEIPT: receipt }));
     Ok(result)
 }
 
@@ -173,7 +296,14 @@ fn unhappy(name: &str, outcome: Option<Outcome>, trouble: &str, said: Option<Val
     Members::from_iter([("content".to_owned(), content.into()), ("isError".to_owned(), true.into())])
 }
 
-fn tool_error(text: String, verdict: Value) -> Members {
+/// The words stand in the structured form, too: some clients show their model nothing else.
+fn tool_error(text: String, mut verdict: Value) -> Members {
+    if !verdict.is_object() {
+        verdict = json!({});
+    }
+    if let Value::Object(verdict) = &mut verdict {
+        verdict.insert("message".to_owned(), text.as_str().into());
+    }
     let members = [
         ("content", json!([{ "type": "text", "text": text }])),
         ("isError", true.into()),

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use gate::CallAsk;
 use gate::error::Error;
+use gate::{Answered, CallAsk};
 use kernel::contract::{Contract, Effect};
 use serde_json::{Map, Value, json};
 use stdx::encode::{base64url, unbase64url};
 
 use super::methods::{self, Request};
 use super::refused::Refused;
-use super::rounds::{Begun, Round};
-use super::{Scope, offers, told};
+use super::rounds::{self, Walked};
+use super::{Scope, offers, own, told};
 use crate::mcp::wire::Members;
 
 /// Tools on one page.
@@ -25,7 +25,10 @@ pub(super) fn list(request: &Request<'_>) -> Result<Members, Refused> {
     let mut visible = request.visit.visible();
     visible.retain(|contract| is_tool(contract));
     let (page, next) = page(&visible, after.as_deref(), PAGE_TOOLS_MAX);
-    let tools: Vec<Value> = page.iter().map(|contract| shown(contract, &request.visit.scope)).collect();
+    let mut tools: Vec<Value> = page.iter().map(|contract| shown(contract, &request.visit.scope)).collect();
+    if next.is_none() {
+        tools.extend(own::list(request.visit));
+    }
     let mut result = Members::from_iter([("tools".to_owned(), tools.into())]);
     if let Some(next) = next {
         result.insert("nextCursor".to_owned(), base64url(next.as_bytes()).into());
@@ -38,6 +41,9 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
     let Some(name) = request.params.get("name").and_then(Value::as_str).map(str::to_owned) else {
         return Err(Refused::params("`name` is missing: which tool is called"));
     };
+    if own::is_own(&name) {
+        return own::call(&request).await;
+    }
     let contract = visit.tool(&name);
     if contract.as_deref().is_some_and(|contract| !is_tool(contract)) {
         return Err(unknown(&name));
@@ -48,25 +54,21 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
         Err(refused) if refused.is_law() => return Ok(told::unrun(visit, &refused).await),
         Err(refused) => return Err(refused),
     };
-    let round = contract.as_deref().and_then(|contract| Round::of(&request, contract, &args, run));
-    let feed = match Round::begun(round.as_ref(), &request.params, request.feed).await? {
-        Begun::With(feed) => feed,
-        Begun::Denied(tool, denied) => return Ok(told::refusal(&tool, None, &denied)),
-    };
     let tool = visit.scope.full_name(&name);
     let (model, context_tokens, idempotency_key) = (None, None, None);
     let ask = CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key };
-    let answered = match visit.door.gate.call_fed(&visit.caller, ask, feed, request.unwanted).await {
-        Ok(answered) => answered,
-        Err(error @ (Error::LogUnwritable | Error::DiskLow | Error::Overloaded)) => {
-            return Ok(told::unavailable(&error));
-        }
-        Err(error) => return Err(Refused::house(&error)),
-    };
-    match &contract {
+    let told = |answered: Answered| match &contract {
         None if !answered.verdict.allows() => Err(unknown(&name).recorded()),
         _ if !answered.verdict.allows() => Ok(told::refusal(&name, contract.as_deref(), &answered)),
-        _ => Round::ended(round.as_ref(), told::outcome(&name, contract.as_deref(), answered)?),
+        _ => told::outcome(&name, contract.as_deref(), answered),
+    };
+    match rounds::walk(request, contract.as_deref(), ask, told).await? {
+        Walked::Told(result) => Ok(result),
+        Walked::Denied(tool, denied) => Ok(told::refusal(&tool, None, &denied)),
+        Walked::House(error @ (Error::LogUnwritable | Error::DiskLow | Error::Overloaded)) => {
+            Ok(told::unavailable(&error))
+        }
+        Walked::House(error) => Err(Refused::house(&error)),
     }
 }
 

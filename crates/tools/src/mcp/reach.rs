@@ -30,6 +30,7 @@ use crate::mcp::wire::Members;
 use crate::resolve::Resolver;
 
 mod judge;
+mod questions;
 
 const RUN: HeaderName = HeaderName::from_static("remit-run-id");
 const CALL: HeaderName = HeaderName::from_static("remit-call-id");
@@ -135,6 +136,9 @@ impl Mcp {
         let mut before = self.0.upstreams(&routes);
         routes.retain(|name, _| names.contains(name));
         let after = self.0.upstreams(&routes);
+        for upstream in &after {
+            upstream.may_ask(questions::capabilities(&routes, upstream));
+        }
         drop(routes);
         before.retain(|upstream| !after.iter().any(|other| Arc::ptr_eq(other, upstream)));
         for gone in before {
@@ -226,7 +230,7 @@ impl Catalogue {
 
     fn stop(&self) -> Stop {
         let cancel = Cancel::new(self.0.house.stop.clone(), None);
-        Stop { cancel, deadline: Instant::now() + LIST_WAIT }
+        Stop::new(cancel, Instant::now() + LIST_WAIT)
     }
 }
 
@@ -283,18 +287,24 @@ impl Mcp {
         let contract = order.contract;
         let Ok(route) = self.route(contract) else { return judge::not_dispatched("contract_unusable") };
         if route.method.as_deref().is_some_and(|method| via::QUESTIONS.iter().any(|(it, _)| *it == method)) {
-            return judge::told_by_client(&order.feed);
+            return judge::told_by_client(&order.feed, order.args).await;
         }
         if order.secret.is_some() && matches!(route.upstream.place, Place::Stdio(_)) {
             // A child has its secrets in its environment; there is nowhere to put this one.
             return judge::not_dispatched("credential_unusable");
         }
-        let asking = match asking(&order, &route) {
+        let mut asking = match asking(&order, &route) {
             Ok(asking) => asking,
             Err(trouble) => return judge::not_dispatched(trouble),
         };
         let deadline = Instant::now() + Duration::from_millis(contract.timeout_ms);
-        let ended = route.upstream.ask(&asking, &mut Stop { cancel, deadline }).await;
+        let mut stop = Stop::new(cancel, deadline);
+        asking.asked = questions::asked(&order, &route, &stop.held);
+        let upstream = match &asking.asked {
+            Some(_) => route.upstream.called_by(&asking.capabilities, &mut stop).await,
+            None => route.upstream.clone(),
+        };
+        let ended = upstream.ask(&asking, &mut stop).await;
         judge::judge(contract.effect, ended, &route.upstream.secrets(order.secret))
     }
 }

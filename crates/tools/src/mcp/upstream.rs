@@ -7,21 +7,23 @@
 //! - `stdio.rs`, `child.rs`, `lines.rs`  a child process
 //! - `news.rs`        what it tells without being asked; `watched.rs`, which resources that is asked of
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gate::port::Cancel;
+use serde_json::json;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use crate::client::Wire;
 use crate::mcp::era::Reply;
 use crate::mcp::via::Place;
-use crate::mcp::wire;
+use crate::mcp::wire::{self, Members};
 
-pub use ask::{Accepted, Asked, Asking, Ended, Stop, Trouble};
+pub use ask::{Accepted, Asked, Asking, Ended, Held, Stop, Trouble};
 pub use connection::Connection;
 pub use lists::{Kind, Known, List};
 pub use news::{News, What};
@@ -72,6 +74,10 @@ pub(super) struct Upstream {
     pub(super) credential: Option<String>,
     house: House,
     watched: Arc<Watched>,
+    /// What the server may ask of those who call it, as it is told when a session begins.
+    questions: Mutex<Members>,
+    /// The same server, in sessions of those who can be asked for more; by what that is.
+    asked: Mutex<BTreeMap<String, Arc<Upstream>>>,
     slot: Mutex<Slot>,
 }
 
@@ -92,7 +98,9 @@ impl Upstream {
     pub(super) fn new(name: &str, place: Place, credential: Option<String>, house: House) -> Arc<Upstream> {
         let slot = Slot::Down { failures: 0, not_before: None, trouble: Trouble::new("unreachable") };
         let watched = Arc::default();
-        Arc::new(Upstream { name: name.into(), place, credential, house, watched, slot: Mutex::new(slot) })
+        let (name, questions, asked, slot) =
+            (name.into(), Mutex::default(), Mutex::default(), Mutex::new(slot));
+        Arc::new(Upstream { name, place, credential, house, watched, questions, asked, slot })
     }
 
     /// Asks; over a new connection, if the one that there was turns out to be gone before anything was done.
@@ -190,10 +198,8 @@ impl Upstream {
         if *self.house.stop.borrow() {
             return Err(Trouble::new("closed"));
         }
-        let mut stop = Stop {
-            cancel: Cancel::new(self.house.stop.clone(), None),
-            deadline: Instant::now() + self.house.start_wait,
-        };
+        let cancel = Cancel::new(self.house.stop.clone(), None);
+        let mut stop = Stop::new(cancel, Instant::now() + self.house.start_wait);
         let stale = Arc::new(Stale::default());
         let mut link = self.link(&stale)?;
         let mut probed = link.discover(&mut stop).await;
@@ -202,7 +208,8 @@ impl Upstream {
             probed = Probed::OtherEra;
         }
         if let Probed::OtherEra = probed {
-            probed = link.initialize(&mut stop).await;
+            let capabilities = self.questions().clone();
+            probed = link.initialize(capabilities, &mut stop).await;
             if let Probed::OtherEra = probed {
                 // It was slow to answer, and by now it holds to the new era.
                 probed = link.discover(&mut stop).await;
@@ -235,6 +242,53 @@ impl Upstream {
         }
     }
 
+    /// The server as it is called for somebody who can be asked for this. Before 2026-07-28 a server hears when a session
+    /// begins what its client can do, so those who can do other things are in other sessions.
+    pub(super) async fn called_by(self: &Arc<Self>, can: &Members, stop: &mut Stop) -> Arc<Upstream> {
+        if matches!(self.place, Place::Stdio(_)) || can.is_empty() {
+            return self.clone();
+        }
+        match self.connected(stop).await {
+            Ok(connection) if !connection.version.is_stateless() => self.asked_for(can),
+            _ => self.clone(),
+        }
+    }
+
+    fn asked_for(&self, can: &Members) -> Arc<Upstream> {
+        let names: Vec<&str> = can.keys().map(String::as_str).collect();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = asked.entry(names.join(",")).or_insert_with(|| {
+            let (place, credential, house) =
+                (self.place.clone(), self.credential.clone(), self.house.clone());
+            let upstream = Upstream::new(&self.name, place, credential, house);
+            let can = names.iter().map(|name| ((*name).to_owned(), json!({})));
+            *upstream.questions() = can.collect();
+            upstream
+        });
+        of.clone()
+    }
+
+    /// What the contracts of a child let it ask: it has one session, so all who call it are told of as one. A session
+    /// that was begun otherwise is followed by another; its calls that are under way stay in it.
+    pub(super) fn may_ask(&self, questions: Members) {
+        if matches!(self.place, Place::Http(_)) {
+            return;
+        }
+        if std::mem::replace(&mut *self.questions(), questions.clone()) == questions {
+            return;
+        }
+        let mut slot = self.slot();
+        if let Slot::Up { connection, .. } = &*slot
+            && !connection.version.is_stateless()
+        {
+            *slot = Slot::Down { failures: 0, not_before: None, trouble: Trouble::new("session_lost") };
+        }
+    }
+
+    fn questions(&self) -> MutexGuard<'_, Members> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The server no longer knows this connection. Only if nobody has noticed yet.
     fn lost(&self, lost: &Arc<Connection>) {
         let mut slot = self.slot();
@@ -250,6 +304,10 @@ impl Upstream {
         let slot = std::mem::replace(&mut *self.slot(), down);
         if let Slot::Up { connection, .. } = slot {
             connection.close().await;
+        }
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        for upstream in asked.into_values() {
+            Box::pin(upstream.close()).await;
         }
     }
 

@@ -100,6 +100,50 @@ fn grown(section: &'static str, of: &str, word: &str, said: &str, table: &mut Ta
     }
 }
 
+/// `100 rules, era 2026-07-28: …`, `10 tools: …` or `64 open clients: …` say what the lines below them are about:
+/// `direct 16 clients 200 bytes 9000 /s p50 … p99 … cpu …`, then the same through `remit`.
+pub(super) fn mcp(said: &str, table: &mut Table) {
+    let (mut about, mut direct) = (String::new(), None);
+    for line in said.lines() {
+        if let (Some((head, rest)), Some(resident)) = (line.split_once(": "), before(line, "KiB")) {
+            about = head.to_owned();
+            table.row(Row::new("mcp", format!("{about}, memory"), resident / 1024.0, "MiB"));
+            if let Some(each) = before(rest, "bytes").filter(|_| rest.ends_with("a client")) {
+                table.row(Row::new("mcp", format!("{about}, memory of each"), each, "bytes"));
+            }
+            if let Some(time) = before(rest, "µs") {
+                table.row(Row::new("mcp", format!("{about}, a page of their list"), time, "µs"));
+            }
+            continue;
+        }
+        let (Some(clients), Some(bytes), Some(calls)) =
+            (before(line, "clients"), before(line, "bytes"), before(line, "/s"))
+        else {
+            continue;
+        };
+        if line.starts_with("direct") {
+            direct = Some((calls, after(line, "p50")));
+            continue;
+        }
+        let (floor, alone) = direct.take().unzip();
+        let row = |name: &str, value, unit| {
+            let what = format!("{about}, {clients} clients, {bytes} bytes{name}");
+            Row::new("mcp", what, value, unit)
+        };
+        let calls = row("", calls, "/s").floor(floor);
+        table.row(if clients >= 16.0 { calls.aim(">= 12000") } else { calls });
+        for percentile in ["p50", "p99"] {
+            table.row(row(&format!(", {percentile}"), after(line, percentile).unwrap_or_default(), "µs"));
+        }
+        if let (Some(with), Some(Some(without))) = (after(line, "p50"), alone) {
+            table.row(row(", added to p50", with - without, "µs"));
+        }
+        if let Some(cpu) = after(line, "cpu") {
+            table.row(row(", processor each", cpu, "µs").aim("<= 80"));
+        }
+    }
+}
+
 /// Any line with a number of events and a time in ms or s; its words are the row's name.
 pub(super) fn start(said: &str, table: &mut Table) {
     for line in said.lines() {

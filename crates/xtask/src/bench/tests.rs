@@ -24,6 +24,23 @@ fn the_rate_over_http_stands_on_the_constant_before_it() {
 }
 
 #[test]
+fn calls_through_remit_stand_on_the_same_calls_made_directly() {
+    let said = "100 rules, era 2026-07-28: 20480 KiB resident when idle\n\
+        direct   16 clients       200 bytes   20000 /s   p50    700 µs   p99   900 µs   cpu    0.0 µs   core   0 %\n\
+        remit    16 clients       200 bytes   10000 /s   p50   1500 µs   p99  2000 µs   cpu   90.5 µs   core  99 %\n\
+        64 open clients: 30720 KiB resident, 9000 bytes a client\n\
+        500 tools: 40960 KiB resident, a page of 90000 bytes in 1200 µs\n";
+    let table = read(lines::mcp, said);
+    let of = |what: &str| table.value("mcp", &format!("100 rules, era 2026-07-28, {what}"));
+    assert_eq!(of("memory"), Some(20.0));
+    assert_eq!(of("16 clients, 200 bytes, added to p50"), Some(800.0));
+    assert_eq!(of("16 clients, 200 bytes, processor each"), Some(90.5));
+    assert_eq!(table.json()[1]["floor"], 20_000.0);
+    assert_eq!(table.value("mcp", "64 open clients, memory of each"), Some(9_000.0));
+    assert_eq!(table.value("mcp", "500 tools, a page of their list"), Some(1_200.0));
+}
+
+#[test]
 fn decisions_in_process_stand_on_the_database() {
     let mut table =
         read(lines::log, " batch  ledger rows/s   floor rows/s    ratio\n    64   90000   120000   0.75\n");
@@ -48,5 +65,5 @@ fn a_section_that_is_not_there_is_refused_with_those_that_are() {
     let asked = Asked::read(&["--quick", "http", "size"]).unwrap();
     assert!(asked.quick && !asked.json && asked.names == ["http", "size"]);
     let refused = Asked::read(&["https"]).err().unwrap().to_string();
-    assert!(refused.contains("`https`") && refused.contains("rules, log, process, http"), "{refused}");
+    assert!(refused.contains("`https`") && refused.contains("rules, log, process, http, mcp"), "{refused}");
 }

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tools::mcp::wire::{self, Id, Message, RpcError};
 
 use super::door::{Answer, Content, Door, Failure, Session};
-use super::lines::{LINE_BYTES_MAX, Line, Lines};
+use super::lines::{Line, Lines};
 use super::said::{Kind, Marks, Said};
 use crate::out;
 
@@ -32,6 +32,8 @@ pub(super) struct Bridge {
     door: Door,
     marks: Marks,
     out: mpsc::WeakSender<Bytes>,
+    /// Of a message, as the door takes it.
+    bytes_max: usize,
     begun: Mutex<Begun>,
     /// One task at a time begins a session again.
     renewing: Turn<()>,
@@ -47,9 +49,9 @@ struct Begun {
 }
 
 impl Bridge {
-    pub(super) fn new(door: Door, marks: Marks, out: mpsc::WeakSender<Bytes>) -> Bridge {
+    pub(super) fn new(door: Door, marks: Marks, out: mpsc::WeakSender<Bytes>, bytes_max: usize) -> Bridge {
         let (begun, renewing, alone) = Default::default();
-        Bridge { door, marks, out, begun, renewing, alone }
+        Bridge { door, marks, out, bytes_max, begun, renewing, alone }
     }
 
     /// Carries messages until the client closes its end.
@@ -64,9 +66,9 @@ impl Bridge {
                     Arc::clone(&self).take(said, &mut calls, &mut streams).await;
                 }
                 Line::TooLong => {
+                    let mb = self.bytes_max >> 20;
                     let words = format!(
-                        "a message may be {} MiB long, and this line is longer",
-                        LINE_BYTES_MAX >> 20
+                        "a message may be {mb} MiB long (`listen.message_mb`), and this line is longer"
                     );
                     self.error(None, wire::INVALID_REQUEST, words).await;
                 }

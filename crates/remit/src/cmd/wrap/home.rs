@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use api::client::{Client, Error, encode};
-use api::people::{KeyMinted, MintKey, Status};
+use api::people::{KeyMinted, MintKey, Status, Through};
 use api::run::Recorded;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -96,7 +96,7 @@ impl Home {
     }
 
     pub(super) async fn mint(&self, agent: &str, ttl_seconds: u64) -> Result<KeyMinted> {
-        let ask = MintKey { ttl_seconds: Some(ttl_seconds) };
+        let ask = MintKey { ttl_seconds: Some(ttl_seconds), through: Some(Through::Wrap) };
         let path = format!("/v1/agents/{}/keys", encode(agent));
         let minted = remote::client(&self.whose)?.post(&path, &ask).await;
         minted.with_context(|| format!("no key could be minted for the agent `{agent}`"))

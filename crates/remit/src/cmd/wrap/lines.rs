@@ -7,8 +7,6 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// A longer line is refused.
-pub(super) const LINE_BYTES_MAX: usize = 16 << 20;
 /// Lines that wait; who writes faster than we read, or reads more slowly than we write, waits too.
 const IN_WAITING_MAX: usize = 4;
 const OUT_WAITING_MAX: usize = 64;
@@ -25,11 +23,12 @@ pub(super) enum Line {
 pub(super) struct Lines(mpsc::Receiver<Line>);
 
 impl Lines {
-    pub(super) fn of_stdin() -> Lines {
+    /// A longer line is refused, as its message would be.
+    pub(super) fn of_stdin(bytes_max: usize) -> Lines {
         let (sender, receiver) = mpsc::channel(IN_WAITING_MAX);
         tokio::task::spawn_blocking(move || {
             let mut input = std::io::stdin().lock();
-            while let Some(line) = read(&mut input, LINE_BYTES_MAX) {
+            while let Some(line) = read(&mut input, bytes_max) {
                 if sender.blocking_send(line).is_err() {
                     return;
                 }

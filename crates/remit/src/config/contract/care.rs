@@ -32,11 +32,26 @@ impl ToolEntry {
         let failures = self.care.as_ref().and_then(|care| care.failures_max.as_ref());
         let queue = self.care.as_ref().and_then(|care| care.queue);
         let retries = self.care.as_ref().and_then(|care| care.retries);
+        let fallback = self.fallback(page);
         law::Care {
+            fallback,
             concurrent: concurrent.map_or(default.concurrent, |at| count(page.at_least_one(at))),
             failures_max: failures.map_or(default.failures_max, |at| count(page.at_least_one(at))),
             queue: queue.map_or(default.queue, count),
             retries: retries.map_or(default.retries, |retries| count(retries.min(5))),
+        }
+    }
+
+    fn fallback(&self, page: &mut Page<'_>) -> Option<law::Fallback> {
+        let at = self.fallback.as_ref()?;
+        match (&at.value.answer, &at.value.tool) {
+            (Some(answer), None) => Some(law::Fallback::Answer(answer.clone())),
+            (None, Some(tool)) => Some(law::Fallback::Tool(tool.clone())),
+            _ => {
+                page.error("fallback", at.place, "`fallback` is not exactly one thing")
+                    .help("`{ tool: \"crm.search\" }` or `{ answer: { … } }`");
+                None
+            }
         }
     }
 

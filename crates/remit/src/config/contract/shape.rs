@@ -145,6 +145,9 @@ pub(in crate::config) struct ToolEntry {
     pub(in crate::config) idempotency: Option<Idempotency>,
     /// What one call costs at most.
     pub(in crate::config) cost: Option<Cost>,
+    /// Arguments that are a currency of their own, by name, such as `refunded_cents: args.amount_cents`.
+    #[serde(default)]
+    pub(in crate::config) count: BTreeMap<String, At<String>>,
     /// What its results are marked with.
     #[serde(default)]
     pub(in crate::config) labels: Vec<String>,
@@ -163,13 +166,12 @@ pub(in crate::config) struct ToolEntry {
     pub(in crate::config) cache: Later,
     #[serde(default)]
     #[schemars(skip)]
-    pub(in crate::config) count: Later,
-    #[serde(default)]
-    #[schemars(skip)]
     pub(in crate::config) delay: Later,
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) expect: Later,
+    /// What answers in its place while it is left alone or its server is down. Agents are told that it is a fallback.
+    pub(in crate::config) fallback: Option<At<Fallback>>,
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) preview: Later,
@@ -234,6 +236,8 @@ pub(in crate::config) struct Idempotency {
 pub(in crate::config) struct Cost {
     /// Dollars, exact to a thousand-millionth.
     pub(in crate::config) usd: At<Usd>,
+    /// Tokens of a model.
+    pub(in crate::config) tokens: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -246,12 +250,12 @@ pub(in crate::config) struct ToolLimits {
     /// How many calls of it may be under way at once.
     #[schemars(extend("default" = kernel::contract::Care::default().concurrent))]
     pub(in crate::config) concurrent: Option<At<u64>>,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) per_run: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) per_minute: Later,
+    /// Calls of it that one run may make.
+    pub(in crate::config) per_run: Option<At<u64>>,
+    /// Calls of it that all agents together may make in a minute.
+    pub(in crate::config) per_minute: Option<At<u64>>,
+    /// The same, to one destination; needs `destinations`.
+    pub(in crate::config) per_destination_per_minute: Option<At<u64>>,
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) per_hour: Later,
@@ -281,6 +285,18 @@ pub(in crate::config) struct Care {
     /// Tries after the first: of reads, and of calls with an idempotency key.
     #[schemars(extend("default" = kernel::contract::Care::default().retries))]
     pub(in crate::config) retries: Option<u64>,
+}
+
+/// Exactly one of the two.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Fallback {
+    /// A fixed answer. Where the tool has a schema for its results, it must fit that.
+    pub(in crate::config) answer: Option<Value>,
+    /// The full name of another tool that takes the same arguments. It is a call of its own, which the agent must be
+    /// allowed to make.
+    pub(in crate::config) tool: Option<String>,
 }
 
 words! {

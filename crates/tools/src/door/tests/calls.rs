@@ -36,6 +36,7 @@ async fn a_refusal_says_why_and_what_would_help() {
     }
     let verdict = &result["structuredContent"];
     assert_eq!(verdict, &result["_meta"]["dev.remit/verdict"]);
+    assert_eq!(verdict["message"], text, "some clients show their model the structure alone");
     assert_eq!(
         (&verdict["code"], &verdict["reasons"][0]["code"]),
         (&json!("no_rule_allows"), &json!("no_rule_allows"))

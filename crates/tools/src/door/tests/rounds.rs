@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::{Answer, CLERK, Client, World};
-use crate::door::rounds::{STATE_TTL, States};
+use crate::door::states::{STATE_TTL, States};
 use crate::mcp::era::{self, InputRequired};
 
 const TOO_OLD: (u16, i64) = (200, -32602);
@@ -51,12 +51,7 @@ async fn an_answer_is_a_call_that_can_be_refused() {
     let world = World::new().await;
     let client = world.client(CLERK).await;
     let state = state(&client).await;
-    world
-        .gate
-        .halt("tool:mail.elicit".parse().unwrap(), "no words to servers", "test")
-        .await
-        .unwrap()
-        .unwrap();
+    world.halt("tool:mail.elicit").await;
     let answer = ask(&client, "a", named(&state)).await;
     assert_eq!(answer.result()["structuredContent"]["code"], "halted");
     assert!(answer.text.contains("`mail.elicit` was not called"), "{}", answer.text);
@@ -98,8 +93,8 @@ async fn a_client_is_not_asked_for_what_it_cannot_do() {
 async fn a_state_is_too_old_after_a_while() {
     let (states, wanted) =
         (States::default(), InputRequired { requests: Default::default(), state: Some("theirs".to_owned()) });
-    let sealed = states.seal(&wanted, b"request").unwrap();
-    assert_eq!(states.open(&sealed, b"request"), Some(wanted));
+    let sealed = states.seal(&wanted, None, b"request").unwrap();
+    assert_eq!(states.open(&sealed, b"request"), Some((wanted, None)));
     tokio::time::advance(STATE_TTL * 2).await;
     assert_eq!(states.open(&sealed, b"request"), None);
 }

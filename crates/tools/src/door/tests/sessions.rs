@@ -13,7 +13,7 @@ const KEY: KeyId = KeyId(1);
 const OTHER: KeyId = KeyId(2);
 
 fn open(sessions: &Sessions, key: KeyId) -> Option<std::sync::Arc<Session>> {
-    sessions.open(key, Scope(None), Version::V2025_11_25, None)
+    sessions.open(key, Scope(None), Version::V2025_11_25, None, Default::default())
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use kernel::agent::{Manifest, May, Mode};
 use kernel::book::{Book, House, Origin};
 use kernel::call::Outcome;
-use kernel::contract::{Care, Contract, Effect, Operation, Redact};
+use kernel::contract::{Care, Contract, Effect, Fallback, Operation, Redact};
 use kernel::id::RunId;
 use kernel::rules::Rules;
 use serde_json::{Value, json};
@@ -54,8 +54,8 @@ impl World {
         let gate = Gate::open(options, log, rules(book())).unwrap();
         gate.begin().await.unwrap();
         let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
-        let (sessions, seats, states) = Default::default();
-        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats, states });
+        let (sessions, seats, states, parked) = Default::default();
+        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats, states, parked });
         World { router: routes(door.clone()), door, gate, cancelled, _folder: folder }
     }
 
@@ -74,6 +74,11 @@ impl World {
     pub(super) async fn run(&self, caller: &Caller) -> (RunId, String) {
         let opened = self.gate.run_open(caller, OpenAsk::default()).await.unwrap().unwrap();
         (opened.run, opened.token)
+    }
+
+    pub(super) async fn halt(&self, scope: &str) {
+        let ask = gate::HaltAsk::new(scope.parse().unwrap(), "a test", "test");
+        self.gate.halt(ask).await.unwrap().unwrap();
     }
 
     /// Waits until so many calls were told to stop.
@@ -227,6 +232,7 @@ impl Reach for Tools {
                     reached(Outcome::Succeeded, args, None)
                 }
                 "fail" => reached(Outcome::Failed, json!({ "why": "no such ticket" }), Some("status_404")),
+                "down" | "out" => reached(Outcome::NotDispatched, Value::Null, Some("unreachable")),
                 "lose" => reached(Outcome::Unknown, Value::Null, Some("timeout")),
                 "mail" => reached(
                     Outcome::Succeeded,
@@ -248,7 +254,24 @@ impl Reach for Tools {
                     Some("error"),
                 ),
                 "ask" => reached(Outcome::Succeeded, asked(feed.aside()), None),
-                "elicit" => reached(Outcome::Succeeded, feed.aside()["answer"].clone(), None),
+                "live" => tokio::select! {
+                    biased;
+                    () = cancel.wanted() => {
+                        cancelled.fetch_add(1, Ordering::SeqCst);
+                        reached(Outcome::Failed, Value::Null, Some("cancelled"))
+                    }
+                    said = ask_all(&feed, &args) => reached(Outcome::Succeeded, said, None),
+                },
+                "elicit" => match feed.aside()["answer"].clone() {
+                    Value::Null => match feed.ask(args).await {
+                        Some(said) if said["result"].is_object() => {
+                            reached(Outcome::Succeeded, said["result"].clone(), None)
+                        }
+                        Some(said) => reached(Outcome::Failed, said, Some("not_answered")),
+                        None => reached(Outcome::NotDispatched, Value::Null, Some("not_asked")),
+                    },
+                    answer => reached(Outcome::Succeeded, answer, None),
+                },
                 "get_prompt" if args["name"] == "none" => reached(
                     Outcome::Failed,
                     json!({
@@ -269,6 +292,16 @@ fn asked(aside: &Value) -> Value {
     let name = json!({ "method": "elicitation/create", "params": { "message": "Who?" } });
     json!({ "resultType": "input_required", "inputRequests": { "name": name }, "requestState": "theirs",
         "_meta": { "told": aside } })
+}
+
+/// Asks while it is under way, everything at once, and tells what it heard.
+async fn ask_all(feed: &Feed, args: &Value) -> Value {
+    let ask = |message: &Value| {
+        feed.ask(json!({ "method": "elicitation/create", "params": { "message": message } }))
+    };
+    let asked = args["ask"].as_array().cloned().unwrap_or_default();
+    let heard = futures_util::future::join_all(asked.iter().map(ask)).await;
+    json!({ "content": [], "structuredContent": { "can": feed.aside()["capabilities"], "heard": heard } })
 }
 
 fn reached(outcome: Outcome, body: Value, trouble: Option<&str>) -> Reached {
@@ -305,21 +338,26 @@ pub(super) fn book() -> Book {
         contract("desk", "wait", Effect::Read, &json!({})),
         contract("desk", "talk", Effect::Read, &json!({})),
         contract("desk", "fail", Effect::Read, &json!({})),
-        contract("desk", "lose", Effect::Irreversible, &json!({})),
+        with_fallback("lose", Effect::Irreversible, Fallback::Answer(json!("all is well"))),
+        with_fallback("down", Effect::Read, Fallback::Tool("desk.look".to_owned())),
+        with_fallback("out", Effect::Read, Fallback::Answer(json!({ "rate": 1 }))),
         contract("desk", "marked", Effect::Read, &marked),
         contract("desk", "why", Effect::Read, &reason),
         contract("vault", "open", Effect::Read, &json!({})),
         accepted,
         offered("read_resource", "resources/read"),
         offered("subscribe_resource", "resources/subscribe"),
+        offered("unsubscribe_resource", "resources/unsubscribe"),
         offered("get_prompt", "prompts/get"),
         offered("complete", "completion/complete"),
         offered("elicit", "elicitation/create"),
         mcp("mail", "ask", &json!({ "type": "object" })),
+        mcp("mail", "live", &json!({ "type": "object" })),
         mcp("mail", "sorry", &json!({ "type": "object" })),
         mcp("mail", "broken", &json!({ "type": "object" })),
     ];
     let clerk = ["desk.look", "desk.wait", "desk.talk", "desk.fail", "desk.lose", "desk.marked", "desk.why"];
+    let clerk = [clerk.as_slice(), &["desk.down", "desk.out"]].concat();
     let mut may: Vec<May> = clerk.iter().enumerate().map(|(n, tool)| self::may(CLERK, n, tool)).collect();
     may[0].when = Some("args.ticket <= 100".to_owned());
     may[0].when_origin = Some(may[0].origin.clone());
@@ -333,6 +371,11 @@ pub(super) fn book() -> Book {
     }
 }
 
+fn with_fallback(tool: &str, effect: Effect, fallback: Fallback) -> Contract {
+    let care = Care { fallback: Some(fallback), retries: 0, failures_max: 2, ..Care::default() };
+    Contract { care, ..contract("desk", tool, effect, &json!({})) }
+}
+
 fn mcp(server: &str, tool: &str, input: &Value) -> Contract {
     let via = json!({ "mcp": { "server": server, "url": "http://127.0.0.1:9/mcp" } });
     Contract { via, ..contract(server, tool, Effect::Reversible, input) }
@@ -344,6 +387,8 @@ pub(super) fn contract(server: &str, tool: &str, effect: Effect, input: &Value) 
         care: Care::default(),
         credential: None,
         cost_usd_nanos: 0,
+        cost_tokens: 0,
+        counts: Vec::new(),
         definition: None,
         destinations: Vec::new(),
         effect,
@@ -356,6 +401,7 @@ pub(super) fn contract(server: &str, tool: &str, effect: Effect, input: &Value) 
         operation: if effect == Effect::Read { Operation::Read } else { Operation::Write },
         pin: None,
         redact: Redact::default(),
+        rate: Default::default(),
         result_bytes_max: 65_536,
         stamp: None,
         to: Vec::new(),
@@ -376,6 +422,8 @@ fn may(agent: &str, number: usize, tool: &str) -> May {
         to: Vec::new(),
         ask: None,
         calls_per_run_max: None,
+        calls_per_minute_max: None,
+        counts: Vec::new(),
         mode: None,
         origin,
     }
@@ -395,6 +443,9 @@ fn manifest(agent: &str, may: Vec<May>) -> Manifest {
         executor: false,
         may,
         per_run: Default::default(),
+        limits: Default::default(),
+        windows: Default::default(),
+        thresholds: None,
         origin: Origin { file: format!("agents/{agent}.yaml"), line: 1, column: 1 },
     }
 }

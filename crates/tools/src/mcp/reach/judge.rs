@@ -17,11 +17,15 @@ pub(super) fn not_dispatched(code: &str) -> Reached {
     Reached { outcome: Outcome::NotDispatched, body: Vec::new(), trouble: Some(code.to_owned()), used }
 }
 
-/// The client has answered already, at the door: what it said is the result.
-pub(super) fn told_by_client(feed: &Feed) -> Reached {
-    match feed.aside().get(ANSWER) {
-        Some(answer) => reached(Outcome::Succeeded, None, stdx::json::canonical(answer)),
-        None => not_dispatched("not_asked"),
+/// What a client says is the result: it has answered already, at the door, or it is asked now.
+pub(super) async fn told_by_client(feed: &Feed, asked: &Value) -> Reached {
+    if let Some(answer) = feed.aside().get(ANSWER) {
+        return reached(Outcome::Succeeded, None, stdx::json::canonical(answer));
+    }
+    let Some(mut said) = feed.ask(asked.clone()).await else { return not_dispatched("not_asked") };
+    match said.get_mut("result").map(Value::take) {
+        Some(answer) => reached(Outcome::Succeeded, None, stdx::json::canonical(&answer)),
+        None => reached(Outcome::Failed, Some("not_answered"), stdx::json::canonical(&said)),
     }
 }
 

@@ -24,6 +24,8 @@ fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
         care: Care::default(),
         credential: None,
         cost_usd_nanos: 0,
+        cost_tokens: 0,
+        counts: Vec::new(),
         definition: None,
         destinations: Vec::new(),
         effect,
@@ -36,6 +38,7 @@ fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
         operation: if effect.writes() { Operation::Write } else { Operation::Read },
         pin: None,
         redact: Redact::default(),
+        rate: Default::default(),
         result_bytes_max: 100_000,
         stamp: None,
         to: Vec::new(),
@@ -243,21 +246,64 @@ async fn what_a_server_asks_is_refused_and_its_pings_are_answered() {
     assert_eq!(said["pinged"]["result"], json!({}));
 }
 
+/// A call whose client can sample, and answers so much later.
+async fn call_asking(contract: &Contract, can: Value, after: Duration) -> (Reached, Vec<Value>) {
+    let (to, mut questions) = mpsc::channel(4);
+    let feed = Feed::default().with_aside(json!({ "capabilities": can })).with_questions(to);
+    let args = json!({});
+    let order = Order { secret: Some(b"sk-1"), feed, ..order(contract, &args) };
+    let answering = async {
+        let mut heard = Vec::new();
+        while let Some(question) = questions.recv().await {
+            heard.push(question.asked);
+            tokio::time::sleep(after).await;
+            question.answer.send(json!({ "result": { "content": "Paris" } })).unwrap();
+        }
+        heard
+    };
+    let mcp = mcp();
+    tokio::join!(carry(&mcp, order), answering)
+}
+
 #[tokio::test]
-async fn what_a_server_asks_is_answered_where_the_request_says_how() {
-    let (fake, mcp) = (Fake::start(Version::V2025_11_25).await, mcp());
+async fn what_a_server_asks_is_answered_by_whoever_waits_for_the_call() {
+    let fake = Fake::start(Version::V2025_11_25).await;
+    let contract = over_http(&fake, "asks", Effect::Irreversible);
+    let (reached, heard) = call_asking(&contract, json!({ "sampling": {} }), Duration::ZERO).await;
+    assert_eq!(body(&reached)["asked"]["result"], json!({ "content": "Paris" }));
+    assert_eq!(heard, [json!({ "method": "sampling/createMessage", "params": {} })]);
+}
+
+#[tokio::test]
+async fn the_time_in_which_somebody_thinks_is_not_the_servers() {
+    let fake = Fake::start(Version::V2025_11_25).await;
+    let contract = over_http(&fake, "asks", Effect::Irreversible);
+    let late = Duration::from_millis(contract.timeout_ms + 500);
+    let (reached, _) = call_asking(&contract, json!({ "sampling": {} }), late).await;
+    assert_eq!(told(&reached), ("succeeded", ""));
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_do_it_is_not_asked() {
+    let fake = Fake::start(Version::V2025_11_25).await;
     let contract = over_http(&fake, "asks", Effect::Read);
-    let (args, route) = (json!({}), mcp.route(&contract).unwrap());
-    let order = order(&contract, &args);
-    let mut asking = asking(&order, &route).unwrap();
-    asking.asked = Some(Arc::new(|method, _| {
-        Box::pin(async move { Ok(json!({ "heard": method }).as_object().unwrap().clone()) })
-    }));
-    let (_stop, house) = watch::channel(false);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(2);
-    let ended = route.upstream.ask(&asking, &mut Stop { cancel: Cancel::new(house, None), deadline }).await;
-    let said = body(&judge::judge(Effect::Read, ended, &[]));
-    assert_eq!(said["asked"]["result"], json!({ "heard": "sampling/createMessage" }));
+    let (reached, heard) = call_asking(&contract, json!({ "roots": {} }), Duration::ZERO).await;
+    assert_eq!(body(&reached)["asked"]["error"]["code"], crate::mcp::wire::METHOD_NOT_FOUND);
+    assert!(heard.is_empty(), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_server_is_told_what_those_of_a_session_can_do() {
+    let fake = Fake::start(Version::V2025_11_25).await;
+    let contract = over_http(&fake, "asks", Effect::Irreversible);
+    call_asking(&contract, json!({ "sampling": { "tools": {} } }), Duration::ZERO).await;
+    let begun: Vec<Value> = fake
+        .heard()
+        .into_iter()
+        .filter(|heard| heard.body["method"] == "initialize")
+        .map(|heard| heard.body["params"]["capabilities"].clone())
+        .collect();
+    assert_eq!(begun, [json!({}), json!({ "sampling": {} })]);
 }
 
 #[tokio::test]

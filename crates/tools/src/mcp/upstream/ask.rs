@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use gate::port::{Cancel, Feed};
 use http::HeaderMap;
@@ -13,6 +14,10 @@ use tokio::time::Instant;
 use crate::mcp::era::{self, Reply, Version};
 use crate::mcp::wire::{Id, Members, RpcError};
 
+/// How long a call may stand still in all while somebody thinks about what its server asked.
+const HELD_MAX: Duration = Duration::from_secs(15 * 60);
+/// How often is looked again while it stands still.
+const HELD_LOOK: Duration = Duration::from_millis(100);
 /// Words of a server's own that are kept with a trouble.
 const WORDS_LENGTH_MAX: usize = 600;
 
@@ -93,14 +98,80 @@ pub(super) fn client_info() -> Value {
 pub struct Stop {
     pub cancel: Cancel,
     pub deadline: Instant,
+    pub held: Held,
 }
 
 impl Stop {
+    pub fn new(cancel: Cancel, deadline: Instant) -> Stop {
+        Stop { cancel, deadline, held: Held::default() }
+    }
+
     pub(super) async fn wanted(&mut self) -> Trouble {
+        let Stop { cancel, deadline, held } = self;
         tokio::select! {
             biased;
-            () = self.cancel.wanted() => Trouble::new("cancelled"),
-            () = tokio::time::sleep_until(self.deadline) => Trouble::new("timeout"),
+            () = cancel.wanted() => Trouble::new("cancelled"),
+            () = held.past(*deadline) => Trouble::new("timeout"),
+        }
+    }
+}
+
+// ---- Held -------------------------------------------------------------------------------------------------
+
+/// The time in which a server waits for an answer of ours: it is not counted as the server's.
+#[derive(Clone, Default)]
+pub struct Held(Arc<Mutex<Standing>>);
+
+#[derive(Default)]
+struct Standing {
+    open: u32,
+    since: Option<Instant>,
+    before: Duration,
+}
+
+/// While one lives, the clock stands still.
+pub(in crate::mcp) struct Hold(Held);
+
+impl Held {
+    pub(in crate::mcp) fn hold(&self) -> Hold {
+        let mut standing = self.lock();
+        standing.open += 1;
+        standing.since.get_or_insert_with(Instant::now);
+        Hold(self.clone())
+    }
+
+    /// Ends when the deadline is over, and the time that was not counted after it.
+    async fn past(&self, deadline: Instant) {
+        loop {
+            let (held, is_open) = self.so_far();
+            let until = deadline + held;
+            if until <= Instant::now() {
+                return;
+            }
+            let look = if is_open { until.max(Instant::now() + HELD_LOOK) } else { until };
+            tokio::time::sleep_until(look).await;
+        }
+    }
+
+    fn so_far(&self) -> (Duration, bool) {
+        let standing = self.lock();
+        let now = standing.since.map_or(Duration::ZERO, |since| since.elapsed());
+        ((standing.before + now).min(HELD_MAX), standing.since.is_some())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut standing = self.0.lock();
+        standing.open = standing.open.saturating_sub(1);
+        if standing.open == 0
+            && let Some(since) = standing.since.take()
+        {
+            standing.before += since.elapsed();
         }
     }
 }

@@ -127,7 +127,7 @@ impl Connection {
     }
 
     pub(super) fn own_stop(&self) -> Stop {
-        Stop { cancel: Cancel::new(self.house.clone(), None), deadline: Instant::now() + OWN_WAIT }
+        Stop::new(Cancel::new(self.house.clone(), None), Instant::now() + OWN_WAIT)
     }
 
     pub(super) async fn close(&self) {
@@ -234,8 +234,7 @@ impl Link {
     /// Asks as the newest era does.
     pub(super) async fn discover(&self, stop: &mut Stop) -> Probed {
         let asking = Asking::new("server/discover", Members::new(), HELLO_BYTES_MAX);
-        let mut probe =
-            Stop { cancel: stop.cancel.clone(), deadline: stop.deadline.min(Instant::now() + PROBE_WAIT) };
+        let mut probe = Stop::new(stop.cancel.clone(), stop.deadline.min(Instant::now() + PROBE_WAIT));
         match self.hear(Some(Version::LATEST), &asking, &mut probe).await {
             Ended::Answered(Reply::Result(result)) => discovered(result),
             Ended::Answered(Reply::Error(error)) if error.code == wire::UNSUPPORTED_VERSION => {
@@ -258,11 +257,11 @@ impl Link {
         }
     }
 
-    /// Begins as the eras before did.
-    pub(super) async fn initialize(&self, stop: &mut Stop) -> Probed {
+    /// Begins as the eras before did, saying what the server may ask of us.
+    pub(super) async fn initialize(&self, capabilities: Members, stop: &mut Stop) -> Probed {
         let params = json!({
             "protocolVersion": Version::LATEST_INITIALIZED.text(),
-            "capabilities": {},
+            "capabilities": capabilities,
             "clientInfo": client_info(),
         });
         let Value::Object(params) = params else { return Probed::OtherEra };

@@ -1,7 +1,8 @@
 //! A server over streamable HTTP: one POST a request, its answer a document or a stream of events.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use tokio::task::AbortHandle;
 
 use crate::catalog::HttpVia;
 use crate::client::{self, Wire};
-use crate::mcp::era::{Reply, Version};
+use crate::mcp::era::{self, Reply, Version};
 use crate::mcp::headers::{self, Mirrored};
 use crate::mcp::sse::{End, Events};
 use crate::mcp::upstream::ask::{Asked, Asking, Ended, Stop, Trouble, answer_to};
@@ -50,6 +51,8 @@ pub(super) struct HttpLink {
     next: AtomicI64,
     inbox: Inbox,
     listening: Mutex<Option<AbortHandle>>,
+    /// Calls under way, by the ids of their requests, and who answers what is asked of each.
+    under_way: Mutex<HashMap<i64, Option<Asked>>>,
 }
 
 impl Drop for HttpLink {
@@ -68,6 +71,7 @@ impl HttpLink {
             next: AtomicI64::new(1),
             inbox,
             listening: Mutex::new(None),
+            under_way: Mutex::default(),
         })
     }
 
@@ -78,7 +82,9 @@ impl HttpLink {
         mirrored: &[Mirrored],
         stop: &mut Stop,
     ) -> Ended {
-        let id = Id::Number(self.next.fetch_add(1, Ordering::Relaxed));
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = Id::Number(number);
+        let _under_way = era::may_want(asking.method).then(|| self.enter(number, asking.asked.clone()));
         let mut request = match self.request(version, asking, mirrored, &id) {
             Ok(request) => request,
             Err(trouble) => return Ended::Unsent(trouble),
@@ -105,6 +111,21 @@ impl HttpLink {
             }
             ended => ended,
         }
+    }
+
+    fn enter(&self, number: i64, asked: Option<Asked>) -> UnderWay<'_> {
+        self.under_way().insert(number, asked);
+        UnderWay { link: self, number }
+    }
+
+    /// Who answers what is asked of no call in particular: it may be answered for one only where there is but one.
+    fn asked_alone(&self) -> Option<Asked> {
+        let under_way = self.under_way();
+        if under_way.len() == 1 { under_way.values().next()?.clone() } else { None }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<i64, Option<Asked>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells something that has no answer, as well as can be.
@@ -387,6 +408,18 @@ impl HttpLink {
         if let Some(task) = self.listening.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
+    }
+}
+
+/// One call among those under way, until this is dropped.
+struct UnderWay<'l> {
+    link: &'l HttpLink,
+    number: i64,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.link.under_way().remove(&self.number);
     }
 }
 

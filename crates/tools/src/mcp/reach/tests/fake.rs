@@ -336,7 +336,7 @@ async fn misbehave(socket: &mut TcpStream, state: &State, heard: &Heard) -> Opti
                 };
                 Some(json!({ "asked": of("q")?, "pinged": of("p")? }))
             };
-            for _ in 0..100 {
+            for _ in 0..300 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 if let Some(replies) = replies() {
                     event(socket, &result(id, replies)).await?;

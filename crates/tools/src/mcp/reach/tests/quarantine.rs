@@ -22,6 +22,8 @@ fn book(contract: Contract) -> Book {
         to: Vec::new(),
         ask: None,
         calls_per_run_max: None,
+        calls_per_minute_max: None,
+        counts: Vec::new(),
         mode: None,
         origin: origin.clone(),
     };
@@ -38,6 +40,9 @@ fn book(contract: Contract) -> Book {
         executor: false,
         may: vec![may],
         per_run: Default::default(),
+        limits: Default::default(),
+        windows: Default::default(),
+        thresholds: None,
         origin,
     };
     Book {

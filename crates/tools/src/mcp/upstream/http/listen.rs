@@ -100,7 +100,7 @@ async fn attend(link: &std::sync::Weak<HttpLink>, version: Version, body: Incomi
         wait_ms = event.retry_ms.map(|ms| ms.clamp(WAIT_MS, RESUME_WAIT_MS_MAX)).or(wait_ms);
         let Ok(message) = wire::read(&event.data) else { continue };
         let Some(link) = link.upgrade() else { break };
-        link.heard(Some(version), message, &Feed::default(), None, &nobody);
+        link.heard(Some(version), message, &Feed::default(), link.asked_alone(), &nobody);
     }
     wait_ms
 }

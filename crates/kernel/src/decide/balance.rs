@@ -1,0 +1,55 @@
+//! What is told of accounts to whoever asks.
+
+use super::Decision;
+use super::room::run_limits;
+use crate::balance::{Balance, Of, Whose};
+use crate::command::Answer;
+use crate::reason::Code;
+use crate::rules::Rules;
+use crate::state::State;
+use crate::time::Time;
+use crate::window::Owner;
+
+pub(crate) fn decide_balance(state: &State, rules: &Rules, whose: &Whose, now: Time) -> Decision {
+    let owners = match whose {
+        Whose::Owner(owner) => vec![owner.clone()],
+        Whose::Run(run) => {
+            let Some(run) = state.runs.get(run) else {
+                return Decision::none(Answer::refused(Code::RunUnknown));
+            };
+            let tenant = rules.agent(&run.agent).map(|manifest| Owner::Tenant(manifest.tenant.clone()));
+            std::iter::once(Owner::Agent(run.agent.clone())).chain(tenant).collect()
+        }
+    };
+    let runs = match whose {
+        Whose::Run(run) => state.lineage(*run).collect(),
+        Whose::Owner(_) => Vec::new(),
+    };
+    let mut balances: Vec<Balance> = runs
+        .into_iter()
+        .map(|(id, run)| Balance {
+            of: Of::Run { run: id, agent: run.agent.clone() },
+            limits: run_limits(rules, run, now),
+            account: run.account.clone(),
+            from: run.opened,
+            until: run.ends(),
+            crossed: run.crossed,
+            paused: run.paused.clone(),
+        })
+        .collect();
+    for owner in owners {
+        balances.extend(rules.owner_accounts(&owner, now).into_iter().map(|(id, until)| {
+            let share = state.shares.get(&id).cloned().unwrap_or_default();
+            Balance {
+                limits: rules.account_limits(&id).cloned().unwrap_or_default(),
+                account: share.account,
+                from: id.from,
+                of: Of::Account(id),
+                until,
+                crossed: share.crossed,
+                paused: None,
+            }
+        }));
+    }
+    Decision::none(Answer::Balances(balances))
+}

@@ -1,0 +1,144 @@
+//! How runs begin, under others too, and how they end with all that is below them.
+
+use super::Decision;
+use crate::account::Limits;
+use crate::command::{Answer, Closing, OpenRun};
+use crate::event::{Event, RunClosed, RunOpened};
+use crate::id::RunId;
+use crate::reason::{Code, Reason};
+use crate::rules::Rules;
+use crate::run::Run;
+use crate::state::{Control, State};
+use crate::time::Time;
+
+/// Open runs of one family, all of which are closed with the first in one batch.
+const FAMILY_MAX: usize = 500;
+
+pub(super) fn open_run(
+    state: &State,
+    control: &Control,
+    rules: &Rules,
+    open: &OpenRun,
+    now: Time,
+) -> Decision {
+    let standing = open.implicit.and_then(|key| state.implicit.get(&key));
+    if let Some((run, known)) = standing.and_then(|run| state.runs.get_key_value(run))
+        && known.ends() > now
+    {
+        return Decision::none(Answer::Opened { run: *run, expires: known.expires });
+    }
+    let Some(manifest) = rules.agent(&open.agent) else {
+        return Decision::none(Answer::Refused(Reason::new(Code::AgentUnknown).detail(&open.agent)));
+    };
+    let above = open.parent.map(|parent| state.chain(parent)).unwrap_or_default();
+    if let Some((scope, halt)) = control.closed_to(&open.agent, &manifest.tenant, &above, now) {
+        return Decision::none(Answer::Refused(Reason::new(Code::Halted).detail(halt.says(scope))));
+    }
+    let (house, stopping) = (&rules.book.house, rules.stopping(manifest));
+    let mut expires = now.plus_ms(stopping.duration_ms.unwrap_or(u64::MAX).min(house.run_ttl_ms));
+    if let Some(parent) = open.parent {
+        match may_open_under(state, rules, open, parent, now) {
+            Ok(ends) => expires = expires.min(ends),
+            Err(reason) => return Decision::none(Answer::Refused(*reason)),
+        }
+    }
+    let (agent, person) = (open.agent.clone(), open.person.clone());
+    let idle_ms = [open.implicit.map(|_| house.implicit_idle_ms), stopping.idle_ms];
+    let idle_ms = idle_ms.into_iter().flatten().min();
+    let implicit = open.implicit;
+    let budget = open.budget.clone().filter(|budget| !budget.is_none());
+    let opened = RunOpened {
+        agent,
+        budget,
+        expires,
+        idle_ms,
+        implicit,
+        intent: open.intent,
+        parent: open.parent,
+        person,
+        run: open.run,
+    };
+    Decision::one(Answer::Opened { run: open.run, expires }, Event::RunOpened(opened))
+}
+
+/// Whether a run may be opened under this one, and when that one ends. A parent is as good as unknown to others.
+fn may_open_under(
+    state: &State,
+    rules: &Rules,
+    open: &OpenRun,
+    parent: RunId,
+    now: Time,
+) -> Result<Time, Box<Reason>> {
+    let refused = |code, limit| Err(Box::new(Reason::new(code).limit(limit)));
+    let Some(above) = state.own_run(parent, &open.agent) else {
+        return Err(Box::new(Reason::new(Code::RunUnknown)));
+    };
+    if state.lineage(parent).any(|(_, run)| now >= run.ends()) {
+        return Err(Box::new(Reason::new(Code::RunExpired)));
+    }
+    if let Some((_, paused)) = state.paused(parent) {
+        return Err(Box::new(Reason::new(Code::RunPaused).detail(&paused.why)));
+    }
+    let house = &rules.book.house;
+    if above.depth >= house.depth_max {
+        return refused(Code::DepthReached, house.depth_max);
+    }
+    if u64::try_from(above.children.len()).unwrap_or(u64::MAX) >= house.children_max {
+        return refused(Code::ChildrenReached, house.children_max);
+    }
+    let first = state.lineage(parent).last().map_or(parent, |(id, _)| id);
+    if state.descent(first).len() >= FAMILY_MAX {
+        return refused(Code::ChildrenReached, FAMILY_MAX as u64);
+    }
+    if let Some(budget) = &open.budget {
+        lendable(state, rules, parent, budget, now)?;
+    }
+    // Calls below keep it from being idle.
+    Ok(above.expires)
+}
+
+/// `agent` is who asks; a person may close any run. What is open below it is closed first.
+pub(super) fn close_run(
+    state: &State,
+    run: RunId,
+    agent: Option<&str>,
+    outcome: Closing,
+    workflow: Option<&str>,
+    by: &str,
+) -> Decision {
+    let own = |open: &&Run| agent.is_none_or(|agent| agent == open.agent);
+    if state.runs.get(&run).filter(own).is_none() {
+        return Decision::none(Answer::refused(Code::RunUnknown));
+    }
+    let closed = closed_with_children(state, run, outcome, workflow, by);
+    Decision { answer: Answer::Done, events: closed.into_iter().map(Event::RunClosed).collect() }
+}
+
+pub(super) fn closed_with_children(
+    state: &State,
+    run: RunId,
+    outcome: Closing,
+    workflow: Option<&str>,
+    by: &str,
+) -> Vec<RunClosed> {
+    let closed = |one: RunId| {
+        let workflow = workflow.filter(|_| one == run).map(str::to_owned);
+        let outcome = if one == run { outcome } else { Closing::Abandoned };
+        RunClosed { by: by.to_owned(), outcome, run: one, workflow }
+    };
+    state.descent(run).into_iter().map(closed).collect()
+}
+
+/// What a child may borrow: no more than every run above it has room for.
+fn lendable(
+    state: &State,
+    rules: &Rules,
+    parent: RunId,
+    budget: &Limits,
+    now: Time,
+) -> Result<(), Box<Reason>> {
+    state.family_check(rules, parent, &budget.amount(), now).map_err(|short| {
+        let reason = Reason::new(Code::BudgetExceeded).detail(short.short.currency);
+        Box::new(reason.limit(short.short.limit))
+    })
+}

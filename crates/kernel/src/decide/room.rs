@@ -1,0 +1,82 @@
+//! Room: what a run, the runs above it and a lane may still take.
+
+use crate::account::{Amount, Limits, Short};
+use crate::id::RunId;
+use crate::rules::Rules;
+use crate::run::Run;
+use crate::state::{Control, State};
+use crate::time::Time;
+use crate::window::AccountId;
+
+/// A limit that a reservation would break, and whose it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FamilyShort {
+    pub run: RunId,
+    pub short: Short,
+}
+
+/// What one run may spend as things stand: its manifest, the house's cap, what it borrowed, what a person added.
+pub fn run_limits(rules: &Rules, run: &Run, now: Time) -> Limits {
+    let mut limits = first_limits(rules, run);
+    for extension in run.extensions.iter().filter(|extension| extension.until > now) {
+        limits = limits.plus(&extension.amount);
+    }
+    limits
+}
+
+/// The same without what a person added.
+pub(crate) fn first_limits(rules: &Rules, run: &Run) -> Limits {
+    let written = rules.agent(&run.agent).map(|manifest| rules.run_limits(manifest));
+    let limits = written.unwrap_or_default();
+    run.loan.as_ref().map_or(limits.clone(), |loan| limits.within(&loan.limits))
+}
+
+impl State {
+    /// Whether the run and every run above it have room for this.
+    pub fn family_check(
+        &self,
+        rules: &Rules,
+        run: RunId,
+        wanted: &Amount,
+        now: Time,
+    ) -> Result<(), FamilyShort> {
+        let mut uncovered = wanted.clone();
+        for (id, run) in self.lineage(run) {
+            // The wall clock of a run is looked at by itself.
+            let limits = Limits { seconds: None, ..run_limits(rules, run, now) };
+            let taken = run.account.taken();
+            let covered = wanted.minus(&uncovered);
+            limits.check(&taken, &uncovered).map_err(|short| FamilyShort { run: id, short })?;
+            // What was lent stays good, unless a limit has since sunk below what is taken already.
+            let lent = limits.of(&covered);
+            if !taken.only(&lent).fits(&lent.amount()) {
+                lent.check(&taken, &covered).map_err(|short| FamilyShort { run: id, short })?;
+            }
+            if let Some(loan) = &run.loan {
+                uncovered = uncovered.except(&loan.limits);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the lane may still take of an account, and what it would have to borrow.
+pub struct Room {
+    pub taken: Amount,
+    /// Of all lanes: what this one took, and what others may have taken.
+    pub taken_by_all: Amount,
+    pub missing: Amount,
+    pub seen: Amount,
+}
+
+pub fn room(state: &State, control: &Control, account: &AccountId, limits: &Limits, wanted: &Amount) -> Room {
+    let share = state.shares.get(account);
+    let taken = share.map(|share| share.account.taken()).unwrap_or_default();
+    let lent = control.lending.slice(account, state.lane).map(|slice| slice.lent.clone()).unwrap_or_default();
+    let slice = share.map_or_else(|| lent.clone(), |share| lent.minus(&share.returned));
+    let elsewhere = control.lending.out_elsewhere(account, state.lane);
+    // A limit that was lowered since holds at once: what others hold is theirs first.
+    let cap = slice.only(limits).min(&limits.amount().minus(&elsewhere));
+    let missing = taken.plus(wanted).only(&limits.of(wanted)).minus(&cap);
+    Room { taken_by_all: taken.plus(&elsewhere), taken, missing, seen: lent }
+}

@@ -1,0 +1,92 @@
+//! What people may do to a run from outside, and the circuit breaker that calls for them.
+
+use super::Decision;
+use super::room::first_limits;
+use crate::account::Amount;
+use crate::checks::Exhausted;
+use crate::command::Answer;
+use crate::event::{Charged, Event, RunCorrected, RunExtended, RunSteered};
+use crate::id::RunId;
+use crate::reason::{Code, Reason};
+use crate::rules::Rules;
+use crate::run::Run;
+use crate::state::State;
+use crate::steer::Steer;
+use crate::time::Time;
+
+/// No extension is good for longer.
+const EXTENSION_MS_MAX: u64 = 24 * 3_600_000;
+
+pub(crate) fn decide_steer(
+    state: &State,
+    rules: &Rules,
+    run: RunId,
+    steer: &Steer,
+    by: &str,
+    why: &str,
+    now: Time,
+) -> Decision {
+    let steered = || RunSteered { by: by.to_owned(), run, why: why.to_owned() };
+    let (by, why) = (by.to_owned(), why.to_owned());
+    if let Steer::Correct { outcome } = steer {
+        let outcome = *outcome;
+        return match state.runs.contains_key(&run) {
+            true => Decision::none(Answer::refused(Code::RunOpen)),
+            false => {
+                let corrected = RunCorrected { by, outcome, run, why };
+                Decision::one(Answer::Done, Event::RunCorrected(corrected))
+            }
+        };
+    }
+    let Some(known) = state.runs.get(&run) else { return Decision::none(Answer::refused(Code::RunUnknown)) };
+    match steer {
+        Steer::Pause if known.paused.is_some() => Decision::none(Answer::refused(Code::RunPaused)),
+        Steer::Pause => Decision::one(Answer::Done, Event::RunPaused(steered())),
+        Steer::Resume if known.paused.is_none() => Decision::none(Answer::refused(Code::RunNotPaused)),
+        Steer::Resume => Decision::one(Answer::Done, Event::RunResumed(steered())),
+        Steer::Extend { amount, until } => {
+            if let Err(reason) = extendable(rules, known, amount, now) {
+                return Decision::none(Answer::Refused(*reason));
+            }
+            let until = (*until).min(now.plus_ms(EXTENSION_MS_MAX)).min(known.expires);
+            let resumed = known.paused.is_some().then(|| Event::RunResumed(steered()));
+            let extended = RunExtended { amount: amount.clone(), by, run, until, why };
+            let events = std::iter::once(Event::RunExtended(extended)).chain(resumed).collect();
+            Decision { answer: Answer::Done, events }
+        }
+        Steer::Charge { amount } => {
+            let accounts = rules.accounts(&known.agent, now).into_iter().map(|(account, _)| account);
+            let charged = Charged { accounts: accounts.collect(), amount: amount.clone(), by, run, why };
+            Decision::one(Answer::Done, Event::Charged(charged))
+        }
+        Steer::Correct { .. } => Decision::none(Answer::Done),
+    }
+}
+
+/// All extensions together add no more than the run had to begin with, and only where it has a limit.
+fn extendable(rules: &Rules, run: &Run, amount: &Amount, now: Time) -> Result<(), Box<Reason>> {
+    let standing = run.extensions.iter().filter(|extension| extension.until > now);
+    let standing = standing.fold(Amount::default(), |sum, extension| sum.plus(&extension.amount));
+    let begun = first_limits(rules, run);
+    let refused =
+        |detail: &str, limit| Err(Box::new(Reason::new(Code::ExtensionTooLarge).detail(detail).limit(limit)));
+    if amount.is_zero() {
+        return refused("anything, and nothing was named", 0);
+    }
+    let unlimited = amount.except(&begun);
+    if !unlimited.is_zero() {
+        return refused("a currency in which the run has no limit", 0);
+    }
+    match begun.check(&standing, amount) {
+        Ok(()) => Ok(()),
+        Err(short) => refused(&short.currency, short.limit),
+    }
+}
+
+/// The circuit breaker: a run that wanted more than it has waits for a person.
+pub(crate) fn broken(state: &State, exhausted: Option<&Exhausted>, pauses: bool) -> Option<Event> {
+    let exhausted = exhausted.filter(|_| pauses)?;
+    state.runs.get(&exhausted.run).filter(|run| run.paused.is_none())?;
+    let why = format!("its budget of {} {} is spent", exhausted.limit, exhausted.currency);
+    Some(Event::RunPaused(RunSteered { by: "circuit_breaker".to_owned(), run: exhausted.run, why }))
+}

@@ -1,0 +1,131 @@
+//! Budgets from outside: real clients over HTTP, a ledger, a tool server that counts what was really done to it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use api::budget::{Balance, Balances, Spend};
+use api::call::Answered;
+use api::client::{Client, Error};
+use api::people::KeyMinted;
+use api::run::{OpenRun, RunOpened};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::house::{House, people, refused_for};
+use crate::install::{Install, Serve};
+use crate::toolserver::ToolServer;
+
+const DESK: &str = "agents/refund-desk.yaml";
+const BUDGET: &str = "budget:\n  per_run: { calls: 40, usd: 20.00, irreversible: 2 }\n";
+
+/// The desk with another budget, and gates or quotas beside it.
+async fn house(budget: &str, remit: &str) -> House {
+    let tools = ToolServer::start().await;
+    let install = Install::new(&tools.url());
+    install.edit(DESK, BUDGET, &format!("budget: {budget}\n"));
+    let text = std::fs::read_to_string(install.path("remit.yaml")).unwrap();
+    std::fs::write(install.path("remit.yaml"), format!("{text}{remit}")).unwrap();
+    let serve = install.serve();
+    let minted: KeyMinted =
+        people(&install, &serve).post("/v1/agents/refund-desk/keys", &json!({})).await.unwrap();
+    House { install, tools, serve, key: minted.secret }
+}
+
+/// A client inside a run, and what was said when it was opened.
+struct Inside {
+    client: Client,
+    opened: RunOpened,
+}
+
+/// Under the run that the client is in, if it is in one.
+async fn open(agent: &Client, budget: Option<Spend>) -> Result<Inside, Error> {
+    let open = OpenRun { person: None, intent: None, budget };
+    let opened: RunOpened = agent.post("/v1/runs", &open).await?;
+    Ok(Inside { client: agent.in_run(&opened.token), opened })
+}
+
+/// Each call asks for another ticket, so that none is a loop.
+async fn lookup(run: &Inside) -> Answered {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let ticket = format!("T-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let ask = json!({ "tool": "desk.lookup_ticket", "args": { "ticket_id": ticket } });
+    run.client.post("/v1/calls", &ask).await.unwrap()
+}
+
+fn allowed(answers: &[Answered]) -> usize {
+    answers.iter().filter(|answer| answer.verdict.ruling == "allow").count()
+}
+
+async fn balance(people: &Client, query: &str, window: &str) -> Balance {
+    let balances: Balances = people.get(&format!("/v1/budget?{query}")).await.unwrap();
+    let found = balances.items.into_iter().find(|balance| balance.window == window);
+    found.unwrap_or_else(|| panic!("no {window} in {query}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_for_a_hundred_permits_exactly_a_hundred_of_two_hundred_at_once() {
+    let house = house("{ per_day: { calls: 100 } }", "").await;
+    let agent = Client::new(&house.serve.agents, Some(house.key.clone()));
+    // In several runs, so that only the day's account stands between them.
+    let runs = join_all((0..8).map(|_| open(&agent, None))).await;
+    let runs: Vec<Inside> = runs.into_iter().map(Result::unwrap).collect();
+    let answers = join_all((0..200).map(|nth| lookup(&runs[nth % runs.len()]))).await;
+    assert_eq!(allowed(&answers), 100);
+    assert_eq!(house.tools.done("lookup_ticket"), 100);
+    for refused in answers.iter().filter(|answer| answer.verdict.ruling == "deny") {
+        assert_eq!(refused_for(refused), "budget_exceeded");
+        assert!(refused.verdict.reasons[0].says.contains("the day of agent:refund-desk"), "{refused:?}");
+    }
+    let day = balance(&house.people(), "agent=refund-desk", "day").await;
+    assert_eq!((day.posted.calls, day.pending.calls, day.left.calls), (Some(100), None, Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_calls_of_twenty_cents_on_forty_five_are_two() {
+    let house = house("{ per_run: { usd: 0.45 } }", "").await;
+    house.install.edit("tools/desk.yaml", "  lookup_ticket:\n", "  lookup_ticket:\n    cost: { usd: 0.20 }\n");
+    let serve = restarted(&house.install, house.serve);
+    let agent = Client::new(&serve.agents, Some(house.key.clone()));
+    let run = open(&agent, None).await.unwrap();
+    let answers = join_all((0..5).map(|_| lookup(&run))).await;
+    assert_eq!(allowed(&answers), 2);
+    let left = answers.iter().filter_map(|answer| answer.budget.as_ref()?.left.usd_nanos).min();
+    assert_eq!(left, Some(50_000_000));
+}
+
+/// Stops it, and starts it again on what is written now.
+fn restarted(install: &Install, serve: Serve) -> Serve {
+    serve.stop();
+    install.serve()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fans_out_of_one_prompt_spends_one_budget_and_survives_a_kill() {
+    let house = house("{ per_run: { calls: 150 } }", "delegation: { max_depth: 3, max_children: 30 }\n").await;
+    let agent = Client::new(&house.serve.agents, Some(house.key.clone()));
+    let root = open(&agent, None).await.unwrap();
+    // Three agents of ten sub-runs of ten calls each: three hundred calls, a hundred and fifty of which are paid for.
+    let middle = join_all((0..3).map(|_| open(&root.client, None))).await;
+    let mut leaves = Vec::new();
+    for run in middle {
+        let run = run.unwrap();
+        leaves.extend(join_all((0..10).map(|_| open(&run.client, None))).await.into_iter().map(Result::unwrap));
+    }
+    let calls = leaves.iter().flat_map(|leaf| (0..10).map(move |_| lookup(leaf)));
+    let answers = join_all(calls).await;
+    assert_eq!(allowed(&answers), 150);
+    assert_eq!(house.tools.done("lookup_ticket"), 150);
+    let id = root.opened.run.clone();
+    let before = balance(&house.people(), &format!("run={id}"), "run").await;
+    assert_eq!((before.posted.calls, before.left.calls), (Some(150), Some(0)));
+
+    let House { install, tools, mut serve, key } = house;
+    serve.signal(rustix::process::Signal::KILL);
+    serve.ended();
+    let serve = install.serve();
+    let after = balance(&people(&install, &serve), &format!("run={id}"), "run").await;
+    assert_eq!((&after.posted, &after.pending, &after.left), (&before.posted, &before.pending, &before.left));
+    let client = Client::new(&serve.agents, Some(key)).in_run(&leaves[0].opened.token);
+    let again = Inside { client, opened: leaves[0].opened.clone() };
+    assert_eq!(refused_for(&lookup(&again).await), "budget_exceeded");
+    assert_eq!(tools.done("lookup_ticket"), 150);
+}

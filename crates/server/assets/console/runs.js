@@ -1,0 +1,162 @@
+// Runs: found, read as a waterfall of their calls, closed, halted, taken away as one file.
+
+import { fresh, get, part, post, url } from "./api.js";
+import { code, count, digest, exact, h, millis, moment, plain, put, several, short, usd, words } from "./dom.js";
+import { card, empty, facts, folded, head, input, link, pill, question, save, table, verdict } from "./parts.js";
+
+const PAGE = 50;
+
+export async function show(house) {
+  const query = house.query();
+  const asked = { q: query.get("q"), agent: query.get("agent"), open: query.get("open"), only: query.get("only"), before: query.get("before") };
+  const path = url("/v1/runs", { ...asked, limit: PAGE });
+  const [page, agents] = await Promise.all([fresh("/v1/runs", { ...asked, limit: PAGE }), get("/v1/agents")]);
+  return [
+    head("Runs", path),
+    filters(house, asked, agents.items),
+    page.items.length === 0 ? nothing(asked) : table("Runs, newest first", COLUMNS, page.items, (run) => `/runs/${run.run}`),
+    pager(house, asked, page.next),
+  ];
+}
+
+const COLUMNS = [
+  ["Run", (run) => h("span", { class: "id", title: run.run }, short(run.run))],
+  ["Opened", (run) => moment(run.opened)],
+  ["Agent", (run) => words(run.agent)],
+  ["For", (run) => (run.person ? words(run.person) : h("span", { class: "muted" }, "–"))],
+  ["Intent", (run) => (run.intent ? words(run.intent, { class: "cut" }) : "–"), "wide"],
+  ["State", state],
+  ["Allowed", (run) => count(run.allowed), "amount"],
+  ["Refused", (run) => h("span", { class: run.denied > 0 ? "bad" : "muted" }, count(run.denied + run.uncounted)), "amount"],
+  ["Unknown", (run) => h("span", { class: run.unknown > 0 ? "bad" : "muted" }, count(run.unknown)), "amount"],
+  ["Cost", (run) => usd(run.cost_usd_nanos), "amount"],
+];
+
+function state(run) {
+  if (!run.closed) return pill("open", "open");
+  return pill(run.outcome ?? "closed", { success: "succeeded", failure: "failed" }[run.outcome] ?? "plain");
+}
+
+export function filters(house, asked, agents) {
+  const go = (event) => {
+    event.preventDefault();
+    const told = Object.fromEntries(new FormData(event.target.closest("form")));
+    // An id says all that there is to say.
+    if (/^run_[0-9a-z]{26}$/.test(told.q.trim())) return house.go(`/runs/${told.q.trim()}`);
+    if (/^call_[0-9a-z]{26}$/.test(told.q.trim())) return house.go(`/calls/${told.q.trim()}`);
+    return house.ask({ ...told, q: told.q.trim() });
+  };
+  const select = (name, aria, options) => {
+    const control = input({ name, aria, value: asked[name] ?? "", options });
+    control.id = `filter-${name}`;
+    control.addEventListener("change", go);
+    return control;
+  };
+  const search = input({ name: "q", type: "search", aria: "Search runs", value: asked.q ?? "", placeholder: "Person, agent, run or call id" });
+  search.id = "search";
+  return h("form", { class: "filters", role: "search", onsubmit: go }, search,
+    select("agent", "Agent", [["", "every agent"], ...agents.map((it) => [it.agent, it.agent])]),
+    select("open", "State", [["", "open and closed"], ["true", "open"], ["false", "closed"]]),
+    select("only", "With", [["", "all outcomes"], ["denied", "with refusals"], ["unknown", "with unknown ends"]]),
+    h("button", { type: "submit" }, "Search"));
+}
+
+function nothing(asked) {
+  if (Object.values(asked).some(Boolean)) return empty("No run is like that.", link("/runs", "See all runs"), ".");
+  return empty("No run yet.", "An agent opens one with its key: ", code("POST /v1/runs"), " on the agents' port. Mint a key on the page of one of your ", link("/agents", "agents"), ".");
+}
+
+export function pager(house, asked, next) {
+  if (!asked.before && !next) return null;
+  return h("nav", { class: "pager", "aria-label": "Older and newer" },
+    asked.before && h("a", { class: "button", href: url(location.pathname, { ...asked, before: undefined }) }, "Newest"),
+    next && h("a", { class: "button", href: url(location.pathname, { ...asked, before: next }) }, "Older"));
+}
+
+// ---- One run ----------------------------------------------------------------------------------------------
+
+export async function showOne(house, id) {
+  const path = `/v1/runs/${part(id)}`;
+  const { run, calls, older } = await fresh(path);
+  const scope = `run:${run.run}`;
+  const may = house.session.may_operate;
+  const closing = () => question({
+    title: "Close the run", deed: "Close",
+    says: h("p", null, "Nothing more is permitted in it. Calls that are under way are finished and recorded."),
+    fields: [{ name: "outcome", label: "As", value: "abandoned", options: [["abandoned", "abandoned"], ["failure", "failure"], ["success", "success"]] }],
+    act: (told) => post(`${path}/close`, { outcome: told.outcome }),
+  }).then((done) => done && house.reload());
+  return [
+    head(["Run ", h("span", { class: "id" }, short(run.run))], path,
+      h("button", { type: "button", id: "incident", onclick: () => incident(run.run) }, "Incident file"),
+      may && !run.closed && h("button", { type: "button", id: "close-run", onclick: closing }, "Close run"),
+      may && (house.halted(scope)
+        ? h("button", { type: "button", id: "halt-run", onclick: () => house.resume(scope) }, "Resume run")
+        : !run.closed && h("button", { type: "button", class: "danger", id: "halt-run", onclick: () => house.stop(scope) }, "Halt run"))),
+    h("p", { class: "intent" }, run.intent ? ["“", words(run.intent), "”"] : h("span", { class: "muted" }, "No intent was stated.")),
+    facts([
+      ["Run", code(run.run)], ["Agent", link(`/agents/${part(run.agent)}`, words(run.agent))],
+      ["For", run.person && words(run.person)], ["State", state(run)], ["Opened", exact(run.opened)],
+      [run.closed ? "Closed" : "Ends by itself", run.closed ? [exact(run.closed), " by ", words(run.closed_by ?? "Remit")] : moment(run.expires)],
+      ["Calls", `${count(run.allowed)} allowed, ${count(run.denied)} refused${run.uncounted ? `, ${count(run.uncounted)} more only counted` : ""}`],
+      ["Unknown", run.unknown > 0 && h("span", { class: "bad" }, `${several(run.unknown, "call")} may or may not have happened`)],
+      ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]],
+    ]),
+    card("Calls", calls.length === 0
+      ? empty("No call yet.", "The agent has opened the run and asked for nothing.")
+      : [older && h("p", { class: "muted" }, "These are the newest. ", link(url("/calls", { run: run.run, before: older }), "Older calls"), "."), waterfall(run, calls)]),
+  ];
+}
+
+async function incident(run) {
+  const button = document.getElementById("incident");
+  button.disabled = true;
+  try {
+    save(`incident-${run}.json`, await get(`/v1/runs/${part(run)}/incident`));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** Calls in order of time, each with its span; opened, each says why. */
+function waterfall(run, calls) {
+  const begin = Date.parse(run.opened);
+  const end = Math.max(...calls.map((call) => Date.parse(call.finished ?? call.at)), begin + 1);
+  const share = (at) => (100 * (Date.parse(at) - begin)) / (end - begin);
+  return h("div", { class: "waterfall" }, calls.map((call) => {
+    const bar = h("span", { class: `bar ${call.outcome ?? call.verdict.ruling}` });
+    const from = Math.min(share(call.at), 99.4);
+    bar.style.setProperty("left", `${from}%`);
+    bar.style.setProperty("width", `${Math.max(0.6, share(call.finished ?? call.at) - from)}%`);
+    const inside = h("div", { class: "why" });
+    const row = h("details", { ontoggle: () => row.open && !inside.hasChildNodes() && put(inside, why(call)) },
+      h("summary", null,
+        h("span", { class: "muted offset" }, `+${millis(Date.parse(call.at) - begin)}`),
+        pill(call.verdict.ruling), h("bdi", { class: "tool" }, plain(call.tool)),
+        h("span", { class: "track", "aria-hidden": "true" }, bar),
+        h("span", { class: "end" }, call.outcome ? pill(call.outcome) : call.verdict.reasons.slice(0, 1).map((one) => code(one.code)),
+          " ", h("span", { class: "muted" }, millis(call.duration_ms))),
+        h("span", { class: "cost muted" }, call.outcome ? usd(call.cost_usd_nanos) : "")),
+      inside);
+    return row;
+  }));
+}
+
+/** Why a call was decided as it was, and what came of it. */
+export function why(call) {
+  return [
+    call.reason && h("p", null, h("span", { class: "muted" }, "In the agent's words: "), "“", words(call.reason), "”"),
+    verdict(call.verdict),
+    facts([
+      ["Call", link(`/calls/${call.call}`, code(call.call))], ["Effect", call.effect], ["Model", call.model && words(call.model)],
+      ["Context", call.context_tokens && `${count(call.context_tokens)} tokens`],
+      ["Outcome", call.outcome && [pill(call.outcome), call.trouble ? [" ", code(call.trouble)] : null]],
+      ["Known from", call.settled_by && words(call.settled_by)],
+      ["Set aside", call.reserved_usd_nanos > 0 && usd(call.reserved_usd_nanos)], ["Cost", call.outcome && usd(call.cost_usd_nanos)],
+      ["Rules", digest(call.rules_digest)],
+      ["Receipt", [`event ${count(call.index)}`, call.finished_index ? `, its end ${count(call.finished_index)}` : null]],
+    ]),
+    call.args ? folded("Arguments", call.args) : h("p", { class: "muted" }, "The arguments were erased."),
+    call.result !== null && call.result !== undefined && folded("Result", call.result),
+  ];
+}

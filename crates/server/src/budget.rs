@@ -1,0 +1,199 @@
+//! Budgets: what is left, for agents and people, and what people do about a run.
+
+use api::budget::{
+    Balance, Balances, BudgetLeft, BudgetQuery, ChargeRun, CorrectRun, ExtendRun, Spend, SteerRun,
+};
+use api::problem::Code;
+use api::run::Recorded;
+use axum::Json;
+use axum::extract::{Path, State};
+use kernel::account::{Amount, Limits};
+use kernel::balance::{self, Left, Of, Whose};
+use kernel::id::RunId;
+use kernel::steer::Steer;
+use kernel::time::Time;
+use kernel::window::Owner;
+
+use crate::ask::{Query, Told, id, query_id};
+use crate::authn::{Agent, Person};
+use crate::control::recorded;
+use crate::house::{House, Shared};
+use crate::refusal::{Answer, Refusal};
+use crate::words;
+
+/// No extension is good for longer.
+const EXTENSION_MS_MAX: u64 = 86_400_000;
+
+/// What one's own run may still spend. Another agent's run is answered like one that never was.
+pub(crate) async fn own(
+    State(house): State<Shared>,
+    Agent(caller): Agent,
+    Path(run): Path<String>,
+) -> Answer<Balances> {
+    let found = house.gate.balances(Whose::Run(id::<RunId>(&run)?)).await?;
+    let found = found.map_err(|reason| Refusal::law(&reason))?;
+    let own = |balance: &balance::Balance| matches!(&balance.of, Of::Run { agent, .. } if *agent == caller.agent);
+    if !found.first().is_some_and(own) {
+        return Err(Refusal::not_found(&format!("the run `{run}`")));
+    }
+    Ok(shown(&house, found))
+}
+
+pub(crate) async fn budget(
+    _: Person,
+    State(house): State<Shared>,
+    Query(query): Query<BudgetQuery>,
+) -> Answer<Balances> {
+    let BudgetQuery { run, agent, tenant } = query;
+    let whose = match (query_id::<RunId>(run.as_deref())?, agent, tenant) {
+        (Some(run), None, None) => Whose::Run(run),
+        (None, Some(agent), None) => Whose::Owner(Owner::Agent(agent)),
+        (None, None, Some(tenant)) => Whose::Owner(Owner::Tenant(tenant)),
+        _ => {
+            let detail = "name exactly one of `run`, `agent` and `tenant`";
+            return Err(Refusal::new(Code::BadRequest, detail).at("query"));
+        }
+    };
+    let found = house.gate.balances(whose).await?.map_err(|reason| Refusal::law(&reason))?;
+    Ok(shown(&house, found))
+}
+
+fn shown(house: &House, found: Vec<balance::Balance>) -> Json<Balances> {
+    let now = house.gate.now();
+    Json(Balances { items: found.into_iter().map(|one| balance(one, now)).collect() })
+}
+
+pub(crate) async fn pause(
+    person: Person,
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    Told(body): Told<SteerRun>,
+) -> Answer<Recorded> {
+    steer(&house, &run, Steer::Pause, &body.why, &person).await
+}
+
+pub(crate) async fn resume(
+    person: Person,
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    Told(body): Told<SteerRun>,
+) -> Answer<Recorded> {
+    steer(&house, &run, Steer::Resume, &body.why, &person).await
+}
+
+pub(crate) async fn extend(
+    person: Person,
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    Told(body): Told<ExtendRun>,
+) -> Answer<Recorded> {
+    let ms = stdx::duration::parse_ms(&body.within).filter(|ms| (1..=EXTENSION_MS_MAX).contains(ms));
+    let Some(ms) = ms else {
+        let detail = "a duration such as `30m`, at most a day";
+        return Err(Refusal::new(Code::BadRequest, detail).at("/within"));
+    };
+    let amount = limits(body.by).amount();
+    let until = house.gate.now().plus_ms(ms);
+    steer(&house, &run, Steer::Extend { amount, until }, &body.why, &person).await
+}
+
+pub(crate) async fn charge(
+    person: Person,
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    Told(body): Told<ChargeRun>,
+) -> Answer<Recorded> {
+    let amount = limits(body.amount).amount();
+    if amount.is_zero() {
+        return Err(Refusal::new(Code::BadRequest, "name an amount that is not zero").at("/amount"));
+    }
+    steer(&house, &run, Steer::Charge { amount }, &body.why, &person).await
+}
+
+pub(crate) async fn correct(
+    person: Person,
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    Told(body): Told<CorrectRun>,
+) -> Answer<Recorded> {
+    let outcome = words::closing(body.outcome);
+    steer(&house, &run, Steer::Correct { outcome }, &body.why, &person).await
+}
+
+/// Whoever overrides a budget says why.
+async fn steer(house: &House, run: &str, steer: Steer, why: &str, person: &Person) -> Answer<Recorded> {
+    if why.trim().is_empty() {
+        return Err(Refusal::new(Code::BadRequest, "say why").at("/why"));
+    }
+    recorded(house.gate.run_steer(id::<RunId>(run)?, steer, why, &person.name).await?)
+}
+
+pub(crate) fn limits(spend: Spend) -> Limits {
+    let Spend { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes } =
+        spend;
+    Limits { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes }
+}
+
+pub(crate) fn spend(limits: Limits) -> Spend {
+    let Limits { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes } =
+        limits;
+    Spend { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes }
+}
+
+/// What is none is left out.
+fn amount(amount: &Amount) -> Spend {
+    let some = |value: u64| Some(value).filter(|value| *value > 0);
+    Spend {
+        calls: some(amount.calls),
+        counted: amount.counted.clone(),
+        human_minutes: some(amount.human_minutes),
+        irreversible: some(amount.irreversible),
+        retries: some(amount.retries),
+        seconds: some(amount.seconds),
+        tokens: some(amount.tokens),
+        usd_nanos: some(amount.usd_nanos),
+        writes: some(amount.writes),
+    }
+}
+
+pub(crate) fn left(left: &Left) -> BudgetLeft {
+    BudgetLeft {
+        left: spend(left.left.clone()),
+        percent: left.percent,
+        gate: left.action.map(|action| action.name().to_owned()),
+    }
+}
+
+/// The rate is of whole nano-dollars, and the end is rounded down: a warning may come early and not late.
+pub(crate) fn balance(balance: balance::Balance, now: Time) -> Balance {
+    const HOUR_MS: u128 = 3_600_000;
+    let balance::Balance { of, limits, account, from, until, crossed, paused } = balance;
+    let (name, window) = match of {
+        Of::Run { run, .. } => (run.to_string(), "run"),
+        Of::Account(id) => (id.owner.to_string(), id.window.name()),
+    };
+    let taken = account.taken();
+    let elapsed = u128::from(now.since_ms(from).max(1));
+    let posted = u128::from(account.posted.usd_nanos);
+    let left = limits.minus(&taken);
+    let dry_ms = left.usd_nanos.filter(|_| posted > 0).and_then(|left| {
+        u64::try_from((u128::from(left) * elapsed).checked_div(posted)?).ok()
+    });
+    let dry = dry_ms.map(|ms| now.plus_ms(ms)).filter(|dry| *dry < until);
+    Balance {
+        account: name,
+        window: window.to_owned(),
+        from: from.to_string(),
+        until: until.to_string(),
+        percent: limits.percent(&taken),
+        limits: spend(limits),
+        posted: amount(&account.posted),
+        pending: amount(&account.pending),
+        lent: amount(&account.lent),
+        left: spend(left),
+        crossed,
+        usd_nanos_per_hour: u64::try_from(posted * HOUR_MS / elapsed).unwrap_or(u64::MAX),
+        runs_out: dry.map(|dry| dry.to_string()),
+        paused: paused.map(|paused| format!("{} ({})", paused.why, paused.by)),
+    }
+}

@@ -1,0 +1,71 @@
+//! Each route of people's with each role: what the table of roles says is what happens.
+
+use std::collections::BTreeMap;
+
+use api::endpoint::{Auth, ENDPOINTS, Endpoint, Face};
+use axum::body::Body;
+use http::{Request, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use crate::world::{Ask, Browser, CLERK, World};
+
+/// Of each role what it may ask, written out: a change of the table in the code must be made here too.
+const VIEWER: [&str; 24] = [
+    "agent", "agentKeys", "agents", "callShown", "calls", "explain", "halts", "incident", "keys", "metrics", "policy",
+    "policyExplain", "run", "runs", "session", "signOut", "status", "tail", "tool", "tools", "whoCan", "halt", "resume",
+    "budgets",
+];
+const AUDITOR: [&str; 1] = ["events"];
+const OPERATOR: [&str; 4] = ["acceptTool", "closeAnyRun", "mintKey", "revokeKey"];
+
+fn ask(endpoint: &Endpoint) -> Ask {
+    let path = endpoint.path.replace("{agent}", CLERK).replace("{key}", "key_x").replace("{tool}", "desk.look");
+    let path = path.replace("{run}", "run_x").replace("{call}", "call_x").replace("{id}", "run_x");
+    let request = Request::builder().method(endpoint.method.name()).uri(path);
+    Ask(request.header(header::HOST, "127.0.0.1:7470"), Body::empty())
+}
+
+/// Whether the table of roles let this through; what became of it then is another matter.
+async fn passes(world: &World, endpoint: &Endpoint, browser: &Browser) -> bool {
+    let answer = ask(endpoint).page(browser).answer(&world.people).await;
+    if answer.status() != 403 {
+        return true;
+    }
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    let problem: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(problem["code"], "role_forbidden", "{} {problem}", endpoint.id);
+    false
+}
+
+#[tokio::test]
+async fn each_role_may_ask_what_stands_here_and_nothing_else() {
+    let world = World::new().await;
+    let people = [("vera", 1), ("fay", 1), ("aude", 2), ("olga", 3)];
+    let mut wrong = BTreeMap::new();
+    for endpoint in ENDPOINTS.iter().filter(|it| it.face == Face::People && it.auth != Auth::None) {
+        let least = match endpoint.id {
+            id if VIEWER.contains(&id) => 1,
+            id if AUDITOR.contains(&id) => 2,
+            id if OPERATOR.contains(&id) => 3,
+            // Only the operator's key itself, and no session.
+            _ => 4,
+        };
+        for (name, level) in people {
+            let browser = world.sign_in(Some(name)).await;
+            if passes(&world, endpoint, &browser).await != (level >= least) {
+                wrong.insert((endpoint.id, name), least);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn the_key_itself_may_ask_everything() {
+    let world = World::new().await;
+    for endpoint in ENDPOINTS.iter().filter(|it| it.face == Face::People && it.auth != Auth::None) {
+        let status = ask(endpoint).operator().answer(&world.people).await.status();
+        assert!(status != 401 && status != 403, "{} {status}", endpoint.id);
+    }
+}

@@ -1,0 +1,61 @@
+//! `cargo xtask console`: the console in a real browser, against the real binary.
+//!
+//! Playwright and axe are pinned in `tests/console` and installed into `target/console`; the browser is the system's.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{peers, process, repo};
+
+/// Where browsers are, by the names that systems give them.
+const BROWSERS: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+/// Another browser of Chromium's kind.
+const BROWSER: &str = "REMIT_CHROMIUM";
+
+pub fn run(name: Option<&str>) -> Result<()> {
+    let (from, to) = (repo::root().join("tests/console"), repo::root().join("target/console"));
+    peers::npm(&from, &to.join("node"))?;
+    let browser = browser()?;
+    process::run(process::cargo(&["build", "--package", "remit"]))?;
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-reporter=spec", "--test-timeout=300000"]);
+    if let Some(name) = name {
+        node.arg(format!("--test-name-pattern={name}"));
+    }
+    node.arg(from.join("console.test.mjs")).current_dir(repo::root());
+    node.env("REMIT_BIN", repo::root().join("target/debug/remit"));
+    node.env("REMIT_CONSOLE_NODE", to.join("node")).env("REMIT_CONSOLE_SHOTS", to.join("shots"));
+    node.env(BROWSER, browser);
+    // What is set for the person who runs this is no part of the test.
+    for inherited in ["REMIT_CONFIG", "REMIT_DATA", "REMIT_URL", "REMIT_OPERATOR_KEY"] {
+        node.env_remove(inherited);
+    }
+    process::run(node)
+}
+
+/// The browser that is there, or Debian's, once it is installed.
+fn browser() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(BROWSER) {
+        return Ok(named.into());
+    }
+    if let Some(found) = found() {
+        return Ok(found);
+    }
+    println!("Chromium is missing: installing Debian's (once; a minute)");
+    for words in
+        [&["update", "--quiet"][..], &["install", "--yes", "--no-install-recommends", "chromium"][..]]
+    {
+        let mut apt = Command::new("apt-get");
+        apt.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        process::run(apt)
+            .with_context(|| format!("install Chromium yourself, or name a browser in {BROWSER}"))?;
+    }
+    let Some(found) = found() else { bail!("apt-get has installed no browser that is known here") };
+    Ok(found)
+}
+
+fn found() -> Option<PathBuf> {
+    BROWSERS.iter().map(Path::new).find(|path| path.is_file()).map(Path::to_owned)
+}

@@ -1,0 +1,400 @@
+// Each page's main task, by keyboard and by mouse, in a real browser against a real Remit.
+
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+
+import { accessible, Browser, HARMLESS, HOSTILE, SHOTS, Stage, untouched } from "./stage.mjs";
+
+let stage, browser, page, work;
+
+before(async () => {
+  stage = await Stage.up();
+  browser = await Browser.up();
+  work = await stage.run("ana@customers.example", "answer ticket T-1001");
+  await work.call("desk.lookup_ticket", { ticket_id: "T-1001" }, "read what the customer wants");
+  await work.call("desk.refund_charge", { charge_id: "ch_1", amount_cents: 900_000 }, "the ticket says so");
+  await work.call("desk.refund_charge", { charge_id: "ch_1", amount_cents: 4_200 }, "the lamp arrived broken");
+  await work.call("notes.read_note", {}, "look it up");
+  const bad = await stage.run(HOSTILE, HOSTILE);
+  await bad.call("desk.lookup_ticket", { ticket_id: HOSTILE, [HOSTILE]: HOSTILE }, HOSTILE);
+  await bad.call("desk.refund_charge", { charge_id: HOSTILE, amount_cents: 6_000 }, HOSTILE);
+  await stage.read("/v1/calls?after=99999");
+  page = await browser.signedIn(stage);
+  browser.fine();
+});
+
+after(async () => {
+  await browser?.down();
+  await stage?.down();
+});
+
+afterEach(() => browser.fine());
+
+async function go(path) {
+  await page.goto(stage.people + path);
+  await page.locator("main h1").waitFor();
+  await page.locator("main[aria-busy]").waitFor({ state: "detached" });
+}
+
+const keys = async (...names) => { for (const name of names) await page.keyboard.press(name); };
+const heading = (name) => page.getByRole("heading", { name, level: 1 }).waitFor();
+
+// ---- Signing in -------------------------------------------------------------------------------------------
+
+test("a link signs in once, by keyboard alone, and leaves nothing to scripts", async () => {
+  const link = await stage.link("dana@example.com");
+  const own = await browser.window();
+  await own.goto(link);
+  await own.getByRole("button", { name: "Sign in" }).waitFor();
+  await own.keyboard.press("Enter");
+  await own.getByRole("heading", { name: "Now", level: 1 }).waitFor();
+  assert.equal(new URL(own.url()).hash, "");
+  assert.equal(await own.evaluate(() => document.cookie), "");
+  await own.getByRole("button", { name: "dana@example.com" }).waitFor();
+  const again = await browser.window();
+  await again.goto(link);
+  await again.getByRole("button", { name: "Sign in" }).click();
+  await again.getByText("this link was used").waitFor();
+  await own.getByRole("button", { name: "dana@example.com" }).click();
+  await own.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
+  await own.getByRole("heading", { name: "You are not signed in" }).waitFor();
+  const { status } = await own.evaluate(async () => { const answer = await fetch("/v1/runs"); return { status: answer.status }; });
+  assert.equal(status, 401);
+  await own.context().close();
+  await again.context().close();
+  browser.fine("401");
+});
+
+// ---- Now --------------------------------------------------------------------------------------------------
+
+test("now: verdicts come by themselves", async () => {
+  await go("/");
+  await page.getByText("live", { exact: true }).waitFor();
+  const run = await stage.run("live", "see it live");
+  await run.call("desk.refund_charge", { charge_id: "ch_2", amount_cents: 77 });
+  const first = page.getByRole("list", { name: "Verdicts, newest first" }).getByRole("listitem").first();
+  await first.getByText("desk.refund_charge").waitFor();
+  await first.getByText("succeeded").waitFor();
+});
+
+test("now: what is too much is shown as a sample, and counted all the same", async () => {
+  await go("/");
+  await page.getByText("live", { exact: true }).waitFor();
+  const run = await stage.run("storm", "many calls");
+  await Promise.all(Array.from({ length: 150 }, (_, number) => run.call("desk.lookup_ticket", { ticket_id: `T-${number}` })));
+  await page.getByText(/a sample: 20 of \d+ this second/).waitFor();
+  await page.waitForFunction(() => Number(document.querySelector(".numbers strong").textContent.replaceAll(",", "")) >= 150);
+  assert.ok(await page.getByRole("list", { name: "Verdicts, newest first" }).getByRole("listitem").count() <= 60);
+});
+
+test("stop everything by mouse, resume by mouse", async () => {
+  const run = await stage.run("halted", "nothing");
+  await go("/");
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByLabel("Why").fill("it pays everybody");
+  await page.getByRole("button", { name: "Stop now" }).click();
+  await page.getByText("Everything is halted").waitFor();
+  const answered = await run.call("desk.lookup_ticket", { ticket_id: "T" });
+  assert.equal(answered.verdict.ruling, "deny");
+  assert.match(JSON.stringify(answered.verdict.reasons), /halted/);
+  assert.equal((await stage.read("/v1/halts")).items[0].by, "operator");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("dialog").getByLabel("Why").fill("mended");
+  await page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
+  await page.getByText("Everything is halted").waitFor({ state: "detached" });
+  assert.equal((await run.call("desk.lookup_ticket", { ticket_id: "T" })).verdict.ruling, "allow");
+});
+
+test("stop and resume by keyboard, and another window hears of it", async () => {
+  const other = await browser.signedIn(stage, "vera@example.com");
+  await go("/runs");
+  await keys("s");
+  const dialog = page.getByRole("dialog");
+  await dialog.waitFor();
+  await page.keyboard.type("by keyboard");
+  await keys("Enter");
+  await dialog.waitFor({ state: "detached" });
+  await other.getByText("Everything is halted").waitFor();
+  assert.equal(await other.getByRole("button", { name: /Stop|Resume/ }).count(), 0, "a viewer has no such button");
+  await page.getByRole("button", { name: "Resume" }).focus();
+  await keys("Enter");
+  await dialog.waitFor();
+  await page.keyboard.type("on with it");
+  await keys("Enter");
+  await other.getByText("Everything is halted").waitFor({ state: "detached" });
+  await other.context().close();
+});
+
+test("esc goes back and nothing is halted; an empty why is not taken", async () => {
+  await go("/");
+  await keys("s");
+  await page.getByRole("dialog").waitFor();
+  await page.getByRole("button", { name: "Stop now" }).click();
+  assert.equal(await page.getByRole("dialog").count(), 1);
+  await keys("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.deepEqual((await stage.read("/v1/halts")).items, []);
+});
+
+// ---- Runs and calls ---------------------------------------------------------------------------------------
+
+test("runs: searched, walked and opened by keyboard; a call says why", async () => {
+  await keys("Escape");
+  await go("/");
+  await keys("g", "r");
+  await heading("Runs");
+  await keys("/");
+  await page.keyboard.type("ANA@customers");
+  await keys("Enter");
+  await page.waitForURL(/q=ANA/);
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+  await keys("Escape", "j", "Enter");
+  await heading(/^Run /);
+  await page.getByText("answer ticket T-1001").waitFor();
+  const refused = page.locator(".waterfall details").nth(1);
+  await refused.locator("summary").focus();
+  await keys("Enter");
+  await refused.getByText("no rule allows this call").waitFor();
+  await refused.getByText(/args\.amount_cents <= 5000/).first().waitFor();
+  await refused.getByText("the ticket says so").waitFor();
+});
+
+test("runs: filtered by mouse, one taken away as an incident, then closed", async () => {
+  const own = await stage.run("incident", "goes wrong");
+  await own.call("desk.refund_charge", { charge_id: "ch_9", amount_cents: 99_000 });
+  await go("/runs");
+  await page.getByRole("combobox", { name: "With" }).selectOption("denied");
+  await page.waitForURL(/only=denied/);
+  await page.getByRole("row", { name: /incident/ }).getByRole("link").click();
+  await heading(/^Run /);
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Incident file" }).click()]);
+  assert.equal(file.suggestedFilename(), `incident-${own.id}.json`);
+  const incident = JSON.parse(await readFile(await file.path(), "utf8"));
+  assert.equal(incident.run.run, own.id);
+  assert.deepEqual(incident.events.map((it) => it.event.kind), ["run_opened", "call_decided"]);
+  assert.equal(incident.calls[0].verdict.reasons[0].code, "no_rule_allows");
+  assert.match(incident.rules_now, /^sha256:/);
+  await page.getByRole("button", { name: "Close run" }).click();
+  await page.getByLabel("As").selectOption("failure");
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  await page.locator(".facts").getByText("failure").waitFor();
+  assert.equal((await stage.read(`/v1/runs/${own.id}`)).run.closed_by, "operator");
+});
+
+test("a run is halted and resumed from its page", async () => {
+  const own = await stage.run("one run", "alone");
+  await go(`/runs/${own.id}`);
+  await page.getByRole("button", { name: "Halt run" }).click();
+  await page.getByLabel("Why").fill("this one only");
+  await page.getByRole("dialog").getByRole("button", { name: "Halt" }).click();
+  await page.getByRole("button", { name: "Resume run" }).waitFor();
+  assert.equal((await own.call("desk.lookup_ticket", { ticket_id: "T" })).verdict.ruling, "deny");
+  assert.equal((await work.call("desk.lookup_ticket", { ticket_id: "T" })).verdict.ruling, "allow");
+  await page.getByRole("button", { name: "Resume run" }).click();
+  await page.getByRole("dialog").getByLabel("Why").fill("done");
+  await page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("button", { name: "Halt run" }).waitFor();
+});
+
+test("runs are paged: each page has its address and no run is lost", async () => {
+  for (let number = 0; number < 60; number += 1) await stage.run("pages", `run ${number}`);
+  await stage.read("/v1/runs?after=99999");
+  await go("/runs?q=pages");
+  const ids = () => page.locator("tbody .id").evaluateAll((list) => list.map((it) => it.title));
+  const first = await ids();
+  await page.getByRole("link", { name: "Older" }).click();
+  await page.waitForURL(/before=/);
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 10);
+  const second = await ids();
+  assert.equal(new Set([...first, ...second]).size, 60);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 50);
+});
+
+test("calls: the refused ones, and the whole story of one", async () => {
+  await go("/calls");
+  await page.getByRole("combobox", { name: "Verdict" }).selectOption("deny");
+  await page.waitForURL(/ruling=deny/);
+  await page.waitForFunction(() => ![...document.querySelectorAll("tbody .pill")].some((it) => it.textContent.includes("allow")));
+  await go(`/calls?run=${work.id}&ruling=deny`);
+  await page.locator("tbody tr").last().click();
+  await page.getByRole("heading", { name: "The story" }).waitFor();
+  for (const words of ["What would help:", "asked", "decided", "proof"]) await page.getByText(words).first().waitFor();
+  await page.getByRole("link", { name: "Its run" }).click();
+  await heading(/^Run /);
+});
+
+// ---- Agents, tools, rules, ledger -------------------------------------------------------------------------
+
+test("agents: by keyboard to its manifest; a key is minted, shown once, revoked; the agent is halted", async () => {
+  await go("/");
+  await keys("g", "a");
+  await heading("Agents");
+  await keys("j", "Enter");
+  await heading("refund-desk");
+  await page.getByText("args.amount_cents <= 5000").first().waitFor();
+  await page.getByRole("button", { name: "Mint a key" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Mint" }).click();
+  const secret = await page.locator(".secret").textContent();
+  assert.match(secret, /^rk_/);
+  await page.getByRole("button", { name: "I have it" }).click();
+  const rows = page.locator("ul.rows li");
+  await page.waitForFunction(() => document.querySelectorAll("ul.rows li").length === 2);
+  assert.ok(!(await page.content()).includes(secret));
+  const whose = () => fetch(`${stage.agents}/v1/whoami`, { headers: { authorization: `Bearer ${secret}` } });
+  assert.equal((await whose()).status, 200);
+  await rows.last().getByRole("button", { name: "Revoke" }).click();
+  await page.getByLabel("Why").fill("a test's");
+  await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("ul.rows li").length === 1);
+  assert.equal((await whose()).status, 401);
+  await page.getByRole("button", { name: "Halt agent" }).click();
+  await page.getByLabel("Why").fill("look at it first");
+  await page.getByRole("dialog").getByRole("button", { name: "Halt" }).click();
+  await page.getByRole("button", { name: "Resume agent" }).click();
+  await page.getByRole("dialog").getByLabel("Why").fill("looked");
+  await page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("button", { name: "Halt agent" }).waitFor();
+});
+
+test("tools: a quarantined one shows what changed, and is accepted", async () => {
+  await go("/tools");
+  await page.getByRole("row", { name: /notes\.read_note.*quarantined/ }).getByRole("link").click();
+  await page.getByRole("heading", { name: "Quarantined" }).waitFor();
+  await untouched(page);
+  assert.ok((await page.locator("pre.diff").innerText()).includes("+"));
+  assert.equal((await work.call("notes.read_note", {})).verdict.ruling, "deny");
+  await page.getByRole("button", { name: "Accept" }).click();
+  await untouched(page);
+  await page.getByRole("dialog").getByRole("button", { name: "Accept" }).click();
+  await page.getByRole("heading", { name: "Quarantined" }).waitFor({ state: "detached" });
+  assert.equal((await work.call("notes.read_note", {})).verdict.ruling, "allow");
+  assert.ok((await readFile(join(stage.folder, "tools/notes.pins.json"), "utf8")).includes("window.pwned"));
+  const { items } = await stage.read("/v1/events?limit=500&from=0");
+  const by = items.filter((it) => it.event.kind === "rules_activated").map((it) => it.event.body.by);
+  assert.equal(by.at(-1), "operator", by.join());
+});
+
+test("rules: who can, by keyboard; a call is tried, by mouse", async () => {
+  await go("/");
+  await keys("g", "u");
+  await heading("Rules");
+  await keys("/");
+  await page.keyboard.type("irreversible");
+  await keys("Enter");
+  await page.getByText("1 way").waitFor();
+  await page.locator("#who-can").getByText("args.amount_cents <= 5000").first().waitFor();
+  await page.getByRole("combobox", { name: "Tool", exact: true }).selectOption("desk.refund_charge");
+  const args = page.getByLabel("Arguments, as JSON", { exact: true });
+  await page.waitForFunction(() => document.querySelector("[name=args][rows]").value.includes("charge_id"));
+  await args.fill('{"charge_id": "c", "amount_cents": 100}');
+  await page.getByRole("button", { name: "Try it" }).click();
+  await page.locator("#tried .pill.allow").waitFor();
+  await args.fill('{"charge_id": "c", "amount_cents": 10000}');
+  await args.press("Tab");
+  await keys("Enter");
+  await page.locator("#tried .pill.deny").waitFor();
+  await args.fill("{oops");
+  await page.getByRole("button", { name: "Try it" }).click();
+  await page.getByText("The arguments are not JSON").waitFor();
+  await page.getByLabel("Only lines with").fill("refund_charge");
+  await page.waitForFunction(() => document.querySelector("pre.cedar").innerText.split("\n").filter(Boolean).every((line) => line.includes("refund_charge")));
+});
+
+test("ledger: an event word for word, and a jump to one", async () => {
+  await go("/");
+  await keys("g", "l");
+  await heading("Ledger");
+  await keys("/");
+  await page.keyboard.type("0");
+  await keys("Enter");
+  await page.getByRole("heading", { name: /^Events 0 to/ }).waitFor();
+  await page.locator(".events summary").first().click();
+  await page.locator(".events pre").getByText(/"rules_activated"/).waitFor();
+});
+
+test("a viewer reads, and is offered nothing that is refused", async () => {
+  const own = await browser.signedIn(stage, "vera@example.com");
+  assert.equal(await own.getByRole("link", { name: "Ledger" }).count(), 0);
+  for (const path of ["/", `/runs/${work.id}`, "/agents/refund-desk", "/tools/desk.refund_charge"]) {
+    await own.goto(stage.people + path);
+    await own.locator("main h1").waitFor();
+    assert.equal(await own.getByRole("button", { name: /Stop|Halt|Close run|Mint|Revoke|Accept/ }).count(), 0, path);
+  }
+  const status = await own.evaluate(async () => {
+    const headers = { "content-type": "application/json", "remit-csrf": localStorage.getItem("remit-csrf") };
+    const answer = await fetch("/v1/agents/refund-desk/keys", { method: "POST", headers, body: "{}" });
+    return answer.status;
+  });
+  assert.equal(status, 403);
+  await own.context().close();
+  browser.fine("403");
+});
+
+// ---- All pages --------------------------------------------------------------------------------------------
+
+async function everyPage() {
+  const { items } = await stage.read("/v1/runs?only=denied&limit=200");
+  const hostile = items.find((run) => run.person === HOSTILE);
+  const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
+  return {
+    now: "/", runs: "/runs?only=denied", run: `/runs/${hostile.run}`, calls: "/calls", call: `/calls/${calls[0].call}`, agents: "/agents",
+    agent: "/agents/refund-desk", tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", ledger: "/ledger", nowhere: "/runs/run_x",
+  };
+}
+
+test("hostile words are words everywhere", async () => {
+  const pages = await everyPage();
+  for (const [name, path] of Object.entries(pages)) {
+    await go(path);
+    for (const folded of await page.locator("main details > summary").all()) await folded.click();
+    await page.waitForTimeout(50);
+    await untouched(page);
+    if (["runs", "run", "call"].includes(name)) assert.ok((await page.locator("main").innerText()).includes(HARMLESS), name);
+  }
+  browser.fine("404");
+});
+
+test("every page has its JSON", async () => {
+  const pages = await everyPage();
+  delete pages.nowhere;
+  for (const [name, path] of Object.entries(pages)) {
+    await go(path);
+    const href = await page.getByRole("link", { name: "JSON", exact: true }).first().getAttribute("href");
+    const answer = await page.request.get(stage.people + href);
+    assert.equal(answer.status(), 200, name);
+    assert.match(answer.headers()["content-type"], /^application\/json/);
+  }
+});
+
+test("every page is accessible, fits, and is kept as a picture: light and dark, narrow and wide", async () => {
+  await mkdir(SHOTS, { recursive: true });
+  const pages = await everyPage();
+  const found = [];
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [360, 1600]) {
+      await page.setViewportSize({ width, height: 900 });
+      for (const [name, path] of Object.entries(pages)) {
+        await go(path);
+        const first = page.locator(".waterfall > details > summary, .events > details > summary").first();
+        if (await first.count()) await first.click();
+        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found.push(`${name} is wider than ${width}`);
+        // Colours differ by scheme and layout by width: each is looked at once.
+        const wrong = (colorScheme === "light") === (width === 360) ? [] : await accessible(page);
+        found.push(...wrong.map((one) => `${name} ${colorScheme} ${width}: ${one}`));
+        await page.screenshot({ path: join(SHOTS, `${name}-${colorScheme}-${width}.png`) });
+      }
+      await go("/");
+      await keys("s");
+      await page.getByRole("dialog").waitFor();
+      found.push(...(await accessible(page)).map((one) => `stop ${colorScheme} ${width}: ${one}`));
+      await page.screenshot({ path: join(SHOTS, `stop-${colorScheme}-${width}.png`) });
+      await keys("Escape");
+    }
+  }
+  assert.deepEqual(found, []);
+  browser.fine("404");
+});
