@@ -299,14 +299,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .json(of::<people::KeyList>),
     get(People, Viewer, TOOLS, "tools", "List the tools, and which are quarantined.")
         .json(of::<tool::ToolList>),
-    get(
-        People,
-        Viewer,
-        TOOL,
-        "tool",
-        "Read a tool: what was accepted of it, and what its server says now.",
-    )
-    .json(of::<tool::ToolShown>),
+    get(People, Viewer, TOOL, "tool", "Read a tool: what was accepted of it, and what its server says now.")
+        .json(of::<tool::ToolShown>),
     get(
         People,
         Operator,

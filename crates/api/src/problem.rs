@@ -130,7 +130,9 @@ impl Code {
             }
             Code::RunTokenRefused => "open a new run with this agent's own key",
             Code::SessionRefused => "run `remit login` and open the link that it prints",
-            Code::LoginRefused => "a link signs in once, within five minutes: run `remit login` for a new one",
+            Code::LoginRefused => {
+                "a link signs in once, within five minutes: run `remit login` for a new one"
+            }
             Code::TokenInUrl => {
                 "send it in the `Authorization` header, and replace it: URLs are kept in logs"
             }

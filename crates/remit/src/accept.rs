@@ -25,10 +25,12 @@ impl Accept {
 
     async fn write(&self, tool: &str, definition: Value, by: &str) -> Result<Digest, String> {
         let _turn = self.turn.lock().await;
-        let (server, name) = tool.split_once('.').ok_or_else(|| format!("`{tool}` is no tool's full name"))?;
+        let (server, name) =
+            tool.split_once('.').ok_or_else(|| format!("`{tool}` is no tool's full name"))?;
         let broken = |_| "the configuration on disk has problems; see `remit check`".to_owned();
         let server = config::servers(&self.config_file).map_err(broken)?.remove(server);
-        let server = server.ok_or_else(|| format!("no MCP server of the configuration has the tool `{tool}`"))?;
+        let server =
+            server.ok_or_else(|| format!("no MCP server of the configuration has the tool `{tool}`"))?;
         let mut pins = server.pins.clone();
         pins.0.insert(name.to_owned(), definition);
         let failed = |error| format!("`{}` cannot be written: {error}", server.pins_file.display());

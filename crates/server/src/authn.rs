@@ -100,7 +100,9 @@ pub(crate) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(endpoint) = roles::endpoint(request.method(), path.as_str()) else { return next.run(request).await };
+    let Some(endpoint) = roles::endpoint(request.method(), path.as_str()) else {
+        return next.run(request).await;
+    };
     if endpoint.auth != Auth::None {
         match admitted(&house, endpoint.auth, request.method(), request.headers()) {
             Ok(person) => drop(request.extensions_mut().insert(person)),
@@ -131,7 +133,11 @@ fn admitted(house: &House, demand: Auth, method: &Method, headers: &HeaderMap) -
 fn by_key(house: &House, headers: &HeaderMap) -> Result<Person, Refusal> {
     let key = bearer(headers)?;
     if same(&Digest::of(key.as_bytes()), &house.options.operator) {
-        return Ok(Person { name: Person::KEY_HOLDER.to_owned(), roles: vec![Role::Operator], expires: None });
+        return Ok(Person {
+            name: Person::KEY_HOLDER.to_owned(),
+            roles: vec![Role::Operator],
+            expires: None,
+        });
     }
     if key.starts_with(AGENT_KEY_PREFIX) && house.gate.identify(key).is_ok() {
         return Err(Refusal::new(Code::Forbidden, "an agent's key opens nothing here: this is for people"));

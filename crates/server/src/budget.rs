@@ -32,7 +32,8 @@ pub(crate) async fn own(
 ) -> Answer<Balances> {
     let found = house.gate.balances(Whose::Run(id::<RunId>(&run)?)).await?;
     let found = found.map_err(|reason| Refusal::law(&reason))?;
-    let own = |balance: &balance::Balance| matches!(&balance.of, Of::Run { agent, .. } if *agent == caller.agent);
+    let own =
+        |balance: &balance::Balance| matches!(&balance.of, Of::Run { agent, .. } if *agent == caller.agent);
     if !found.first().is_some_and(own) {
         return Err(Refusal::not_found(&format!("the run `{run}`")));
     }
@@ -176,9 +177,10 @@ pub(crate) fn balance(balance: balance::Balance, now: Time) -> Balance {
     let elapsed = u128::from(now.since_ms(from).max(1));
     let posted = u128::from(account.posted.usd_nanos);
     let left = limits.minus(&taken);
-    let dry_ms = left.usd_nanos.filter(|_| posted > 0).and_then(|left| {
-        u64::try_from((u128::from(left) * elapsed).checked_div(posted)?).ok()
-    });
+    let dry_ms = left
+        .usd_nanos
+        .filter(|_| posted > 0)
+        .and_then(|left| u64::try_from((u128::from(left) * elapsed).checked_div(posted)?).ok());
     let dry = dry_ms.map(|ms| now.plus_ms(ms)).filter(|dry| *dry < until);
     Balance {
         account: name,

@@ -70,7 +70,10 @@ impl Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("hosts", &self.hosts).field("origins", &self.origins).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("hosts", &self.hosts)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
     }
 }
 

@@ -28,7 +28,8 @@ use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::{
-    budget, console, control, guard, halts, health, incident, metrics, roster, rules, signin, story, tools, words,
+    budget, console, control, guard, halts, health, incident, metrics, roster, rules, signin, story, tools,
+    words,
 };
 
 /// Events in one answer, and in one piece of a stream.
@@ -146,11 +147,7 @@ async fn run(
     Ok(Json(words::run_shown(shown)))
 }
 
-async fn calls(
-    _: Person,
-    State(house): State<Shared>,
-    Query(query): Query<CallsQuery>,
-) -> Answer<CallPage> {
+async fn calls(_: Person, State(house): State<Shared>, Query(query): Query<CallsQuery>) -> Answer<CallPage> {
     let query = CallQuery {
         run: query_id::<RunId>(query.run.as_deref())?,
         agent: query.agent,

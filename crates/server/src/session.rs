@@ -118,7 +118,9 @@ fn make_room<K: Copy + Eq + Hash, V>(
 ) {
     map.retain(|_, value| now < expires(value));
     while map.len() >= most {
-        let Some(first) = map.iter().min_by_key(|(_, value)| expires(value)).map(|(key, _)| *key) else { return };
+        let Some(first) = map.iter().min_by_key(|(_, value)| expires(value)).map(|(key, _)| *key) else {
+            return;
+        };
         map.remove(&first);
     }
 }

@@ -15,8 +15,8 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use ask::{CallQuery, Only, Page, RunQuery, RunShown, StoredEvent};
-pub use spend::{SpendBy, SpendRow, TopRow};
 pub use shape::{CallView, Finished, ReasonView, RunView};
+pub use spend::{SpendBy, SpendRow, TopRow};
 
 use crate::error::Error;
 

@@ -78,9 +78,10 @@ impl Reference {
             }
             Event::RunClosed(closed) => {
                 assert!(self.open.remove(&closed.run), "{} was closed twice", closed.run);
-                let below = self.parents.iter().find(|(child, parent)| {
-                    **parent == Some(closed.run) && self.open.contains(child)
-                });
+                let below = self
+                    .parents
+                    .iter()
+                    .find(|(child, parent)| **parent == Some(closed.run) && self.open.contains(child));
                 assert!(below.is_none(), "{below:?} outlived {}", closed.run);
             }
             Event::CallDecided(decided) if decided.ruling == Ruling::Allow => {
@@ -246,8 +247,12 @@ impl<'a> World<'a> {
             let Answer::Short(needs) = &answer else { break };
             self.short += 1;
             let (to, lanes) = (u16::try_from(lane + 1).unwrap(), u16::try_from(LANES).unwrap());
-            let ask = |world: &World<'_>| decide_lend(&world.control, world.rules, to, lanes, needs, world.now);
-            let mut lent = { let asked = ask(self); self.control(asked) };
+            let ask =
+                |world: &World<'_>| decide_lend(&world.control, world.rules, to, lanes, needs, world.now);
+            let mut lent = {
+                let asked = ask(self);
+                self.control(asked)
+            };
             if let Answer::Short(short) = &lent {
                 let accounts: Vec<AccountId> = short.iter().map(|need| need.account.clone()).collect();
                 for other in (0..LANES).filter(|other| *other != lane) {
@@ -258,7 +263,8 @@ impl<'a> World<'a> {
                 lent = self.control(asked);
             }
             self.seen[lane] = self.control.clone();
-            let again = if matches!(lent, Answer::Short(_)) { Command::ProposeLast } else { Command::Propose };
+            let again =
+                if matches!(lent, Answer::Short(_)) { Command::ProposeLast } else { Command::Propose };
             answer = self.lane(lane, &again(call.clone()));
         }
         assert!(!matches!(answer, Answer::Short(_)), "a call went round and round");
@@ -301,7 +307,8 @@ impl<'a> World<'a> {
 
     fn step(&mut self, chance: &mut Chance) {
         let lane = chance.below(LANES);
-        let runs: Vec<RunId> = self.lanes[lane].runs.keys().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let runs: Vec<RunId> =
+            self.lanes[lane].runs.keys().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let run = runs.get(chance.below(runs.len())).copied();
         let calls: BTreeSet<CallId> = self.lanes[lane].calls.keys().copied().collect();
         let nth = calls.iter().nth(chance.below(calls.len())).copied();
@@ -345,7 +352,11 @@ impl<'a> World<'a> {
         let some = |value: usize| Some(u64::try_from(value).unwrap());
         let budget = match chance.below(4) {
             0 => Some(Limits { usd_nanos: some(chance.below(40)), ..Limits::default() }),
-            1 => Some(Limits { calls: some(chance.below(6)), usd_nanos: some(chance.below(40)), ..Limits::default() }),
+            1 => Some(Limits {
+                calls: some(chance.below(6)),
+                usd_nanos: some(chance.below(40)),
+                ..Limits::default()
+            }),
             _ => None,
         };
         let budget = budget.filter(|_| parent.is_some());

@@ -60,16 +60,14 @@ fn told(report: &HaltReport) {
     }
     match report.quiet_from {
         Some(index) => out::line(format!("nothing in its scope happened from event {index} on")),
-        None => out::line("some of it may still happen: see what is unclear with `remit calls --outcome open`"),
+        None => {
+            out::line("some of it may still happen: see what is unclear with `remit calls --outcome open`")
+        }
     }
 }
 
 pub(super) async fn resume(whose: &Whose, scope: &Scope, why: &str) -> Result<ExitCode> {
-    let asked = [
-        ("scope", Some(scope.text()?)),
-        ("env", scope.env.clone()),
-        ("why", Some(why.to_owned())),
-    ];
+    let asked = [("scope", Some(scope.text()?)), ("env", scope.env.clone()), ("why", Some(why.to_owned()))];
     let path = format!("/v1/halts{}", query(&asked));
     done(whose, client(whose)?.delete::<Value>(&path).await?, "resumed")
 }

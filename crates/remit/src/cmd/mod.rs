@@ -21,8 +21,8 @@ use anyhow::Result;
 use crate::cli::{Cli, Command, Whose};
 use crate::{config, demo, out};
 
-pub use policy::read_policy_tests;
 pub(crate) use login::link;
+pub use policy::read_policy_tests;
 pub(crate) use serve::log_to_stderr;
 pub(crate) use tool::pins_beside;
 

@@ -10,8 +10,8 @@ use kernel::price::Count;
 use kernel::threshold::{self, Threshold};
 use kernel::window::Window;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use stdx::nearest::nearest;
 
@@ -20,8 +20,7 @@ use super::house::words;
 use super::yaml::{At, Page, Usd};
 
 /// The currencies of whole numbers that every house has.
-const WHOLE: [&str; 7] =
-    ["calls", "human_minutes", "irreversible", "retries", "seconds", "tokens", "writes"];
+const WHOLE: [&str; 7] = ["calls", "human_minutes", "irreversible", "retries", "seconds", "tokens", "writes"];
 const COUNT_NAME_LENGTH_MAX: usize = 64;
 
 words! {
@@ -95,7 +94,8 @@ impl JsonSchema for Spend {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let usd = Usd::json_schema(generator).to_value();
-        let whole = |about: &str| serde_json::json!({ "type": "integer", "minimum": 0, "description": about });
+        let whole =
+            |about: &str| serde_json::json!({ "type": "integer", "minimum": 0, "description": about });
         let mut usd = usd;
         if let Value::Object(usd) = &mut usd {
             usd.insert("description".into(), "Dollars, exact to a thousand-millionth.".into());
@@ -122,10 +122,8 @@ impl JsonSchema for Spend {
 impl Spend {
     /// `counted` are the names that something counts; empty if not all that was written could be read.
     fn limits(&self, page: &mut Page<'_>, counted: &BTreeSet<&str>) -> Limits {
-        let mut limits = Limits {
-            usd_nanos: self.usd.as_ref().map(|usd| page.usd_nanos(usd)),
-            ..Limits::default()
-        };
+        let mut limits =
+            Limits { usd_nanos: self.usd.as_ref().map(|usd| page.usd_nanos(usd)), ..Limits::default() };
         for (name, at) in &self.whole {
             let known = match name.as_str() {
                 "calls" => &mut limits.calls,
@@ -167,11 +165,8 @@ impl Budget {
     }
 
     pub(super) fn windows(&self, page: &mut Page<'_>, counted: &BTreeSet<&str>) -> BTreeMap<Window, Limits> {
-        let written = [
-            (Window::Hour, &self.per_hour),
-            (Window::Day, &self.per_day),
-            (Window::Month, &self.per_month),
-        ];
+        let written =
+            [(Window::Hour, &self.per_hour), (Window::Day, &self.per_day), (Window::Month, &self.per_month)];
         let written = written.into_iter().filter_map(|(window, spend)| Some((window, spend.as_ref()?)));
         written.map(|(window, spend)| (window, spend.limits(page, counted))).collect()
     }
@@ -223,7 +218,8 @@ pub(super) fn counts(
 ) -> Vec<Count> {
     let mut counts = Vec::new();
     for (name, at) in written {
-        let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let plain =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         let taken = WHOLE.contains(&name.as_str()) || name == "usd";
         if name.is_empty() || name.len() > COUNT_NAME_LENGTH_MAX || !plain || taken {
             let place = page.key(name, at.place);

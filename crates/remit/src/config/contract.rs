@@ -251,10 +251,7 @@ impl ToolEntry {
         ]);
         if let Some(limits) = &self.limits {
             let help = "limit the run or the minute: `per_run`, `per_minute`, `per_destination_per_minute`";
-            page.not_built(&[
-                ("per_hour", &limits.per_hour, help),
-                ("per_day", &limits.per_day, help),
-            ]);
+            page.not_built(&[("per_hour", &limits.per_hour, help), ("per_day", &limits.per_day, help)]);
         }
     }
 

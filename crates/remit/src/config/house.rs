@@ -385,8 +385,9 @@ impl RemitFile {
                     .help("keep one entry and give it all the roles");
             }
             if name.value.is_empty() || name.value == RESERVED_NAME {
-                page.error("person", name.place, format!("nobody can be called `{}`", name.value))
-                    .help("it is how the ledger names whoever holds the operator's key; use an e-mail address");
+                page.error("person", name.place, format!("nobody can be called `{}`", name.value)).help(
+                    "it is how the ledger names whoever holds the operator's key; use an e-mail address",
+                );
             }
             roles.iter().for_each(|at| role(page, at));
             let roles = roles.iter().filter_map(|at| at.value.parse().ok()).collect();
@@ -471,5 +472,6 @@ fn role(page: &mut Page<'_>, at: &At<String>) {
     let near = nearest(&at.value, Role::KNOWN);
     let help = near.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
     let known = Role::KNOWN.map(|name| format!("`{name}`")).join(", ");
-    page.error("role", at.place, format!("unknown role `{}`", at.value)).help(format!("{help}Known: {known}"));
+    page.error("role", at.place, format!("unknown role `{}`", at.value))
+        .help(format!("{help}Known: {known}"));
 }

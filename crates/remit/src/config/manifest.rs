@@ -195,11 +195,9 @@ impl AgentFile {
         check_tool(page, known, &entry.tool);
         check_destinations(page, known, entry);
         if let Some(limits) = &entry.limits {
-            let help = "limit the run with `per_run`, the minute with `per_minute`, or spend with `budget.per_day`";
-            page.not_built(&[
-                ("per_hour", &limits.per_hour, help),
-                ("per_day", &limits.per_day, help),
-            ]);
+            let help =
+                "limit the run with `per_run`, the minute with `per_minute`, or spend with `budget.per_day`";
+            page.not_built(&[("per_hour", &limits.per_hour, help), ("per_day", &limits.per_day, help)]);
         }
         if let Some(ask) = &entry.ask {
             check_ask(page, known, ask);

@@ -82,7 +82,11 @@ async fn a_budget_for_a_hundred_permits_exactly_a_hundred_of_two_hundred_at_once
 #[tokio::test(flavor = "multi_thread")]
 async fn five_calls_of_twenty_cents_on_forty_five_are_two() {
     let house = house("{ per_run: { usd: 0.45 } }", "").await;
-    house.install.edit("tools/desk.yaml", "  lookup_ticket:\n", "  lookup_ticket:\n    cost: { usd: 0.20 }\n");
+    house.install.edit(
+        "tools/desk.yaml",
+        "  lookup_ticket:\n",
+        "  lookup_ticket:\n    cost: { usd: 0.20 }\n",
+    );
     let serve = restarted(&house.install, house.serve);
     let agent = Client::new(&serve.agents, Some(house.key.clone()));
     let run = open(&agent, None).await.unwrap();
@@ -100,7 +104,8 @@ fn restarted(install: &Install, serve: Serve) -> Serve {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fans_out_of_one_prompt_spends_one_budget_and_survives_a_kill() {
-    let house = house("{ per_run: { calls: 150 } }", "delegation: { max_depth: 3, max_children: 30 }\n").await;
+    let house =
+        house("{ per_run: { calls: 150 } }", "delegation: { max_depth: 3, max_children: 30 }\n").await;
     let agent = Client::new(&house.serve.agents, Some(house.key.clone()));
     let root = open(&agent, None).await.unwrap();
     // Three agents of ten sub-runs of ten calls each: three hundred calls, a hundred and fifty of which are paid for.
@@ -108,7 +113,8 @@ async fn what_fans_out_of_one_prompt_spends_one_budget_and_survives_a_kill() {
     let mut leaves = Vec::new();
     for run in middle {
         let run = run.unwrap();
-        leaves.extend(join_all((0..10).map(|_| open(&run.client, None))).await.into_iter().map(Result::unwrap));
+        leaves
+            .extend(join_all((0..10).map(|_| open(&run.client, None))).await.into_iter().map(Result::unwrap));
     }
     let calls = leaves.iter().flat_map(|leaf| (0..10).map(move |_| lookup(leaf)));
     let answers = join_all(calls).await;

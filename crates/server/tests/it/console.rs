@@ -92,12 +92,14 @@ async fn an_incident_holds_the_run_its_calls_and_all_its_events() {
     let (key, token) = world.run(CLERK).await;
     for ticket in [7, 700] {
         let ask = serde_json::json!({ "tool": "desk.look", "args": { "ticket": ticket } });
-        let (status, _) = post("/v1/calls", &ask).key(&key).with("remit-run", &token).send(&world.agents).await;
+        let (status, _) =
+            post("/v1/calls", &ask).key(&key).with("remit-run", &token).send(&world.agents).await;
         assert_eq!(status, 200);
     }
     let (_, runs) = get("/v1/runs?after=99").operator().send(&world.people).await;
     let run = runs["items"][0]["run"].as_str().unwrap().to_owned();
-    let close = post(&format!("/v1/runs/{run}/close"), &serde_json::json!({ "outcome": "failure" })).operator();
+    let close =
+        post(&format!("/v1/runs/{run}/close"), &serde_json::json!({ "outcome": "failure" })).operator();
     let (_, closed) = close.send(&world.people).await;
     let index = closed["receipt"]["index"].as_u64().unwrap();
     // Somebody else's work, which is none of this run's.
@@ -106,7 +108,11 @@ async fn an_incident_holds_the_run_its_calls_and_all_its_events() {
     let (_, file) = get(&format!("/v1/runs/{run}/incident")).operator().send(&world.people).await;
     let kinds: Vec<&str> =
         file["events"].as_array().unwrap().iter().filter_map(|it| it["event"]["kind"].as_str()).collect();
-    assert_eq!(kinds, ["run_opened", "call_decided", "call_finished", "call_decided", "run_closed"], "{file:#}");
+    assert_eq!(
+        kinds,
+        ["run_opened", "call_decided", "call_finished", "call_decided", "run_closed"],
+        "{file:#}"
+    );
     assert_eq!(file["calls"].as_array().unwrap().len(), 2);
     assert_eq!(file["rules_digests"], serde_json::json!([file["rules_now"]]));
     assert_eq!((&file["by"], &file["run"]["run"]), (&Value::from("operator"), &Value::from(run)));
@@ -116,7 +122,8 @@ async fn an_incident_holds_the_run_its_calls_and_all_its_events() {
 async fn agents_show_what_the_rules_make_of_them() {
     let world = World::new().await;
     let (_, list) = get("/v1/agents").operator().send(&world.people).await;
-    let names: Vec<&str> = list["items"].as_array().unwrap().iter().filter_map(|it| it["agent"].as_str()).collect();
+    let names: Vec<&str> =
+        list["items"].as_array().unwrap().iter().filter_map(|it| it["agent"].as_str()).collect();
     assert!(names.contains(&CLERK), "{list}");
     let _ = world.key(CLERK).await;
     let (_, clerk) = get(&format!("/v1/agents/{CLERK}")).operator().send(&world.people).await;

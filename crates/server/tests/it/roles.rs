@@ -12,15 +12,37 @@ use crate::world::{Ask, Browser, CLERK, World};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
 const VIEWER: [&str; 24] = [
-    "agent", "agentKeys", "agents", "callShown", "calls", "explain", "halts", "incident", "keys", "metrics", "policy",
-    "policyExplain", "run", "runs", "session", "signOut", "status", "tail", "tool", "tools", "whoCan", "halt", "resume",
+    "agent",
+    "agentKeys",
+    "agents",
+    "callShown",
+    "calls",
+    "explain",
+    "halts",
+    "incident",
+    "keys",
+    "metrics",
+    "policy",
+    "policyExplain",
+    "run",
+    "runs",
+    "session",
+    "signOut",
+    "status",
+    "tail",
+    "tool",
+    "tools",
+    "whoCan",
+    "halt",
+    "resume",
     "budgets",
 ];
 const AUDITOR: [&str; 1] = ["events"];
 const OPERATOR: [&str; 4] = ["acceptTool", "closeAnyRun", "mintKey", "revokeKey"];
 
 fn ask(endpoint: &Endpoint) -> Ask {
-    let path = endpoint.path.replace("{agent}", CLERK).replace("{key}", "key_x").replace("{tool}", "desk.look");
+    let path =
+        endpoint.path.replace("{agent}", CLERK).replace("{key}", "key_x").replace("{tool}", "desk.look");
     let path = path.replace("{run}", "run_x").replace("{call}", "call_x").replace("{id}", "run_x");
     let request = Request::builder().method(endpoint.method.name()).uri(path);
     Ask(request.header(header::HOST, "127.0.0.1:7470"), Body::empty())

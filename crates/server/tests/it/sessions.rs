@@ -154,7 +154,8 @@ async fn what_a_person_does_is_recorded_with_their_name() {
     assert_eq!(delete(&path).page(&browser).send(&world.people).await.0, 200);
     let (_, page) = get("/v1/events?limit=500").operator().send(&world.people).await;
     let events = page["items"].as_array().unwrap().iter().map(|item| &item["event"]);
-    let by: Vec<&str> = events.filter_map(|event| event["body"]["by"].as_str()).filter(|by| *by == "olga").collect();
+    let by: Vec<&str> =
+        events.filter_map(|event| event["body"]["by"].as_str()).filter(|by| *by == "olga").collect();
     assert_eq!(by.len(), 3, "{page}");
     let (_, session) = get("/v1/session").page(&browser).send(&world.people).await;
     assert_eq!((&session["person"], &session["may_operate"]), (&json!("olga"), &json!(true)));

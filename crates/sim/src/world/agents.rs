@@ -21,7 +21,8 @@ impl World {
         let run = RunId::new(self.now, self.random.bytes());
         let agent = self.random.pick(&AGENTS).copied().unwrap_or("clerk").to_owned();
         self.runs.push((run, agent.clone()));
-        let open = OpenRun { run, agent, person: None, intent: None, implicit: None, parent: None, budget: None };
+        let open =
+            OpenRun { run, agent, person: None, intent: None, implicit: None, parent: None, budget: None };
         self.ask(lane_of(run), Command::OpenRun(open), Vec::new(), Waiter::Opening);
     }
 
@@ -95,8 +96,13 @@ impl World {
 
     pub(super) fn close_run(&mut self) {
         let Some((run, agent)) = self.some_run() else { return };
-        let command =
-            Command::CloseRun { run, agent: Some(agent.clone()), outcome: Closing::Success, workflow: None, by: agent };
+        let command = Command::CloseRun {
+            run,
+            agent: Some(agent.clone()),
+            outcome: Closing::Success,
+            workflow: None,
+            by: agent,
+        };
         self.ask(lane_of(run), command, Vec::new(), Waiter::Nobody);
     }
 

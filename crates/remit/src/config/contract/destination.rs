@@ -97,7 +97,12 @@ pub(in crate::config) fn check_pattern(page: &mut Page<'_>, pattern: &str, place
 }
 
 /// A misspelt path would find no destination, and so guard nothing.
-pub(in crate::config) fn check_path(page: &mut Page<'_>, written: &At<String>, path: &[String], input: &Value) {
+pub(in crate::config) fn check_path(
+    page: &mut Page<'_>,
+    written: &At<String>,
+    path: &[String],
+    input: &Value,
+) {
     let mut schema = input;
     for name in path {
         while let Some(items) = schema.get("items") {
