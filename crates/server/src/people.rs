@@ -52,13 +52,15 @@ const WORK: [&str; 9] = [
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 const FRONT: &str = "\
-Remit keeps every agent within its remit. This port is for people. In a browser it is the console: `remit login` signs in.
+Remit keeps every agent within its remit. This port is for people.
+In a browser it is the console; `remit login` signs in.
 
   /v1/runs  /v1/calls        what agents did
   /v1/explain/{call or run}  who asked, for whom, which rule, what it saw, what it cost, what happened
   /v1/who-can?target=…       which agents can do a thing, and only if what
   /v1/agents                 what their manifests say, and what the rules make of it
   /v1/runs/{run}/incident    all that is known of a run, as one file
+  /v1/budget  /v1/spend      what was spent, what is left, what it came to; /v1/top: open runs, the dearest first
   /v1/tools                  what tools there are, and which their servers describe otherwise than accepted
   /v1/policy  /v1/halts  /v1/keys  /v1/status  /v1/events  /v1/tail  /metrics
   /openapi.json              all of it, described
@@ -84,6 +86,8 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::RUN_CHARGE, post(budget::charge))
         .route(at::RUN_CORRECT, post(budget::correct))
         .route(at::BUDGET, get(budget::budget))
+        .route(at::SPEND, get(budget::spend_report))
+        .route(at::TOP, get(budget::top))
         .route(at::CALLS, get(calls))
         .route(at::CALL, get(call))
         .route(at::EXPLAIN, get(story::explain))

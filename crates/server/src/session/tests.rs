@@ -1,3 +1,5 @@
+//! What a code, a session and its token are good for, and for how long.
+
 use super::*;
 
 const NOON: Time = Time(1_800_000_000_000);
