@@ -54,6 +54,7 @@ struct Target<'t> {
 async fn main() {
     let wanted = Wanted::read();
     std::fs::create_dir_all(&wanted.folder).unwrap();
+    let wanted = Wanted { folder: wanted.folder.canonicalize().unwrap(), ..wanted };
     let pinned = house::pin_to(1);
     println!(
         "Remit on core 0, load and server on core 1: {}",

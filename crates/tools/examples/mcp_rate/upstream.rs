@@ -89,7 +89,8 @@ impl Offer {
 
 fn called(arguments: &Value) -> Value {
     let bytes = usize::try_from(arguments["bytes"].as_u64().unwrap_or_default()).unwrap();
-    json!({ "content": [{ "type": "text", "text": "x".repeat(bytes) }], "resultType": "complete" })
+    let text = arguments["note"].as_str().unwrap_or_default().to_owned() + &"x".repeat(bytes);
+    json!({ "content": [{ "type": "text", "text": text }], "resultType": "complete" })
 }
 
 fn framed(status: &str, more: &str, body: &str) -> Vec<u8> {

@@ -1,10 +1,13 @@
 //! HTTP/1.1 by hand over kept connections: the load must cost little beside what it measures.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// What comes over one connection, message by message.
 #[derive(Default)]
@@ -87,7 +90,9 @@ impl Line {
 
     /// One call of a tool; the body of its answer.
     pub async fn call(&mut self, tool: &str, bytes: usize) -> &[u8] {
-        let arguments = json!({ "bytes": bytes, "note": "a customer waits", "to": "ada@customers.example" });
+        // No two calls are the same: what repeats itself is taken for going in circles.
+        let note = format!("customer {} waits", CALLS.fetch_add(1, Ordering::Relaxed));
+        let arguments = json!({ "bytes": bytes, "note": note, "to": "ada@customers.example" });
         let params = json!({ "name": tool, "arguments": arguments });
         self.ask("tools/call", params, &format!("mcp-name: {tool}\r\n")).await
     }
