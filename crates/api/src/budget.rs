@@ -81,7 +81,7 @@ pub struct Balances {
     pub items: Vec<Balance>,
 }
 
-/// `GET /v1/budget`: of exactly one of these.
+/// `GET /v1/budget`: of one of these; without any, of every agent and tenant that has one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetQuery {
@@ -125,4 +125,95 @@ pub struct ChargeRun {
 pub struct CorrectRun {
     pub outcome: Closing,
     pub why: String,
+}
+
+/// `GET /v1/spend`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpendQuery {
+    /// `agent` (the default) or `workflow`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<SpendBy>,
+    /// How far back from now, such as `30d`, which is the default. The time as long before it is the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SpendBy {
+    Agent,
+    Workflow,
+}
+
+/// What the runs of one agent or workflow came to. A run stands for all that fanned out of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpendFigures {
+    /// Runs that ended.
+    pub runs: u64,
+    pub success: u64,
+    pub failure: u64,
+    pub abandoned: u64,
+    pub expired: u64,
+    /// Successes of a hundred runs.
+    pub completion_percent: u64,
+    pub cost_usd_nanos: u64,
+    /// All that was spent, failures too, for each success; none without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_per_success_usd_nanos: Option<u64>,
+    /// How often a person took a hand in them.
+    pub interventions: u64,
+    /// Minutes of people that were charged to them.
+    pub human_minutes: u64,
+    /// From opening to a successful end, on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_to_success: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct SpendLine {
+    /// The agent or the workflow; empty for runs that named no workflow.
+    pub of: String,
+    pub now: SpendFigures,
+    /// The same in the time before, as long.
+    pub before: SpendFigures,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct SpendReport {
+    /// Everything below this ledger index is in the answer.
+    pub as_of: u64,
+    pub from: String,
+    pub until: String,
+    pub items: Vec<SpendLine>,
+}
+
+/// An open run with all that is under it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct TopRun {
+    pub run: String,
+    pub agent: String,
+    pub opened: String,
+    pub cost_usd_nanos: u64,
+    pub usd_nanos_per_hour: u64,
+    pub allowed: u64,
+    pub denied: u64,
+    pub unknown: u64,
+    /// Runs under it, open or not.
+    pub under: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Top {
+    /// Everything below this ledger index is in the answer.
+    pub as_of: u64,
+    pub items: Vec<TopRun>,
+}
+
+/// `GET /v1/top`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }

@@ -15,6 +15,8 @@ pub const RUN_EXTEND: &str = "/v1/runs/{run}/extend";
 pub const RUN_CHARGE: &str = "/v1/runs/{run}/charge";
 pub const RUN_CORRECT: &str = "/v1/runs/{run}/correct";
 pub const BUDGET: &str = "/v1/budget";
+pub const SPEND: &str = "/v1/spend";
+pub const TOP: &str = "/v1/top";
 pub const RUN_REPLAN: &str = "/v1/runs/{run}/replan";
 pub const CALLS: &str = "/v1/calls";
 pub const CALL: &str = "/v1/calls/{call}";
@@ -233,6 +235,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get(People, Viewer, BUDGET, "budget", "What a run, an agent or a tenant has spent and may still spend.")
         .query(of::<budget::BudgetQuery>)
         .json(of::<budget::Balances>),
+    get(
+        People,
+        Viewer,
+        SPEND,
+        "spend",
+        "What runs cost and came to, by agent or workflow, and the time before.",
+    )
+    .query(of::<budget::SpendQuery>)
+    .json(of::<budget::SpendReport>),
+    get(People, Viewer, TOP, "top", "Open runs that spend the most.")
+        .query(of::<budget::TopQuery>)
+        .json(of::<budget::Top>),
     get(People, Operator, RUN_PAUSE, "pauseRun", "Pause a run: its calls are refused until it goes on.")
         .post(of::<budget::SteerRun>)
         .json(of::<run::Recorded>),

@@ -58,7 +58,7 @@ pub struct Answered {
     /// The idempotency key was seen before: this is the first call's answer.
     pub again: bool,
     /// What its contract puts in the place of an answer that could not be had.
-    pub fallback: Option<Box<Instead>>,
+    pub fallback: Option<Instead>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub enum Instead {
     /// As the contract has it.
     Answer(Value),
     /// What another tool, a call of its own, came to.
-    Tool(String, Answered),
+    Tool(String, Box<Answered>),
 }
 
 /// What an executor says became of a call that it was permitted to carry out.

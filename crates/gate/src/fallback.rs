@@ -1,4 +1,4 @@
-//! Fallback: what a contract puts in the place of an answer that cannot be had, because its tool is left alone or is down.
+//! Fallback: what a contract puts in the place of an answer that cannot be had: its tool is left alone, or is down.
 //!
 //! The call itself ends as it ended. A tool that stands in is a call of its own, which the law may refuse; it has no
 //! fallback of its own, so there is no chain.
@@ -60,10 +60,10 @@ impl Gate {
             Fallback::Answer(value) => Instead::Answer(value),
             Fallback::Tool(tool) => {
                 let ask = CallAsk { tool: tool.clone(), ..kept.ask };
-                Instead::Tool(tool, self.call_walked(caller, ask, feed, unwanted).await?)
+                Instead::Tool(tool, Box::new(self.call_walked(caller, ask, feed, unwanted).await?))
             }
         };
-        answered.fallback = Some(Box::new(instead));
+        answered.fallback = Some(instead);
         Ok(answered)
     }
 }

@@ -108,9 +108,36 @@ remit who-can desk.refund_charge \\\n    \
         #[arg(long, value_name = "RUN")]
         before: Option<String>,
     },
-    /// Show or close one run
+    /// Show, steer or close one run
     #[command(subcommand)]
     Run(Run),
+    /// What was spent, what is under way, what is left, and when it will end
+    #[command(
+        after_help = "Examples:\n  remit budget\n  remit budget refund-desk\n  remit budget tenant:default\n  \
+remit budget run_06f..."
+    )]
+    Budget {
+        /// A run, an agent, or `tenant:NAME`; all agents and tenants that have a budget if left out
+        #[arg(value_name = "RUN|AGENT|TENANT")]
+        whose: Option<String>,
+    },
+    /// Open runs by what they spend, live
+    Top {
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Once, and not live
+        #[arg(long)]
+        once: bool,
+    },
+    /// What runs cost and came to, beside the time before
+    Spend {
+        /// agent or workflow
+        #[arg(long, default_value = "agent")]
+        by: String,
+        /// How far back, such as 7d
+        #[arg(long, default_value = "30d")]
+        within: String,
+    },
     /// List calls, newest first; `--outcome unknown` lists what nobody knows the end of
     Calls {
         #[arg(long)]
@@ -330,5 +357,76 @@ pub(crate) enum Run {
         /// success, failure or abandoned
         #[arg(long, default_value = "abandoned")]
         outcome: String,
+        /// What kind of work it was: costs are compared by it
+        #[arg(long)]
+        workflow: Option<String>,
     },
+    /// Refuse its calls until it is let go on
+    Pause {
+        run: String,
+        #[arg(long)]
+        why: String,
+    },
+    /// Let a paused run go on
+    Resume {
+        run: String,
+        #[arg(long)]
+        why: String,
+    },
+    /// Let it spend more for a while, and go on if it was paused
+    #[command(
+        after_help = "All extensions of a run add at most as much as it began with, only where it has a limit, and hold \
+for at most a day.\n\nExamples:\n  remit run extend run_06f... --usd 1 --within 1h --why \"the ticket is urgent\""
+    )]
+    Extend {
+        run: String,
+        #[command(flatten)]
+        by: Amounts,
+        /// For how long, such as 30m; at most a day
+        #[arg(long, default_value = "1h")]
+        within: String,
+        #[arg(long)]
+        why: String,
+    },
+    /// Add what it cost beside its calls: minutes of people, fees
+    Charge {
+        run: String,
+        #[command(flatten)]
+        amount: Amounts,
+        #[arg(long)]
+        why: String,
+    },
+    /// Say what a closed run came to in truth
+    Correct {
+        run: String,
+        /// It was closed as a success and was none
+        #[arg(long, conflicts_with = "outcome")]
+        was_wrong: bool,
+        /// success, failure or abandoned
+        #[arg(long, required_unless_present = "was_wrong")]
+        outcome: Option<String>,
+        #[arg(long)]
+        why: String,
+    },
+}
+
+/// Amounts by currency.
+#[derive(Debug, Args)]
+pub(crate) struct Amounts {
+    /// Dollars, such as 0.50
+    #[arg(long)]
+    pub(crate) usd: Option<String>,
+    #[arg(long)]
+    pub(crate) calls: Option<u64>,
+    #[arg(long)]
+    pub(crate) writes: Option<u64>,
+    #[arg(long)]
+    pub(crate) irreversible: Option<u64>,
+    #[arg(long)]
+    pub(crate) tokens: Option<u64>,
+    #[arg(long)]
+    pub(crate) seconds: Option<u64>,
+    /// Minutes of people
+    #[arg(long)]
+    pub(crate) minutes: Option<u64>,
 }

@@ -28,6 +28,7 @@ use self::house::RemitFile;
 use self::manifest::{AgentFile, Known};
 pub(crate) use self::problem::{Problem, Problems, Severity, Sources};
 pub(crate) use self::reference::{json_schema, reference_markdown};
+pub(crate) use self::yaml::usd_nanos;
 use self::yaml::{At, Page};
 
 /// What a configuration says, once nothing in it is wrong.

@@ -1,7 +1,11 @@
 //! Budgets: what is left, for agents and people, and what people do about a run.
 
+use std::collections::BTreeMap;
+
+use api::PAGE_ITEMS_MAX;
 use api::budget::{
-    Balance, Balances, BudgetLeft, BudgetQuery, ChargeRun, CorrectRun, ExtendRun, Spend, SteerRun,
+    Balance, Balances, BudgetLeft, BudgetQuery, ChargeRun, CorrectRun, ExtendRun, Spend, SpendBy,
+    SpendFigures, SpendLine, SpendQuery, SpendReport, SteerRun, Top, TopQuery, TopRun,
 };
 use api::problem::Code;
 use api::run::Recorded;
@@ -21,6 +25,11 @@ use crate::house::{House, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::words;
 
+const HOUR_MS: u128 = 3_600_000;
+/// Reports reach so far back if nobody says otherwise.
+const SPEND_USUAL: &str = "30d";
+const SPEND_MS_MAX: u64 = 3_650 * 86_400_000;
+const TOP_USUAL: usize = 20;
 /// No extension is good for longer.
 const EXTENSION_MS_MAX: u64 = 86_400_000;
 
@@ -50,13 +59,104 @@ pub(crate) async fn budget(
         (Some(run), None, None) => Whose::Run(run),
         (None, Some(agent), None) => Whose::Owner(Owner::Agent(agent)),
         (None, None, Some(tenant)) => Whose::Owner(Owner::Tenant(tenant)),
+        (None, None, None) => return Ok(shown(&house, every(&house).await?)),
         _ => {
-            let detail = "name exactly one of `run`, `agent` and `tenant`";
+            let detail = "name at most one of `run`, `agent` and `tenant`";
             return Err(Refusal::new(Code::BadRequest, detail).at("query"));
         }
     };
     let found = house.gate.balances(whose).await?.map_err(|reason| Refusal::law(&reason))?;
     Ok(shown(&house, found))
+}
+
+/// Of every agent and tenant that has an account of its own, as many as one answer holds.
+async fn every(house: &House) -> Result<Vec<balance::Balance>, Refusal> {
+    let rules = house.gate.rules();
+    let agents = rules.book.agents.values().filter(|manifest| !manifest.windows.is_empty());
+    let agents = agents.map(|manifest| Owner::Agent(manifest.agent.clone()));
+    let tenants = rules.book.house.tenants.keys().map(|name| Owner::Tenant(name.clone()));
+    let mut found = Vec::new();
+    for owner in tenants.chain(agents).take(PAGE_ITEMS_MAX) {
+        let balances = house.gate.balances(Whose::Owner(owner)).await?;
+        found.extend(balances.map_err(|reason| Refusal::law(&reason))?);
+    }
+    Ok(found)
+}
+
+pub(crate) async fn spend_report(
+    _: Person,
+    State(house): State<Shared>,
+    Query(query): Query<SpendQuery>,
+) -> Answer<SpendReport> {
+    let within = query.within.as_deref().unwrap_or(SPEND_USUAL);
+    let ms = stdx::duration::parse_ms(within).filter(|ms| (1..=SPEND_MS_MAX).contains(ms));
+    let Some(ms) = ms else {
+        return Err(Refusal::new(Code::BadRequest, "a duration such as `30d`, at most ten years").at("query"));
+    };
+    let by = match query.by.unwrap_or(SpendBy::Agent) {
+        SpendBy::Agent => gate::views::SpendBy::Agent,
+        SpendBy::Workflow => gate::views::SpendBy::Workflow,
+    };
+    let until = house.gate.now().plus_ms(1);
+    let from = Time(until.0.saturating_sub(ms));
+    let (as_of, now) = house.gate.spend(by, from, until).await?;
+    let (_, before) = house.gate.spend(by, Time(from.0.saturating_sub(ms)), from).await?;
+    let mut lines: BTreeMap<String, SpendLine> = BTreeMap::new();
+    let mut order = Vec::new();
+    for (rows, is_now) in [(now, true), (before, false)] {
+        for row in rows {
+            let line = lines.entry(row.of.clone()).or_insert_with(|| {
+                order.push(row.of.clone());
+                SpendLine { of: row.of.clone(), ..SpendLine::default() }
+            });
+            *if is_now { &mut line.now } else { &mut line.before } = figures(&row);
+        }
+    }
+    let items = order.iter().filter_map(|of| lines.remove(of)).collect();
+    Ok(Json(SpendReport { as_of, from: from.to_string(), until: until.to_string(), items }))
+}
+
+/// Costs are rounded up, percentages down.
+fn figures(row: &gate::views::SpendRow) -> SpendFigures {
+    SpendFigures {
+        runs: row.runs,
+        success: row.success,
+        failure: row.failure,
+        abandoned: row.abandoned,
+        expired: row.expired,
+        completion_percent: row.success.saturating_mul(100).checked_div(row.runs).unwrap_or(0),
+        cost_usd_nanos: row.usd_nanos,
+        cost_per_success_usd_nanos: (row.success > 0).then(|| row.usd_nanos.div_ceil(row.success)),
+        interventions: row.interventions,
+        human_minutes: row.human_minutes,
+        seconds_to_success: row.success_ms.checked_div(row.success).map(|ms| ms / 1_000),
+    }
+}
+
+pub(crate) async fn top(
+    _: Person,
+    State(house): State<Shared>,
+    Query(query): Query<TopQuery>,
+) -> Answer<Top> {
+    let (as_of, rows) = house.gate.top(query.limit.unwrap_or(TOP_USUAL)).await?;
+    let now = house.gate.now();
+    let items = rows.into_iter().map(|row| TopRun {
+        run: row.run.to_string(),
+        agent: row.agent,
+        opened: row.opened.to_string(),
+        cost_usd_nanos: row.usd_nanos,
+        usd_nanos_per_hour: per_hour(row.usd_nanos, now.since_ms(row.opened)),
+        allowed: row.allowed,
+        denied: row.denied,
+        unknown: row.unknown,
+        under: row.under,
+    });
+    Ok(Json(Top { as_of, items: items.collect() }))
+}
+
+fn per_hour(usd_nanos: u64, elapsed_ms: u64) -> u64 {
+    let rate = u128::from(usd_nanos) * HOUR_MS / u128::from(elapsed_ms.max(1));
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 fn shown(house: &House, found: Vec<balance::Balance>) -> Json<Balances> {
@@ -167,7 +267,6 @@ pub(crate) fn left(left: &Left) -> BudgetLeft {
 
 /// The rate is of whole nano-dollars, and the end is rounded down: a warning may come early and not late.
 pub(crate) fn balance(balance: balance::Balance, now: Time) -> Balance {
-    const HOUR_MS: u128 = 3_600_000;
     let balance::Balance { of, limits, account, from, until, crossed, paused } = balance;
     let (name, window) = match of {
         Of::Run { run, .. } => (run.to_string(), "run"),
@@ -194,7 +293,7 @@ pub(crate) fn balance(balance: balance::Balance, now: Time) -> Balance {
         lent: amount(&account.lent),
         left: spend(left),
         crossed,
-        usd_nanos_per_hour: u64::try_from(posted * HOUR_MS / elapsed).unwrap_or(u64::MAX),
+        usd_nanos_per_hour: per_hour(account.posted.usd_nanos, now.since_ms(from)),
         runs_out: dry.map(|dry| dry.to_string()),
         paused: paused.map(|paused| format!("{} ({})", paused.why, paused.by)),
     }

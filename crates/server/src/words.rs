@@ -42,7 +42,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> VerdictView {
 pub(crate) fn answered(answered: gate::Answered) -> api::call::Answered {
     let trouble = answered.trouble.as_deref().unwrap_or("failed");
     let budget = answered.verdict.left.as_deref().map(budget::left);
-    let fallback = answered.fallback.map(|instead| stood_in(trouble, *instead));
+    let fallback = answered.fallback.map(|instead| stood_in(trouble, instead));
     api::call::Answered {
         fallback,
         call: answered.call.to_string(),
@@ -69,7 +69,7 @@ fn stood_in(trouble: &str, instead: gate::Instead) -> api::call::Fallback {
         gate::Instead::Tool(tool, stood_in) => api::call::Fallback {
             says: format!("{why}; `{tool}` was called in its place"),
             answer: None,
-            answered: Some(Box::new(answered(stood_in))),
+            answered: Some(Box::new(answered(*stood_in))),
             tool: Some(tool),
         },
     }

@@ -6,8 +6,8 @@
 //! 2. `stateless.rs`  2026-07-28: each request stands alone, its headers agree with its body
 //! 3. `legacy.rs`     until 2025-11-25: `initialize`, sessions (`session.rs`), their streams
 //! 4. `methods.rs`    what is answered to each method: `tools.rs` lists and calls, `offers.rs` does so for the rest
-//! 5. `rounds.rs`     when the server wants to know more before it goes on; the client is asked in results (`states.rs`,
-//!                    `live.rs`) or on its stream (`questions.rs`)
+//! 5. `rounds.rs`     when the server wants to know more; the client is asked in results (`states.rs`, `live.rs`),
+//!    or on a stream (`questions.rs`)
 //! 6. `told.rs`       a verdict and a result in words that a model can act on
 //! 7. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources
 //!

@@ -81,7 +81,8 @@ impl Gate {
             };
             found.query_map([from.0, until.0], read)?.collect()
         };
-        self.ask(Some(*self.0.head.borrow()), rows, as_it_is).await
+        let head = *self.0.head.borrow();
+        self.ask(Some(head), rows, as_it_is).await
     }
 
     /// Open runs that nobody opened under another, the dearest first.
@@ -110,7 +111,8 @@ impl Gate {
             };
             found.query_map([], read)?.collect()
         };
-        self.ask(Some(*self.0.head.borrow()), rows, as_it_is).await
+        let head = *self.0.head.borrow();
+        self.ask(Some(head), rows, as_it_is).await
     }
 }
 

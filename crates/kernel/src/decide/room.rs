@@ -24,15 +24,18 @@ pub fn run_limits(rules: &Rules, run: &Run, now: Time) -> Limits {
     limits
 }
 
-/// The same without what a person added.
+/// The same without what a person added. A run under another has what it borrowed; without a loan the runs above it
+/// are its limit, and so whoever extends the first of them extends all.
 pub(crate) fn first_limits(rules: &Rules, run: &Run) -> Limits {
-    let written = rules.agent(&run.agent).map(|manifest| rules.run_limits(manifest));
-    let limits = written.unwrap_or_default();
-    run.loan.as_ref().map_or(limits.clone(), |loan| limits.within(&loan.limits))
+    if run.parent.is_some() {
+        return run.loan.as_ref().map(|loan| loan.limits.clone()).unwrap_or_default();
+    }
+    rules.agent(&run.agent).map(|manifest| rules.run_limits(manifest)).unwrap_or_default()
 }
 
 impl State {
-    /// Whether the run and every run above it have room for this.
+    /// Whether the run and every run above it have room for this. Of several that have none the highest is named:
+    /// what it gives, it gives to all below.
     pub fn family_check(
         &self,
         rules: &Rules,
@@ -41,23 +44,28 @@ impl State {
         now: Time,
     ) -> Result<(), FamilyShort> {
         let mut uncovered = wanted.clone();
+        let mut found = Ok(());
         for (id, run) in self.lineage(run) {
             // The wall clock of a run is looked at by itself.
             let limits = Limits { seconds: None, ..run_limits(rules, run, now) };
-            let taken = run.account.taken();
-            let covered = wanted.minus(&uncovered);
-            limits.check(&taken, &uncovered).map_err(|short| FamilyShort { run: id, short })?;
-            // What was lent stays good, unless a limit has since sunk below what is taken already.
-            let lent = limits.of(&covered);
-            if !taken.only(&lent).fits(&lent.amount()) {
-                lent.check(&taken, &covered).map_err(|short| FamilyShort { run: id, short })?;
+            if let Err(short) = check_one(run, &limits, wanted, &uncovered) {
+                found = Err(FamilyShort { run: id, short });
             }
             if let Some(loan) = &run.loan {
                 uncovered = uncovered.except(&loan.limits);
             }
         }
-        Ok(())
+        found
     }
+}
+
+fn check_one(run: &Run, limits: &Limits, wanted: &Amount, uncovered: &Amount) -> Result<(), Short> {
+    let taken = run.account.taken();
+    limits.check(&taken, uncovered)?;
+    // What was lent stays good, unless a limit has since sunk below what is taken already.
+    let covered = wanted.minus(uncovered);
+    let lent = limits.of(&covered);
+    if taken.only(&lent).fits(&lent.amount()) { Ok(()) } else { lent.check(&taken, &covered) }
 }
 
 /// What the lane may still take of an account, and what it would have to borrow.

@@ -40,7 +40,10 @@ pub(crate) fn decide_steer(
     }
     let Some(known) = state.runs.get(&run) else { return Decision::none(Answer::refused(Code::RunUnknown)) };
     match steer {
-        Steer::Pause if known.paused.is_some() => Decision::none(Answer::refused(Code::RunPaused)),
+        Steer::Pause if known.paused.is_some() => {
+            let why = known.paused.as_ref().map(|paused| paused.why.as_str()).unwrap_or_default();
+            Decision::none(Answer::Refused(Reason::new(Code::RunPaused).detail(why)))
+        }
         Steer::Pause => Decision::one(Answer::Done, Event::RunPaused(steered())),
         Steer::Resume if known.paused.is_none() => Decision::none(Answer::refused(Code::RunNotPaused)),
         Steer::Resume => Decision::one(Answer::Done, Event::RunResumed(steered())),
@@ -70,8 +73,11 @@ fn extendable(rules: &Rules, run: &Run, amount: &Amount, now: Time) -> Result<()
     let begun = first_limits(rules, run);
     let refused =
         |detail: &str, limit| Err(Box::new(Reason::new(Code::ExtensionTooLarge).detail(detail).limit(limit)));
+    if run.parent.is_some() {
+        return refused("anything: it is under another run, and the first of them can be extended", 0);
+    }
     if amount.is_zero() {
-        return refused("anything, and nothing was named", 0);
+        return refused("nothing: name an amount", 0);
     }
     let unlimited = amount.except(&begun);
     if !unlimited.is_zero() {

@@ -3,13 +3,17 @@
 use kernel::reason::Code;
 
 use crate::script::{CODES, ONLY_CODES};
-use crate::{scripts_budget, scripts_ends, scripts_gateway, scripts_halt, scripts_limits, scripts_policy};
+use crate::{
+    scripts_accounts, scripts_budget, scripts_ends, scripts_gateway, scripts_halt, scripts_limits,
+    scripts_policy,
+};
 
 #[test]
 fn every_code_occurs_in_some_script() {
     ONLY_CODES.set(true);
     let scripts = [
         scripts_policy::ALL,
+        scripts_accounts::ALL,
         scripts_budget::ALL,
         scripts_ends::ALL,
         scripts_halt::ALL,

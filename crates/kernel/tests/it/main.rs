@@ -8,6 +8,7 @@ mod fold;
 mod money;
 mod names;
 mod script;
+mod scripts_accounts;
 mod scripts_budget;
 mod scripts_ends;
 mod scripts_gateway;

@@ -18,6 +18,7 @@ use kernel::id::{CallId, KeyId, Mark, RunId};
 use kernel::reason::Reason;
 use kernel::rules::Rules;
 use kernel::state::{Control, State};
+use kernel::steer::Steer;
 use kernel::time::Time;
 use kernel::verdict::Verdict;
 use stdx::digest::Digest;
@@ -126,6 +127,19 @@ impl Stage {
                 let outcome = Closing::Success;
                 let workflow = None;
                 self.lane(now, &Command::CloseRun { run, agent: Some(agent), outcome, workflow, by })
+            }
+            // `args` holds the amount, `key` for how long.
+            verb @ ("pause" | "go on" | "extend" | "charge" | "correct") => {
+                let amount = || serde_json::from_str(&format!("{{{}}}", cell("args"))).unwrap();
+                let until = stdx::duration::parse_ms(cell("key")).map_or(now, |ms| now.plus_ms(ms));
+                let steer = match verb {
+                    "pause" => Steer::Pause,
+                    "go on" => Steer::Resume,
+                    "extend" => Steer::Extend { amount: amount(), until },
+                    "charge" => Steer::Charge { amount: amount() },
+                    _ => Steer::Correct { outcome: Closing::Failure },
+                };
+                self.lane(now, &Command::Steer { run, steer, by, why: "because".into() })
             }
             "call" => self.call(row, run, agent, Carrier::Gate, now),
             "permit" => self.call(row, run, agent, Carrier::Executor, now),

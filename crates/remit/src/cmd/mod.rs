@@ -1,6 +1,7 @@
 //! Commands, a file each; this one only routes.
 
 mod agent;
+mod budget;
 mod check;
 mod doctor;
 mod halt;
@@ -65,6 +66,9 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
         Command::Wrap(options) => wrap::wrap(whose, &options).await,
         Command::Runs { agent, open, limit, before } => runs::runs(whose, agent, open, limit, before).await,
         Command::Run(command) => runs::run(whose, command).await,
+        Command::Budget { whose: of } => budget::budget(whose, of).await,
+        Command::Top { limit, once } => budget::top(whose, limit, once).await,
+        Command::Spend { by, within } => budget::spend(whose, &by, &within).await,
         Command::Calls { run, agent, tool, ruling, outcome, limit, before } => {
             let limit = Some(limit);
             let query =

@@ -66,11 +66,13 @@ pub(super) async fn run(whose: &Whose, command: Run) -> Result<ExitCode> {
                 }
             }
         }
-        Run::Close { run, outcome } => {
+        Run::Close { run, outcome, workflow } => {
             let path = format!("/v1/runs/{}/close", encode(&run));
-            let answer: Value = client.post(&path, &json!({ "outcome": outcome })).await?;
+            let body = json!({ "outcome": outcome, "workflow": workflow });
+            let answer: Value = client.post(&path, &body).await?;
             if whose.json { out::json(&answer)? } else { out::line("closed") }
         }
+        steer => return super::budget::steer(whose, steer).await,
     }
     Ok(ExitCode::SUCCESS)
 }

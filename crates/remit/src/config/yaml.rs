@@ -365,7 +365,7 @@ fn first_line(error: &serde_saphyr::Error) -> String {
 }
 
 /// Exact: digits, a point, at most nine digits more.
-pub(super) fn usd_nanos(text: &str) -> Option<u64> {
+pub(crate) fn usd_nanos(text: &str) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits =
         |text: &str| !text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -22,6 +22,7 @@ mod help;
 mod house;
 mod install;
 mod keep;
+mod limits;
 mod reads;
 mod reload;
 mod rules;

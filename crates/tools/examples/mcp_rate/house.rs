@@ -131,7 +131,8 @@ fn configure(folder: &Path, server: SocketAddr, tools: usize, rules: usize) {
     write("tools/bench.yaml", &contracts);
     let mut agent = format!(
         "agent: {AGENT}\nowner: dana@example.com\npurpose: to be measured\nphases: off\n\
-         budget: {{ per_run: {{ calls: 1000000000 }} }}\nmay:\n  - {{ tool: \"bench.*\", to: [\"*@customers.example\"] }}\n",
+         budget: {{ per_run: {{ calls: 1000000000 }} }}\nmay:\n\
+         \x20 - {{ tool: \"bench.*\", to: [\"*@customers.example\"] }}\n",
     );
     for rule in 1..rules {
         let tool = upstream::name(rule % tools.min(5));

@@ -1,8 +1,8 @@
 //! What `tools/call` costs through Remit, beside the same calls made directly: a real `remit serve` between clients and
 //! a fast MCP server, with a schema, a destination, rules and the ledger on disk.
 //!
-//! `cargo run --release -p tools --example mcp_rate -- calls|clients|tools|results [--rules N] [--era ERA] [--seconds N]
-//! [--quick] [--remit PATH] [--folder PATH]`, after `cargo build --release -p remit`. Remit is held on core 0; this
+//! `cargo run --release -p tools --example mcp_rate -- calls|clients|tools|results [--rules N] [--era ERA]
+//! [--seconds N] [--quick] [--remit PATH] [--folder PATH]`, after `cargo build --release -p remit`. Remit is held on core 0; this
 //! program, which is the load and the server too, on core 1 where `taskset` can do so.
 #![allow(
     clippy::unwrap_used,
@@ -195,7 +195,8 @@ async fn measure(target: &Target<'_>, wanted: &Wanted, clients: usize, bytes: us
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
     println!(
-        "{:7} {clients:3} clients {bytes:9} bytes {:7.0} /s   p50 {:6} µs   p99 {:6} µs   cpu {:6.1} µs   core {:3.0} %",
+        "{:7} {clients:3} clients {bytes:9} bytes {:7.0} /s   p50 {:6} µs   p99 {:6} µs   \
+         cpu {:6.1} µs   core {:3.0} %",
         target.name,
         times.len() as f64 / spent.as_secs_f64(),
         at(50),

@@ -1,5 +1,5 @@
-//! Calls under way whose server asks, for clients that are asked in results (2026-07-28): the call stays under way while
-//! the client is told what is wanted, and goes on when it asks again with the answers.
+//! Calls under way whose server asks, for clients that are asked in results (2026-07-28): the call stays under way
+//! while the client is told what is wanted, and goes on when it asks again with the answers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;

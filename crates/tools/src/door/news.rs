@@ -41,7 +41,7 @@ const WATCHED_MAX: usize = 256;
 pub(super) enum Audience {
     Session(Listening),
     /// The id of its `subscriptions/listen`, and what it wants to hear of.
-    Subscription(Id, Wants, Watching),
+    Subscription(Id, Wants, Box<Watching>),
 }
 
 /// Changed lists, by what they list.
@@ -90,7 +90,7 @@ pub(super) async fn subscribe(
     let uris = wanted.get("resourceSubscriptions").and_then(Value::as_array);
     let uris = uris.into_iter().flatten().filter_map(Value::as_str);
     let watching = Watching::begin(visit, version, params, uris).await?;
-    Ok(listen(visit, Audience::Subscription(id.clone(), wants, watching), seat))
+    Ok(listen(visit, Audience::Subscription(id.clone(), wants, Box::new(watching)), seat))
 }
 
 pub(super) fn listen(visit: &Visit, audience: Audience, seat: Seat) -> Response {

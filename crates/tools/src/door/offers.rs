@@ -63,7 +63,7 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
     let (session, method) = (request.session, request.method.clone());
     let result = match rounds::walk(request, Some(&contract), ask, told::offered).await? {
         Walked::Told(result) => result,
-        Walked::Denied(_, denied) => told::offered(denied)?,
+        Walked::Denied(_, denied) => told::offered(*denied)?,
         Walked::House(error) => return Err(Refused::house(&error)),
     };
     if let (Some(session), Some(uri)) = (session, uri) {

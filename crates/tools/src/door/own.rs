@@ -23,14 +23,10 @@ pub(super) fn is_own(name: &str) -> bool {
     name == REPLAN || name == STATUS
 }
 
-/// What is shown after the tools of servers. Who cannot write has nothing to replan.
+/// What is shown after the tools of servers, to whoever has any.
 pub(super) fn list(visit: &Visit) -> Vec<Value> {
-    let visible = visit.visible();
-    if visible.is_empty() {
+    if visit.visible().is_empty() {
         return Vec::new();
-    }
-    if !visible.iter().any(|contract| contract.effect.writes()) {
-        return vec![status()];
     }
     let learned =
         json!({ "type": "string", "description": "What you learned, and what you do differently now." });

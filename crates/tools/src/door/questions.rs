@@ -1,7 +1,7 @@
 //! What is asked of a client with a session: requests on a stream of its own, and answers that it posts.
 //!
-//! The stream is that of the call that it is asked for, or else the one that the session listens on. An answer is looked
-//! for in the session that it came in, and nowhere else.
+//! The stream is that of the call that it is asked for, or else the one that the session listens on. An answer is
+//! looked for in the session that it came in, and nowhere else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

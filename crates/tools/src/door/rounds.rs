@@ -1,9 +1,9 @@
 //! Rounds: a server may want to know more before it goes on, and whoever calls it is asked.
 //!
 //! What a server may want is what its contract offers and the client can do. A server of 2026-07-28 says it in its
-//! result and is called again with the answers; one of 2025-11-25 or older asks while its call is under way. A client of
-//! 2026-07-28 is told in a result and asks again (`states.rs`, `live.rs`); one with a session is asked on its stream
-//! (`questions.rs`). Either way each answer is a call on the line of its own (`server.elicit`, `server.sample`,
+//! result and is called again with the answers; one of 2025-11-25 or older asks while its call is under way. A client
+//! of 2026-07-28 is told in a result and asks again (`states.rs`, `live.rs`); one with a session is asked on its
+//! stream (`questions.rs`). Either way each answer is a call on the line of its own (`server.elicit`, `server.sample`,
 //! `server.list_roots`) before the server hears of it.
 
 use futures_util::StreamExt;
@@ -34,7 +34,7 @@ const ROUNDS_MAX: usize = 16;
 pub(super) enum Walked {
     Told(Members),
     /// An answer that may not be given, by the name of the tool that stands for it.
-    Denied(String, Answered),
+    Denied(String, Box<Answered>),
     House(Error),
 }
 
@@ -55,7 +55,7 @@ enum Begun {
     /// With what the reach is told of the client.
     With(Value),
     Live(Box<Live>),
-    Denied(String, Answered),
+    Denied(String, Box<Answered>),
 }
 
 /// Carries a call out; in as many rounds as its server wants and its client answers.
@@ -85,8 +85,10 @@ pub(super) async fn walk(
         };
         let result = match answered {
             Came::Asks(wanted) => return Ok(Walked::Told(wanted)),
-            Came::Ended(Err(error)) => return Ok(Walked::House(error)),
-            Came::Ended(Ok(answered)) => told(answered)?,
+            Came::Ended(ended) => match *ended {
+                Err(error) => return Ok(Walked::House(error)),
+                Ok(answered) => told(answered)?,
+            },
         };
         match (era::input_required(&result), &round.client) {
             (None, _) => return Ok(Walked::Told(result)),
@@ -105,7 +107,7 @@ pub(super) async fn walk(
 
 /// How far a call came.
 enum Came {
-    Ended(Result<Answered, Error>),
+    Ended(Box<Result<Answered, Error>>),
     Asks(Members),
 }
 
@@ -160,7 +162,7 @@ impl<'r> Round<'r> {
             let Some(answer) = answer(name) else { continue };
             match self.answer(asked, answer).await? {
                 Ok(answer) => given.insert(name.clone(), answer),
-                Err((tool, denied)) => return Ok(Begun::Denied(tool, *denied)),
+                Err((tool, denied)) => return Ok(Begun::Denied(tool, denied)),
             };
         }
         Ok(Begun::With(self.aside_with(given, wanted.state)))
@@ -192,7 +194,8 @@ impl<'r> Round<'r> {
     ) -> Result<Came, Refused> {
         let (gate, caller) = (&self.visit.door.gate, &self.visit.caller);
         if self.capabilities.is_empty() {
-            return Ok(Came::Ended(gate.call_fed(caller, ask, feed, unwanted).await));
+            let ended = gate.call_fed(caller, ask, feed, unwanted).await;
+            return Ok(Came::Ended(Box::new(ended)));
         }
         let Some(client) = &self.client else {
             return self.go_on(Box::new(Live::begin(gate.clone(), caller.clone(), ask, feed))).await;
@@ -205,7 +208,7 @@ impl<'r> Round<'r> {
             tokio::select! {
                 biased;
                 // What is still asked is taken back with `answering`.
-                came = work.as_mut() => return Ok(Came::Ended(came)),
+                came = work.as_mut() => return Ok(Came::Ended(Box::new(came))),
                 Some(()) = answering.next() => {}
                 Some(question) = questions.recv(), if answering.len() < live::OPEN_MAX => {
                     answering.push(self.put(client, question));
@@ -219,7 +222,7 @@ impl<'r> Round<'r> {
         let asks = live.wanted();
         let asks = if asks.is_empty() { live.step().await } else { Step::Asks(asks) };
         let wanted = match asks {
-            Step::Came(came) => return Ok(Came::Ended(*came)),
+            Step::Came(came) => return Ok(Came::Ended(came)),
             Step::Asks(wanted) => wanted,
         };
         for (name, asked) in &wanted {

@@ -6,6 +6,7 @@ mod fallback;
 mod legacy;
 mod lists;
 mod offers;
+mod own;
 mod rounds;
 mod sessions;
 mod stateless;

@@ -160,7 +160,7 @@ pub(super) fn outcome(
     let is_mcp = contract.is_some_and(|contract| contract.via.get("mcp").is_some());
     let mut answered = answered;
     if let Some(instead) = answered.fallback.take() {
-        return stood_in(name, contract, *instead, answered);
+        return stood_in(name, contract, instead, answered);
     }
     let receipt = json!({ "call": answered.call.to_string(), "receipt": answered.receipt.map(receipt) });
     let trouble = answered.trouble.as_deref().unwrap_or("failed");
@@ -208,7 +208,7 @@ fn stood_in(
             let from = format!("`{tool}` was called in its place, and this is what that gave");
             match answered.verdict.allows() {
                 false => (refusal(&tool, None, &answered), from),
-                true => (stand_in(&tool, answered)?, from),
+                true => (stand_in(&tool, *answered)?, from),
             }
         }
     };
@@ -319,6 +319,7 @@ fn told(reason: &Reason) -> Value {
         "at": reason.at,
         "code": reason.code.name(),
         "remedy": reason.remedy(),
+        "retry_after_seconds": reason.retry_after_seconds,
         "rule": rule.map(|rule| json!({ "file": rule.file, "id": rule.id, "line": rule.line, "words": rule.words })),
         "says": reason.says(),
     })

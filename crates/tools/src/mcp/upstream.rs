@@ -242,8 +242,8 @@ impl Upstream {
         }
     }
 
-    /// The server as it is called for somebody who can be asked for this. Before 2026-07-28 a server hears when a session
-    /// begins what its client can do, so those who can do other things are in other sessions.
+    /// The server as it is called for somebody who can be asked for this. Before 2026-07-28 a server hears when a
+    /// session begins what its client can do, so those who can do other things are in other sessions.
     pub(super) async fn called_by(self: &Arc<Self>, can: &Members, stop: &mut Stop) -> Arc<Upstream> {
         if matches!(self.place, Place::Stdio(_)) || can.is_empty() {
             return self.clone();

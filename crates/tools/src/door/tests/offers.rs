@@ -123,7 +123,7 @@ async fn a_stream_without_a_session_tells_of_the_resources_it_asked_for() {
     let wants = Wants { tools: false, prompts: false, resources: false };
     let uris = ["m://1", "m://1", "m://2"].into_iter();
     let watching = Watching::begin(&visit, Version::LATEST, &Default::default(), uris).await.unwrap();
-    let audience = Audience::Subscription(Id::Number(7), wants, watching);
+    let audience = Audience::Subscription(Id::Number(7), wants, Box::new(watching));
     assert_eq!(world.gate.counts().allowed, 2, "each is a call");
     let updated =
         |uri: &str| News { server: "mail".into(), what: What::ResourceUpdated { uri: uri.to_owned() } };
@@ -149,7 +149,7 @@ async fn a_resource_that_may_not_be_watched_is_left_out() {
     let visit = world.visit(&client);
     let watching = Watching::begin(&visit, Version::LATEST, &Default::default(), uris).await.unwrap();
     let wants = Wants { tools: true, prompts: true, resources: true };
-    let audience = Audience::Subscription(Id::Number(7), wants, watching);
+    let audience = Audience::Subscription(Id::Number(7), wants, Box::new(watching));
     let updated = News { server: "mail".into(), what: What::ResourceUpdated { uri: "m://1".to_owned() } };
     assert!(told(&visit, &audience, &updated).is_none());
 }
