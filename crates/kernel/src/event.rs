@@ -296,7 +296,7 @@ pub struct RunSteered {
     pub why: String,
 }
 
-/// Somebody let a run spend more, for a while.
+/// Somebody let a run spend more, for a while; if it was paused, it goes on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunExtended {
     pub amount: Amount,

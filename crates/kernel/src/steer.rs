@@ -63,7 +63,10 @@ impl State {
 
     pub(crate) fn run_extended(&mut self, extended: &RunExtended) {
         let extension = Extension { amount: extended.amount.clone(), until: extended.until };
-        self.runs.entry(extended.run).and_modify(|run| run.extensions.push(extension));
+        if let Some(run) = self.runs.get_mut(&extended.run) {
+            run.extensions.push(extension);
+            run.paused = None;
+        }
     }
 
     pub(crate) fn charged(&mut self, at: Time, charged: &Charged) {

@@ -75,6 +75,8 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     mcp.tell(&gate);
 
     let (stop, stopping) = watch::channel(false);
+    let told = tools::webhook::follow(&gate, &settings.notify, &settings.data, &stopping);
+    told.context("the webhooks cannot start")?;
     let mut options = server::Options::new(&operator, stopping.clone());
     options.hosts = settings.hosts.clone();
     options.door_bytes_max = settings.door_bytes_max;

@@ -6,6 +6,7 @@ mod folder;
 mod house;
 mod limits;
 mod manifest;
+mod notify;
 mod problem;
 mod reference;
 #[cfg(test)]
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) people: Vec<Person>,
     /// `Host` names that are accepted besides the listeners' own.
     pub(crate) hosts: Vec<String>,
+    /// Whose systems are told of what happens.
+    pub(crate) notify: Vec<tools::webhook::Hook>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! - `catalog.rs`  what a contract's `via` may say, read strictly
 //! - `client.rs`   the HTTP client of all of them
 //! - `resolve.rs`  names to addresses, each address checked before anything connects to it
+//! - `webhook.rs`  people's systems are told of what happened, signed and tried again
 //! - `redact.rs`   what a tool echoes of its own secret does not come back in
 
 pub mod catalog;
@@ -16,6 +17,7 @@ pub mod http;
 pub mod mcp;
 mod redact;
 mod resolve;
+pub mod webhook;
 
 pub use self::http::{Http, Options};
 pub use error::Error;

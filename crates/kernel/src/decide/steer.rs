@@ -52,10 +52,8 @@ pub(crate) fn decide_steer(
                 return Decision::none(Answer::Refused(*reason));
             }
             let until = (*until).min(now.plus_ms(EXTENSION_MS_MAX)).min(known.expires);
-            let resumed = known.paused.is_some().then(|| Event::RunResumed(steered()));
             let extended = RunExtended { amount: amount.clone(), by, run, until, why };
-            let events = std::iter::once(Event::RunExtended(extended)).chain(resumed).collect();
-            Decision { answer: Answer::Done, events }
+            Decision::one(Answer::Done, Event::RunExtended(extended))
         }
         Steer::Charge { amount } => {
             let accounts = rules.accounts(&known.agent, now).into_iter().map(|(account, _)| account);

@@ -12,6 +12,7 @@ use stdx::nearest::nearest;
 
 use super::budget::{self, Action, Tenant};
 use super::limits::Limits;
+use super::notify::Notify;
 use super::yaml::{At, Later, Page};
 use super::{Person, Settings};
 
@@ -81,6 +82,9 @@ pub(super) struct RemitFile {
     limits: Option<Limits>,
     /// Where Remit listens.
     listen: Option<Listen>,
+    /// Whose systems are told of what happens. Read at start only.
+    #[serde(default)]
+    notify: Vec<Notify>,
     /// The people who may sign in, and what each may do.
     #[serde(default)]
     people: Vec<PersonEntry>,
@@ -110,9 +114,6 @@ pub(super) struct RemitFile {
     #[serde(default)]
     #[schemars(skip)]
     models: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    notify: Later,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -374,6 +375,7 @@ impl RemitFile {
             ),
             people: self.people(page),
             hosts: self.hosts.iter().map(|at| host(page, at)).collect(),
+            notify: self.notify.iter().map(|notify| notify.hook(page)).collect(),
         }
     }
 
@@ -400,7 +402,6 @@ impl RemitFile {
         page.not_built(&[
             ("memory", &self.memory, "take the section away; memory comes with a later version"),
             ("models", &self.models, "take the section away; the model gateway comes with a later version"),
-            ("notify", &self.notify, "take the section away, and watch `remit tail -f` or the metrics"),
         ]);
         if let Some(store) = &self.store {
             page.not_built(&[("postgres", &store.postgres, "use `store: { sqlite: ./data }`")]);

@@ -1,18 +1,22 @@
 //! Budgets from outside: real clients over HTTP, a ledger, a tool server that counts what was really done to it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use api::budget::{Balance, Balances, Spend};
 use api::call::Answered;
 use api::client::{Client, Error};
 use api::people::KeyMinted;
 use api::run::{OpenRun, RunOpened};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::house::{House, people, refused_for};
 use crate::install::{Install, Serve};
-use crate::toolserver::ToolServer;
+use crate::toolserver::{SILENT, ToolServer};
 
 const DESK: &str = "agents/refund-desk.yaml";
 const BUDGET: &str = "budget:\n  per_run: { calls: 40, usd: 20.00, irreversible: 2 }\n";
@@ -134,4 +138,98 @@ async fn what_fans_out_of_one_prompt_spends_one_budget_and_survives_a_kill() {
     let again = Inside { client, opened: leaves[0].opened.clone() };
     assert_eq!(refused_for(&lookup(&again).await), "budget_exceeded");
     assert_eq!(tools.done("lookup_ticket"), 150);
+}
+
+/// What was posted to a hook, in order: id, signature, time, body.
+type Told = Arc<Mutex<Vec<(String, String, String, String)>>>;
+
+/// A system of people's own that refuses the first word, and writes down what it is told.
+async fn hook() -> (String, Told) {
+    let told = Told::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/hook", listener.local_addr().unwrap());
+    let answer = |State(told): State<Told>, headers: HeaderMap, body: String| async move {
+        let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+        let mut told = told.lock().unwrap();
+        told.push((header("webhook-id"), header("webhook-signature"), header("webhook-timestamp"), body));
+        if told.len() == 1 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+    };
+    let router = axum::Router::new().route("/hook", axum::routing::post(answer)).with_state(told.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_wants_more_is_paused_people_are_told_and_extend_it() {
+    let (address, told) = hook().await;
+    let remit = format!(
+        "quotas: {{ circuit_breaker: pause_and_notify }}\n\
+         notify: [{{ webhook: \"{address}\", secret: \"env:DESK_KEY\", on: [gate, pause] }}]\n"
+    );
+    let house = house("{ per_run: { calls: 2 } }", &remit).await;
+    let agent = Client::new(&house.serve.agents, Some(house.key.clone()));
+    let run = open(&agent, None).await.unwrap();
+    let first = lookup(&run).await;
+    assert_eq!(first.budget.as_ref().map(|left| (left.left.calls, left.percent)), Some((Some(1), 50)));
+    assert_eq!(first.budget.unwrap().gate.as_deref(), Some("degrade"));
+    assert_eq!(lookup(&run).await.budget.unwrap().gate.as_deref(), Some("stop"));
+    assert_eq!(refused_for(&lookup(&run).await), "budget_exceeded");
+    assert_eq!(refused_for(&lookup(&run).await), "run_paused");
+
+    // The crossing came first, and again because it was refused; then the pause.
+    for _ in 0..100 {
+        if told.lock().unwrap().len() >= 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let heard = told.lock().unwrap().clone();
+    let types: Vec<String> = heard
+        .iter()
+        .map(|(.., body)| serde_json::from_str::<Value>(body).unwrap()["type"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(types, ["gate.crossed", "gate.crossed", "run.paused"]);
+    assert_eq!(heard[0].0, heard[1].0, "the same event has the same id");
+    assert_ne!(heard[1].0, heard[2].0);
+    assert!(heard.iter().all(|(_, signature, ..)| signature.starts_with("v1,")));
+
+    let id = &run.opened.run;
+    let said = house.install.remit(&["budget", id]).ok();
+    said.holds(&["calls", "is paused", id]);
+    house.install.remit(&["run", "extend", id, "--calls", "3", "--why", "urgent"]).fails();
+    house.install.remit(&["run", "extend", id, "--calls", "1", "--within", "1h", "--why", "urgent"]).ok();
+    assert_eq!(lookup(&run).await.verdict.ruling, "allow");
+    assert_eq!(refused_for(&lookup(&run).await), "budget_exceeded");
+    house.install.remit(&["run", "close", id, "--outcome", "success", "--workflow", "refund"]).ok();
+    let spend = house.install.remit(&["--json", "spend", "--by", "workflow"]).ok().json();
+    assert_eq!(spend["items"][0]["of"], "refund");
+    assert_eq!(spend["items"][0]["now"]["success"], 1);
+    assert_eq!(spend["items"][0]["now"]["interventions"], 1);
+    house.install.remit(&["run", "correct", id, "--was-wrong", "--why", "the customer came back"]).ok();
+    let spend = house.install.remit(&["--json", "spend", "--by", "workflow"]).ok().json();
+    assert_eq!(spend["items"][0]["now"]["success"], 0);
+    assert_eq!(spend["items"][0]["now"]["failure"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_goes_on_with_the_day_and_an_unknown_call_holds_its_part() {
+    let house = house("{ per_day: { calls: 3 } }", "").await;
+    let agent = Client::new(&house.serve.agents, Some(house.key.clone()));
+    let run = open(&agent, None).await.unwrap();
+    assert_eq!(lookup(&run).await.verdict.ruling, "allow");
+    let silent = json!({ "tool": "desk.refund_charge", "args": crate::house::refund_of(SILENT, 100) });
+    let waiting = run.client.clone();
+    let silent = tokio::spawn(async move { waiting.post::<Value, Answered>("/v1/calls", &silent).await });
+    house.tools.reached(2).await;
+    let House { install, mut serve, key, .. } = house;
+    serve.signal(rustix::process::Signal::KILL);
+    serve.ended();
+    silent.abort();
+    let serve = install.serve();
+    let day = balance(&people(&install, &serve), "agent=refund-desk", "day").await;
+    assert_eq!((day.posted.calls, day.pending.calls, day.left.calls), (Some(1), Some(1), Some(1)));
+    let client = Client::new(&serve.agents, Some(key)).in_run(&run.opened.token);
+    let again = Inside { client, opened: run.opened.clone() };
+    assert_eq!(lookup(&again).await.verdict.ruling, "allow");
+    assert_eq!(refused_for(&lookup(&again).await), "budget_exceeded");
 }

@@ -1,0 +1,224 @@
+//! Webhooks: people's systems are told of what happened, signed, tried again, and each event under one id for ever.
+//!
+//! A hook follows the ledger and remembers how far it has told, so that a restart forgets nothing. Whoever gets the
+//! same `webhook-id` twice has been told twice. The form is that of the Standard Webhooks: `webhook-id`,
+//! `webhook-timestamp`, and `webhook-signature`, an HMAC-SHA256 over `id.timestamp.body`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::http::header::CONTENT_TYPE;
+use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use gate::Gate;
+use gate::vault::open_reference;
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::client::{self, Wire};
+use crate::error::Error;
+use crate::resolve::Resolver;
+
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// Tries of one event; the waits between them double from the first.
+const TRIES: u32 = 8;
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Events read at once, and how long to wait for more.
+const READ_MAX: usize = 200;
+const IDLE: Duration = Duration::from_secs(30);
+const RETRY_READ: Duration = Duration::from_secs(1);
+
+/// What a hook is told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum On {
+    /// A threshold with the action `notify` or `stop` was crossed.
+    Gate,
+    /// A run was paused, goes on, or was extended.
+    Pause,
+    /// Something was halted or resumed.
+    Halt,
+}
+
+/// One hook, as the configuration has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hook {
+    /// An address, or where one is kept: `env:NAME`, `file:PATH`.
+    pub address: String,
+    /// Where the secret is kept that its words are signed with.
+    pub secret: String,
+    pub on: Vec<On>,
+}
+
+/// Tells the hooks of what happens from now on, until Remit stops.
+pub fn follow(
+    gate: &Gate,
+    hooks: &[Hook],
+    folder: &std::path::Path,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), Error> {
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let connector = client::connector(CONNECT_WAIT, Resolver::system())?;
+    let wire = client::wire(connector, 1, IDLE);
+    for hook in hooks {
+        let mark = stdx::digest::Digest::of(format!("{}\n{:?}", hook.address, hook.on).as_bytes());
+        let place = folder.join(format!("webhook-{}.next", mark.short()));
+        let teller = Teller { gate: gate.clone(), hook: hook.clone(), wire: wire.clone(), place };
+        tokio::spawn(teller.run(stop.clone()));
+    }
+    Ok(())
+}
+
+struct Teller {
+    gate: Gate,
+    hook: Hook,
+    wire: Wire,
+    /// Holds the index of the first event that it has not told.
+    place: PathBuf,
+}
+
+impl Teller {
+    async fn run(self, mut stop: watch::Receiver<bool>) {
+        let known = std::fs::read_to_string(&self.place).ok().and_then(|text| text.trim().parse().ok());
+        let mut next: u64 = known.unwrap_or_else(|| self.gate.counts().head_index);
+        loop {
+            tokio::select! {
+                told = self.round(next) => next = told,
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Tells what there is, or waits for it; returns where to go on.
+    async fn round(&self, next: u64) -> u64 {
+        let events = match self.gate.events(next, READ_MAX).await {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::warn!(%error, "a webhook cannot read the ledger; it is tried again");
+                tokio::time::sleep(RETRY_READ).await;
+                return next;
+            }
+        };
+        if events.is_empty() {
+            self.gate.wait_past(next, IDLE).await;
+            return next;
+        }
+        let mut at = next;
+        for event in events {
+            if let Some(what) = wanted(&self.hook.on, &event.event) {
+                self.tell(event.index, what, &event.event).await;
+                at = event.index + 1;
+                self.remember(at);
+            }
+            at = event.index + 1;
+        }
+        self.remember(at);
+        at
+    }
+
+    /// Beside and renamed, so that no crash leaves half a number.
+    fn remember(&self, next: u64) {
+        let beside = self.place.with_extension("tmp");
+        let written =
+            std::fs::write(&beside, next.to_string()).and_then(|()| std::fs::rename(&beside, &self.place));
+        if let Err(error) = written {
+            tracing::warn!(%error, "how far a webhook has told cannot be remembered; it may tell twice");
+        }
+    }
+
+    async fn tell(&self, index: u64, what: &str, event: &Value) {
+        let body = json!({
+            "type": what,
+            "timestamp": event.get("at"),
+            "data": { "index": index, "kind": event.get("kind"), "event": event.get("body") },
+        });
+        let body = Bytes::from(body.to_string());
+        let mut wait = FIRST_WAIT;
+        for tried in 1..=TRIES {
+            match self.send(index, body.clone()).await {
+                Ok(()) => return,
+                Err(why) => tracing::warn!(index, tried, why, "a webhook was not delivered"),
+            }
+            if tried < TRIES {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+        }
+        tracing::error!(index, what, "a webhook was given up: nobody was told of this event");
+    }
+
+    async fn send(&self, index: u64, body: Bytes) -> Result<(), String> {
+        let address = match self.hook.address.starts_with("env:") || self.hook.address.starts_with("file:") {
+            true => {
+                let secret = open_reference(&self.hook.address).map_err(|error| error.to_string())?;
+                String::from_utf8(secret.reveal().to_vec())
+                    .map_err(|_| "its address is no text".to_owned())?
+            }
+            false => self.hook.address.clone(),
+        };
+        // The address may hold a secret of its own, so no error repeats it.
+        let uri: Uri = address.parse().map_err(|_| "its address cannot be read".to_owned())?;
+        let secret = open_reference(&self.hook.secret).map_err(|error| error.to_string())?;
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        let now_seconds = self.gate.now().0 / 1_000;
+        *request.headers_mut() = signed(index, now_seconds, &body, secret.reveal());
+        match tokio::time::timeout(ANSWER_WAIT, self.wire.request(request)).await {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+            Ok(Ok(answer)) => Err(status(answer.status())),
+            Ok(Err(error)) if client::is_private(&error) => {
+                Err("its name leads to a private address".to_owned())
+            }
+            Ok(Err(_)) => Err("it cannot be reached".to_owned()),
+            Err(_) => Err("it did not answer in time".to_owned()),
+        }
+    }
+}
+
+fn status(status: StatusCode) -> String {
+    format!("it answered {}", status.as_u16())
+}
+
+/// Which type of news an event is, if the hook wants it.
+fn wanted(on: &[On], event: &Value) -> Option<&'static str> {
+    let action = || event.pointer("/body/action").and_then(Value::as_str);
+    let (kind, what) = match event.get("kind").and_then(Value::as_str)? {
+        "threshold_crossed" if matches!(action(), Some("notify" | "stop")) => (On::Gate, "gate.crossed"),
+        "run_paused" => (On::Pause, "run.paused"),
+        "run_resumed" => (On::Pause, "run.resumed"),
+        "run_extended" => (On::Pause, "run.extended"),
+        "halted" => (On::Halt, "halt.began"),
+        "resumed" => (On::Halt, "halt.ended"),
+        _ => return None,
+    };
+    on.contains(&kind).then_some(what)
+}
+
+/// The same event has the same id for ever; only its time and its signature are of this try.
+fn signed(index: u64, now_seconds: u64, body: &[u8], secret: &[u8]) -> HeaderMap {
+    let (id, at) = (format!("remit_{index}"), now_seconds.to_string());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let mut context = hmac::Context::with_key(&key);
+    for part in [id.as_bytes(), b".", at.as_bytes(), b".", body] {
+        context.update(part);
+    }
+    let signature = format!("v1,{}", STANDARD.encode(context.sign()));
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in [("webhook-id", id), ("webhook-timestamp", at), ("webhook-signature", signature)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests;

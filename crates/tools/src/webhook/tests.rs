@@ -1,0 +1,29 @@
+//! What a hook is told of, and that its words are signed.
+
+use serde_json::json;
+
+use super::{On, signed, wanted};
+
+#[test]
+fn a_hook_is_told_of_what_it_wants_and_of_nothing_else() {
+    let crossed = |action: &str| json!({ "kind": "threshold_crossed", "body": { "action": action } });
+    assert_eq!(wanted(&[On::Gate], &crossed("notify")), Some("gate.crossed"));
+    assert_eq!(wanted(&[On::Gate], &crossed("stop")), Some("gate.crossed"));
+    assert_eq!(wanted(&[On::Gate], &crossed("degrade")), None);
+    assert_eq!(wanted(&[On::Halt], &crossed("stop")), None);
+    assert_eq!(wanted(&[On::Pause], &json!({ "kind": "run_paused" })), Some("run.paused"));
+    assert_eq!(wanted(&[On::Gate, On::Pause], &json!({ "kind": "halted" })), None);
+    assert_eq!(wanted(&[On::Halt], &json!({ "kind": "call_decided" })), None);
+}
+
+/// As the Standard Webhooks have it, reckoned by hand with another program:
+/// `printf 'remit_7.1700000000.{"a":1}' | openssl dgst -sha256 -hmac s3cret -binary | base64`
+#[test]
+fn the_signature_is_over_the_id_the_time_and_the_body() {
+    let headers = signed(7, 1_700_000_000, br#"{"a":1}"#, b"s3cret");
+    assert_eq!(headers["webhook-id"], "remit_7");
+    assert_eq!(headers["webhook-timestamp"], "1700000000");
+    assert_eq!(headers["webhook-signature"], "v1,fUgQJ8j4y3Z4DHlGRtyACCwoKrXjgkwpP+B82XUQ9wc=");
+    let other = signed(7, 1_700_000_000, br#"{"a":2}"#, b"s3cret");
+    assert_ne!(headers["webhook-signature"], other["webhook-signature"]);
+}
