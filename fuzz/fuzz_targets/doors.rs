@@ -1,8 +1,8 @@
 //! The doors: whole requests through both routers and a real gate, so that credentials, queries and bodies meet the
 //! readers that agents and people meet.
 //!
-//! An input is `FACE METHOD PATH`, lines of `name: value`, an empty line and a body. `$KEY`, `$RUN`, `$TOKEN` and
-//! `$OPERATOR` stand for real ones. Nothing may panic, fail inside, or open without the key that the route demands.
+//! An input is `FACE METHOD PATH`, lines of `name: value`, an empty line and a body. `$KEY`, `$RUN`, `$TOKEN`, `$SESSION`
+//! and `$OPERATOR` stand for real ones; the session is one of the MCP door. Nothing may panic, fail inside, or open without the key that the route demands.
 #![no_main]
 
 use std::cell::RefCell;
@@ -37,6 +37,7 @@ struct House {
     key: String,
     run: String,
     token: String,
+    session: String,
     requests: u32,
     _stop: tokio::sync::watch::Sender<bool>,
     _folder: tempfile::TempDir,
@@ -79,16 +80,19 @@ impl House {
         });
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let options = server::Options::new(OPERATOR, stopped);
-        let agents = server::agents_router(gate.clone(), options.clone(), Default::default());
+        let mcp = tools::mcp::Mcp::new(&Default::default()).expect("a client for no server");
+        let doors = tools::door::router(gate.clone(), mcp.catalogue());
+        let agents = server::agents_router(gate.clone(), options.clone(), doors);
         let people = server::people_router(gate, options);
         let (run, token) = (run.run.to_string(), run.token);
-        House { runtime, agents, people, key, run, token, requests: 0, _stop: stop, _folder: folder }
+        let session = runtime.block_on(begin(agents.clone(), &key));
+        House { runtime, agents, people, key, run, token, session, requests: 0, _stop: stop, _folder: folder }
     }
 
     fn ask(&mut self, text: &str) {
         let filled =
             text.replace("$KEY", &self.key).replace("$RUN", &self.run).replace("$TOKEN", &self.token);
-        let filled = filled.replace("$OPERATOR", OPERATOR);
+        let filled = filled.replace("$OPERATOR", OPERATOR).replace("$SESSION", &self.session);
         let (head, body) = filled.split_once("\n\n").unwrap_or((&filled, ""));
         let mut lines = head.lines();
         let mut first = lines.next().unwrap_or_default().splitn(3, ' ');
@@ -123,8 +127,27 @@ impl House {
                 return;
             }
             let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+            let is_problem = kind.is_some_and(|kind| kind == "application/problem+json");
+            if bare.starts_with("/mcp") && !is_problem {
+                // The door speaks its own protocol once a key is proven: an error of it, or nothing but a status.
+                assert!(proven, "{text:?} was answered by the door: {status}");
+                assert!(bytes.is_empty() || tools::mcp::wire::read(&bytes).is_ok(), "{text:?}");
+                return;
+            }
             let problem: api::problem::Problem = serde_json::from_slice(&bytes).expect("a problem");
             assert_eq!(problem.status, status, "{text:?}");
         });
     }
+}
+
+/// A session of the MCP door, for clients that can be asked.
+async fn begin(agents: Router, key: &str) -> String {
+    let body = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",
+        "capabilities":{"elicitation":{},"roots":{},"sampling":{}},"clientInfo":{"name":"fuzz","version":"1"}}}"#;
+    let request = Request::builder().method("POST").uri("/mcp").header(header::HOST, "127.0.0.1:7470");
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+    let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body));
+    let answer = agents.oneshot(request.expect("a request")).await.expect("routers answer");
+    let session = answer.headers().get("mcp-session-id").expect("a session");
+    session.to_str().expect("plain text").to_owned()
 }
