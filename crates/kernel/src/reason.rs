@@ -8,6 +8,11 @@ use std::sync::Arc;
 use policy::RuleRef;
 use serde::{Deserialize, Serialize};
 
+const LOOP_REMEDY: &str = "stop repeating it: say what was learned (`remit.replan`, or POST /v1/runs/{run}/replan), \
+    then do something else, or close the run and say that it cannot be done";
+const REPLAN_REMEDY: &str = "look first whether it happened (read what it should have changed) and say what was \
+    learned (`remit.replan`, or POST /v1/runs/{run}/replan); then it may come again, or change its arguments";
+
 macro_rules! codes {
     ($($variant:ident => $text:literal,)*) => {
         /// Every way the law says no. Each code has a page in `docs/errors`.
@@ -230,16 +235,8 @@ impl Reason {
                 Some(seconds) => format!("try again in {seconds} s"),
                 None => "do without it, or open a new run for a new prompt".to_owned(),
             },
-            Code::LoopDetected => {
-                "stop repeating it: say what was learned (`remit.replan`, or POST /v1/runs/{run}/replan), then do \
-                 something else, or close the run and say that it cannot be done"
-                    .to_owned()
-            }
-            Code::ReplanRequired => {
-                "look first whether it happened (read what it should have changed) and say what was learned \
-                 (`remit.replan`, or POST /v1/runs/{run}/replan); then it may come again, or change its arguments"
-                    .to_owned()
-            }
+            Code::LoopDetected => LOOP_REMEDY.to_owned(),
+            Code::ReplanRequired => REPLAN_REMEDY.to_owned(),
             Code::PhaseForbids => "read only, or set `phases: off` in the manifest".to_owned(),
             Code::NoRuleAllows => self.near_words(),
             Code::RuleForbids => "choose an action that the rule does not forbid".to_owned(),

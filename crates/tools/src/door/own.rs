@@ -14,9 +14,9 @@ const REPLAN: &str = "remit.replan";
 const STATUS: &str = "remit.status";
 const STATUS_ABOUT: &str = "What you may still spend in this run, what you have spent, and whether anything was \
     decided about that. It costs nothing to ask.";
-const REPLAN_ABOUT: &str = "Say what you learned, before you go on. Remit asks for this when a write failed and you \
-    want to make the very same call again, or when you go in circles. After a write that failed, also read anew what it \
-    should have changed: it may have happened.";
+const REPLAN_ABOUT: &str = "Say what you learned, before you go on. Remit asks for this when a write failed and \
+    you want to make the very same call again, or when you go in circles. After a write that failed, also read anew \
+    what it should have changed: it may have happened.";
 
 /// Whether a name is one of ours, whatever servers call theirs.
 pub(super) fn is_own(name: &str) -> bool {
