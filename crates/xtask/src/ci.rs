@@ -38,7 +38,7 @@ pub fn run(full: bool) -> Result<()> {
     times.step(
         "console",
         "`cargo xtask console NAME` repeats one test; pictures of each page are in target/console/shots",
-        || console::run(None),
+        || console::run(&console::Asked::All),
     )?;
     if full {
         times.step("deny", "drop the crate, or list it with a reason in deny.toml", deny)?;

@@ -14,17 +14,43 @@ const BROWSERS: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "
 /// Another browser of Chromium's kind.
 const BROWSER: &str = "REMIT_CHROMIUM";
 
-pub fn run(name: Option<&str>) -> Result<()> {
+/// Which part of it.
+#[derive(Debug, PartialEq)]
+pub enum Asked {
+    All,
+    /// The tests whose name holds this.
+    Named(String),
+    /// How soon something is seen, with so many runs in the store.
+    Paint(String),
+}
+
+impl Asked {
+    pub fn read(words: &[&str]) -> Result<Asked> {
+        Ok(match words {
+            [] => Asked::All,
+            ["--paint"] => Asked::Paint("100000".to_owned()),
+            ["--paint", runs] if runs.parse::<u32>().is_ok() => Asked::Paint((*runs).to_owned()),
+            [name] if !name.starts_with('-') => Asked::Named((*name).to_owned()),
+            _ => bail!("`console` does not take `{}`", words.join(" ")),
+        })
+    }
+}
+
+pub fn run(asked: &Asked) -> Result<()> {
     let (from, to) = (repo::root().join("tests/console"), repo::root().join("target/console"));
     peers::npm(&from, &to.join("node"))?;
     let browser = browser()?;
     process::run(process::cargo(&["build", "--package", "remit"]))?;
     let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec", "--test-timeout=300000"]);
-    if let Some(name) = name {
-        node.arg(format!("--test-name-pattern={name}"));
-    }
-    node.arg(from.join("console.test.mjs")).current_dir(repo::root());
+    let tests = ["--test", "--test-reporter=spec", "--test-timeout=300000"];
+    match asked {
+        Asked::Paint(runs) => node.arg(from.join("paint.mjs")).arg(runs),
+        Asked::Named(name) => {
+            node.args(tests).arg(format!("--test-name-pattern={name}")).arg(from.join("console.test.mjs"))
+        }
+        Asked::All => node.args(tests).arg(from.join("console.test.mjs")),
+    };
+    node.current_dir(repo::root());
     node.env("REMIT_BIN", repo::root().join("target/debug/remit"));
     node.env("REMIT_CONSOLE_NODE", to.join("node")).env("REMIT_CONSOLE_SHOTS", to.join("shots"));
     node.env(BROWSER, browser);

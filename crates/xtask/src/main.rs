@@ -39,9 +39,10 @@ Commands:
                                   the official MCP conformance suite against Remit, in front of a server
                                   that passes it, in each pairing of eras; what came of it is compared with
                                   tests/conformance/expected.txt. Needs npm; half a minute. Part of ci
-  console [NAME]                  the console in a real browser: each page's main task by keyboard and by mouse,
+  console [NAME | --paint [RUNS]] the console in a real browser: each page's main task by keyboard and by mouse,
                                   hostile words, accessibility, pictures into target/console/shots; NAME is a
-                                  part of a test's name. Needs npm; installs Debian's Chromium if it is missing
+                                  part of a test's name; --paint measures how soon something is seen with 100000
+                                  runs in the store. Needs npm; installs Debian's Chromium if it is missing
   matrix [--client NAME] [--server NAME]
                                   MCP clients and servers that others wrote, each with each through a real
                                   Remit: one read, one write, one refused call, what came of them in the
@@ -93,7 +94,7 @@ enum Command {
     Tidy,
     Peers,
     Conformance(conformance::Asked),
-    Console { name: Option<String> },
+    Console(console::Asked),
     Matrix(matrix::Asked),
     Fuzz { seconds: u32, target: Option<String> },
     Sim { words: Vec<String> },
@@ -108,8 +109,7 @@ fn parse(words: &[&str]) -> Result<Command> {
         ["tidy"] => Command::Tidy,
         ["peers"] => Command::Peers,
         ["conformance", rest @ ..] => Command::Conformance(conformance::Asked::read(rest)?),
-        ["console"] => Command::Console { name: None },
-        ["console", name] => Command::Console { name: Some((*name).to_owned()) },
+        ["console", rest @ ..] => Command::Console(console::Asked::read(rest)?),
         ["matrix", rest @ ..] => Command::Matrix(matrix::Asked::read(rest)?),
         ["fuzz", rest @ ..] => parse_fuzz(rest)?,
         ["sim", rest @ ..] => Command::Sim { words: rest.iter().map(|word| (*word).to_owned()).collect() },
@@ -150,7 +150,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Peers => peers::run(),
         Command::Conformance(asked) => conformance::run(&asked),
-        Command::Console { name } => console::run(name.as_deref()),
+        Command::Console(asked) => console::run(&asked),
         Command::Matrix(asked) => matrix::run(&asked),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Sim { words } => sim::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
