@@ -155,6 +155,14 @@ currencies! {
     HumanMinutes human_minutes "human minutes",
 }
 
+/// An amount of a currency, in words.
+pub(crate) fn said(amount: u64, currency: &str) -> String {
+    if currency == Currency::UsdNanos.name() {
+        return stdx::money::usd(amount);
+    }
+    format!("{amount} {currency}")
+}
+
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }

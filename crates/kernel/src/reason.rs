@@ -8,6 +8,8 @@ use std::sync::Arc;
 use policy::RuleRef;
 use serde::{Deserialize, Serialize};
 
+use crate::account::said;
+
 const LOOP_REMEDY: &str = "stop repeating it: say what was learned (`remit.replan`, or POST /v1/runs/{run}/replan), \
     then do something else, or close the run and say that it cannot be done";
 const REPLAN_REMEDY: &str = "look first whether it happened (read what it should have changed) and say what was \
@@ -177,9 +179,9 @@ impl Reason {
             Code::RuleErred => format!("{} could not be evaluated: {detail}", self.cited()),
             Code::BudgetExceeded => match &self.account {
                 Some(account) => {
-                    format!("{account} has a budget of {limit} {detail}, which would be exceeded")
+                    format!("{account} has a budget of {}, which would be exceeded", said(limit, detail))
                 }
-                None => format!("the run's budget of {limit} {detail} would be exceeded"),
+                None => format!("the run's budget of {} would be exceeded", said(limit, detail)),
             },
             Code::ApprovalUnavailable => format!("needs a yes from {}", self.ask.join(" and ")),
             Code::IdempotencyConflict => "this idempotency key came before with other arguments".to_owned(),

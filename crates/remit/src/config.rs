@@ -181,7 +181,7 @@ impl<'a> Loader<'a> {
         let settings = file.settings(&mut page);
 
         let (tools, all_read) = self.tools(&mut page, &Pattern::new(file.tools.as_ref(), house::TOOLS));
-        house.tenants = file.tenants(&mut page, &tools);
+        house.tenants = file.tenants(&mut page, &tools, all_read);
         let known = Known { tools: &tools, all_read, people: &settings.people, tenant: &house.tenant };
         let agents = self.agents(&mut page, &Pattern::new(file.agents.as_ref(), house::AGENTS), &known);
         let policies = file.policies.as_ref().and_then(|policies| policies.files.as_ref());

@@ -11,10 +11,14 @@ use crate::reason::{Code, Reason};
 use crate::window::AccountId;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
-    let (Some(manifest), Some(tool), Some(_)) = (case.manifest, case.tool, case.run) else { return Ok(()) };
+    let (Some(manifest), Some(tool), Some(run)) = (case.manifest, case.tool, case.run) else { return Ok(()) };
     clock(case)?;
     let accounts = case.rules.accounts(&case.call.agent, case.now);
-    let wanted = price(manifest, &tool.contract, case.call, &limited(case, manifest, &accounts))?;
+    let limited = limited(case, manifest, &accounts);
+    let mut wanted = price(manifest, &tool.contract, case.call, &limited)?;
+    if limited.retries.is_some() {
+        wanted.retries = u64::from(run.pace.is_retry(&case.call.args_mark));
+    }
     family(case, &wanted, findings)?;
     for (account, until) in &accounts {
         shared(case, account, *until, &wanted, findings)?;
@@ -41,11 +45,12 @@ fn clock(case: &Case<'_>) -> Result<(), Box<Reason>> {
 fn limited(case: &Case<'_>, manifest: &Manifest, accounts: &[(AccountId, crate::time::Time)]) -> Limits {
     let wide = accounts.iter().filter_map(|(account, _)| case.rules.account_limits(account));
     let seconds = wide.clone().find_map(|limits| limits.seconds);
+    let retries = wide.clone().chain([&manifest.per_run]).find_map(|limits| limits.retries);
     let loans = case.state.lineage(case.call.run).filter_map(|(_, run)| run.loan.as_ref());
     let runs = loans.map(|loan| &loan.limits).chain([&manifest.per_run]);
     let counted = wide.chain(runs).flat_map(|limits| &limits.counted);
     let counted = counted.map(|(name, limit)| (name.clone(), *limit)).collect();
-    Limits { counted, seconds, ..Limits::default() }
+    Limits { counted, retries, seconds, ..Limits::default() }
 }
 
 fn family(case: &Case<'_>, wanted: &Amount, findings: &mut Findings) -> Result<(), Box<Reason>> {

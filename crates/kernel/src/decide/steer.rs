@@ -2,7 +2,7 @@
 
 use super::Decision;
 use super::room::first_limits;
-use crate::account::Amount;
+use crate::account::{Amount, said};
 use crate::checks::Exhausted;
 use crate::command::Answer;
 use crate::event::{Charged, Event, RunCorrected, RunExtended, RunSteered};
@@ -91,6 +91,6 @@ fn extendable(rules: &Rules, run: &Run, amount: &Amount, now: Time) -> Result<()
 pub(crate) fn broken(state: &State, exhausted: Option<&Exhausted>, pauses: bool) -> Option<Event> {
     let exhausted = exhausted.filter(|_| pauses)?;
     state.runs.get(&exhausted.run).filter(|run| run.paused.is_none())?;
-    let why = format!("its budget of {} {} is spent", exhausted.limit, exhausted.currency);
+    let why = format!("its budget of {} is spent", said(exhausted.limit, &exhausted.currency));
     Some(Event::RunPaused(RunSteered { by: "circuit_breaker".to_owned(), run: exhausted.run, why }))
 }

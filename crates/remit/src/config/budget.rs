@@ -120,8 +120,7 @@ impl JsonSchema for Spend {
 }
 
 impl Spend {
-    /// `counted` are the names that something counts; empty if not all that was written could be read.
-    fn limits(&self, page: &mut Page<'_>, counted: &BTreeSet<&str>) -> Limits {
+    fn limits(&self, page: &mut Page<'_>, counted: &Counted<'_>) -> Limits {
         let mut limits =
             Limits { usd_nanos: self.usd.as_ref().map(|usd| page.usd_nanos(usd)), ..Limits::default() };
         for (name, at) in &self.whole {
@@ -146,10 +145,9 @@ impl Spend {
 }
 
 /// A misspelt currency would limit nothing.
-fn check_counted(page: &mut Page<'_>, name: &str, at: &At<u64>, counted: &BTreeSet<&str>) {
-    if counted.contains(name) {
-        return;
-    }
+fn check_counted(page: &mut Page<'_>, name: &str, at: &At<u64>, counted: &Counted<'_>) {
+    // A tool that could not be read may be what counts it.
+    let Some(counted) = counted.as_ref().filter(|counted| !counted.contains(name)) else { return };
     let known = WHOLE.into_iter().chain(["usd"]).chain(counted.iter().copied());
     let help = nearest(name, known).map_or_else(
         || "declare it in a contract: `count: { name: args.amount }`".to_owned(),
@@ -160,11 +158,11 @@ fn check_counted(page: &mut Page<'_>, name: &str, at: &At<u64>, counted: &BTreeS
 }
 
 impl Budget {
-    pub(super) fn per_run(&self, page: &mut Page<'_>, counted: &BTreeSet<&str>) -> Limits {
+    pub(super) fn per_run(&self, page: &mut Page<'_>, counted: &Counted<'_>) -> Limits {
         self.per_run.as_ref().map(|spend| spend.limits(page, counted)).unwrap_or_default()
     }
 
-    pub(super) fn windows(&self, page: &mut Page<'_>, counted: &BTreeSet<&str>) -> BTreeMap<Window, Limits> {
+    pub(super) fn windows(&self, page: &mut Page<'_>, counted: &Counted<'_>) -> BTreeMap<Window, Limits> {
         let written =
             [(Window::Hour, &self.per_hour), (Window::Day, &self.per_day), (Window::Month, &self.per_month)];
         let written = written.into_iter().filter_map(|(window, spend)| Some((window, spend.as_ref()?)));
@@ -193,7 +191,7 @@ struct TenantBudget {
 }
 
 impl Tenant {
-    pub(super) fn windows(&self, page: &mut Page<'_>, counted: &BTreeSet<&str>) -> BTreeMap<Window, Limits> {
+    pub(super) fn windows(&self, page: &mut Page<'_>, counted: &Counted<'_>) -> BTreeMap<Window, Limits> {
         let TenantBudget { per_hour, per_day, per_month } = &self.budget;
         let written = [(Window::Hour, per_hour), (Window::Day, per_day), (Window::Month, per_month)];
         let written = written.into_iter().filter_map(|(window, spend)| Some((window, spend.as_ref()?)));
@@ -201,13 +199,16 @@ impl Tenant {
     }
 }
 
-/// Every name that something counts.
+/// Every name that something counts; none if not all that was written could be read.
+pub(super) type Counted<'a> = Option<BTreeSet<&'a str>>;
+
 pub(super) fn counted<'a>(
     tools: &'a BTreeMap<String, Contract>,
+    all_read: bool,
     own: impl Iterator<Item = &'a String>,
-) -> BTreeSet<&'a str> {
+) -> Counted<'a> {
     let contracts = tools.values().flat_map(|contract| &contract.counts).map(|count| count.name.as_str());
-    contracts.chain(own.map(String::as_str)).collect()
+    all_read.then(|| contracts.chain(own.map(String::as_str)).collect())
 }
 
 /// `count: { refunded_cents: args.amount_cents }`

@@ -303,8 +303,9 @@ impl RemitFile {
         &self,
         page: &mut Page<'_>,
         tools: &BTreeMap<String, kernel::contract::Contract>,
+        all_read: bool,
     ) -> BTreeMap<String, BTreeMap<kernel::window::Window, kernel::account::Limits>> {
-        let counted = budget::counted(tools, std::iter::empty());
+        let counted = budget::counted(tools, all_read, std::iter::empty());
         let windows = |(name, tenant): (&String, &Tenant)| (name.clone(), tenant.windows(page, &counted));
         self.tenants.iter().map(windows).collect()
     }

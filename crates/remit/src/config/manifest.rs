@@ -167,7 +167,7 @@ impl AgentFile {
         self.check_owner(page, known);
         let mode = mode(page, self.mode.as_ref());
         let own = self.may.iter().flat_map(|entry| entry.value.count.keys());
-        let counted = budget::counted(known.tools, own);
+        let counted = budget::counted(known.tools, known.all_read, own);
         let may =
             self.may.iter().enumerate().map(|(index, entry)| self.may(page, known, index, entry)).collect();
         Manifest {

@@ -91,10 +91,8 @@ const TAIL: &str = "
 ## Not built yet
 
 These keys have their meaning in the design and are refused until something stands behind them:
-in `remit.yaml` `memory`, `models`, `notify`, `store.postgres`; in a manifest `before`, `gates`,
-`on_failure`, `delegate`,
-`budget.per_day`, `budget.per_month` and `limits` other than `per_run`; in a contract `via` other than
-`http`, `http.headers`, `cache`, `count`, `delay`, `expect`, `preview`, `redact`, `stamp`, `touches`, `undo`,
+in `remit.yaml` `memory`, `models`, `store.postgres`; in a manifest `before`, `on_failure`, `delegate`; in a contract `via` other than
+`http`, `http.headers`, `cache`, `delay`, `expect`, `preview`, `redact`, `stamp`, `touches`, `undo`,
 `version`, `idempotency.field` and `limits` other than `timeout`.
 ";
 

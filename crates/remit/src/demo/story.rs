@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use api::budget::Spend;
 use api::call::{Answered, CallAsk};
 use api::client::Client;
 use api::people::KeyMinted;
@@ -47,6 +48,8 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     call(&agent, "desk.mail_customer", stranger, "a ticket asked for it").await?;
     let mail = json!({ "to": "ana@customers.example", "subject": "Your refund", "body": "42 euros are on their way." });
     call(&agent, "desk.mail_customer", mail, "tell the customer").await?;
+    let spent_up = within_a_loan(&agent).await?;
+    ensure!(spent_up.verdict.ruling == "deny", "the story's loan must run out");
     let _: Value =
         agent.post(&format!("/v1/runs/{}/close", run.run), &json!({ "outcome": "success" })).await?;
 
@@ -62,6 +65,22 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
         out::line(format!("  {}", out::safe(text)));
     }
     Ok(Told { refused: refused.call })
+}
+
+/// A part of the work gets a run and a budget of its own; a refund costs 0.30 usd, so it pays for one.
+async fn within_a_loan(agent: &Client) -> Result<Answered> {
+    out::line("");
+    out::line(
+        "The agent hands two more refunds to a run under this one, which may borrow 0.50 usd of its budget.",
+    );
+    let budget = Spend { usd_nanos: Some(500_000_000), ..Spend::default() };
+    let part = OpenRun { intent: Some("the other charges".to_owned()), budget: Some(budget), person: None };
+    let part: RunOpened = agent.post("/v1/runs", &part).await?;
+    let part = agent.in_run(&part.token);
+    let second = json!({ "charge_id": "ch_1002", "amount_cents": 1_500, "currency": "eur" });
+    call(&part, "desk.refund_charge", second, "the express delivery came late").await?;
+    let third = json!({ "charge_id": "ch_1003", "amount_cents": 1_200, "currency": "eur" });
+    call(&part, "desk.refund_charge", third, "and so did the next one").await
 }
 
 async fn call(agent: &Client, tool: &str, args: Value, reason: &str) -> Result<Answered> {

@@ -19,7 +19,10 @@ use crate::install::{Install, Serve};
 use crate::toolserver::{SILENT, ToolServer};
 
 const DESK: &str = "agents/refund-desk.yaml";
-const BUDGET: &str = "budget:\n  per_run: { calls: 40, usd: 20.00, irreversible: 2 }\n";
+const BUDGET: &str = "budget:
+  per_run: { calls: 40, usd: 20.00, irreversible: 2 }
+gates: { 50: degrade, 75: decide, 90: notify, 100: stop }
+";
 
 /// The desk with another budget, and gates or quotas beside it.
 async fn house(budget: &str, remit: &str) -> House {

@@ -40,7 +40,9 @@ impl Install {
                     "env: prod\ncredential: { bearer: \"env:DESK_KEY\" }\ntools:",
                     1,
                 )
-                .replace("calls: 40, usd: 2.00, irreversible: 2", "calls: 40, usd: 20.00, irreversible: 2");
+                .replace("calls: 40, usd: 2.00, irreversible: 2", "calls: 40, usd: 20.00, irreversible: 2")
+                // What is lent is an event between others: whoever counts events or commits does without.
+                .replace("  per_day: { usd: 50, refunded_cents: 200000 }\n", "");
             std::fs::create_dir_all(folder.path().join(part).parent().unwrap()).unwrap();
             std::fs::write(folder.path().join(part), text).unwrap();
         }

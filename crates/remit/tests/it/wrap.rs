@@ -440,7 +440,11 @@ fn a_client_that_others_wrote_reads_and_is_refused_before_a_server_that_others_w
         client.args(words(&install, &server)).env_remove("REMIT_DATA").env_remove("REMIT_URL");
         let saw = Said::of(&client.output().unwrap()).ok().json();
         assert_eq!(saw["version"], version);
-        assert_eq!(saw["tools"], json!(["add", "count"]), "what it may never do does not exist for it");
+        assert_eq!(
+            saw["tools"],
+            json!(["add", "count", "remit.status"]),
+            "what it may never do does not exist for it"
+        );
         assert_eq!(saw["sums"], json!([0, 2, 4, 6, 8, 10, 12, 14]));
         assert_eq!((&saw["counted"], &saw["progress"]), (&json!("counted to 3"), &json!([1.0, 2.0, 3.0])));
         let refusal = saw["refused"][1].as_str().unwrap();
@@ -463,7 +467,7 @@ fn the_inspector_starts_it_from_a_file_of_servers() {
         Said::of(&command.output().unwrap()).json()
     };
     let list = inspector(&["tools/list"]);
-    assert_eq!(list["tools"].as_array().unwrap().len(), 2, "{list}");
+    assert_eq!(list["tools"].as_array().unwrap().len(), 3, "{list}");
     let add =
         |a: &str| inspector(&["tools/call", "--tool-name", "add", "--tool-arg", a, "--tool-arg", "b=3"]);
     assert_eq!(add("a=2")["structuredContent"], json!({ "result": 5 }));
