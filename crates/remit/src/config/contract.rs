@@ -91,7 +91,8 @@ impl ToolFile {
     pub(super) fn stand_ins(&self) -> Vec<StandIn> {
         let of = |(name, entry): (&String, &super::yaml::At<ToolEntry>)| {
             let at = entry.value.fallback.as_ref()?;
-            let (tool, of) = (at.value.tool.clone()?, format!("{}.{name}", self.server.value));
+            let tool = at.value.tool.clone().filter(|_| at.value.answer.is_none())?;
+            let of = format!("{}.{name}", self.server.value);
             Some(StandIn { place: at.place, of, tool })
         };
         self.tools.iter().filter_map(of).collect()
