@@ -2,8 +2,8 @@
 //! a fast MCP server, with a schema, a destination, rules and the ledger on disk.
 //!
 //! `cargo run --release -p tools --example mcp_rate -- calls|clients|tools|results [--rules N] [--era ERA]
-//! [--seconds N] [--quick] [--remit PATH] [--folder PATH]`, after `cargo build --release -p remit`. Remit is held on core 0; this
-//! program, which is the load and the server too, on core 1 where `taskset` can do so.
+//! [--seconds N] [--quick] [--remit PATH] [--folder PATH]`, after `cargo build --release -p remit`. Remit is held on
+//! core 0; this program, which is the load and the server too, on core 1 where `taskset` can do so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
