@@ -6,6 +6,7 @@ use api::story::{Step, Story};
 use axum::Json;
 use axum::extract::{Path, State};
 use kernel::id::{CallId, RunId};
+use stdx::money::usd;
 
 use crate::agents::past;
 use crate::ask::{Query, id};
@@ -172,13 +173,6 @@ fn cut(words: &str) -> String {
 
 fn short(digest: &str) -> &str {
     digest.get(.."sha256:".len() + 12).unwrap_or(digest)
-}
-
-/// Nano-dollars as dollars, without a float.
-fn usd(nanos: u64) -> String {
-    let (whole, part) = (nanos / 1_000_000_000, format!("{:09}", nanos % 1_000_000_000));
-    let part = part.trim_end_matches('0');
-    if part.is_empty() { format!("{whole} usd") } else { format!("{whole}.{part} usd") }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What std lacks: digests, strict and canonical JSON, durations, globs, nearest names.
+//! What std lacks: digests, strict and canonical JSON, durations, globs, money, nearest names.
 //!
 //! No I/O, no clock, no randomness.
 
@@ -8,4 +8,5 @@ pub mod duration;
 pub mod encode;
 pub mod glob;
 pub mod json;
+pub mod money;
 pub mod nearest;

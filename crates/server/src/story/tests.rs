@@ -5,14 +5,6 @@ use serde_json::json;
 use super::*;
 
 #[test]
-fn money_is_written_exactly() {
-    assert_eq!(
-        [usd(0), usd(1), usd(10_000_000), usd(3_000_000_000)],
-        ["0 usd", "0.000000001 usd", "0.01 usd", "3 usd"]
-    );
-}
-
-#[test]
 fn an_agents_words_cannot_draw_on_a_terminal() {
     let run = RunView { intent: Some("\u{1b}[2J\u{202e}evil\nrun".into()), ..RunView::default() };
     let story = tell("run_1".into(), 1, Some(run), None, Vec::new());
