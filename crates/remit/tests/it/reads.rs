@@ -50,7 +50,7 @@ fn explained(house: &House, allowed: &str, denied: &str, run: &str) {
         "allow",
         "succeeded",
     ]);
-    said.holds(&["the ticket asks for it", "a-model", "4200", "0.3 usd"]);
+    said.holds(&["the ticket asks for it", "a-model", "4200", "0.30 usd"]);
     let story = house.install.remit(&["explain", allowed, "--json"]).ok().json();
     assert_eq!(story["calls"][0]["verdict"]["ruling"], "allow");
     let rule = &story["calls"][0]["verdict"]["rules"][0];
