@@ -3,6 +3,7 @@
 
 mod book;
 mod bytes;
+mod bytes_money;
 mod codes;
 mod fold;
 mod money;

@@ -442,7 +442,7 @@ fn a_client_that_others_wrote_reads_and_is_refused_before_a_server_that_others_w
         assert_eq!(saw["version"], version);
         assert_eq!(
             saw["tools"],
-            json!(["add", "count", "remit.status"]),
+            json!(["add", "count", "remit.replan", "remit.status"]),
             "what it may never do does not exist for it"
         );
         assert_eq!(saw["sums"], json!([0, 2, 4, 6, 8, 10, 12, 14]));
@@ -467,7 +467,7 @@ fn the_inspector_starts_it_from_a_file_of_servers() {
         Said::of(&command.output().unwrap()).json()
     };
     let list = inspector(&["tools/list"]);
-    assert_eq!(list["tools"].as_array().unwrap().len(), 3, "{list}");
+    assert_eq!(list["tools"].as_array().unwrap().len(), 4, "{list}");
     let add =
         |a: &str| inspector(&["tools/call", "--tool-name", "add", "--tool-arg", a, "--tool-arg", "b=3"]);
     assert_eq!(add("a=2")["structuredContent"], json!({ "result": 5 }));
