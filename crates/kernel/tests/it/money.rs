@@ -236,6 +236,13 @@ impl<'a> World<'a> {
         for (account, sum) in sums {
             assert_eq!(sum, self.reference.wide(account), "{account}");
         }
+        // Control never counts more as back than a lane gave.
+        for (state, lane) in self.lanes.iter().zip(1..) {
+            for (account, share) in &state.shares {
+                let slice = self.control.lending.slice(account, lane).cloned().unwrap_or_default();
+                assert!(slice.freed.fits(&share.returned), "{account}: {slice:?} {share:?}");
+            }
+        }
     }
 
     /// As the gate does it: a call that is short asks control, which asks the other lanes, and then it is the last try.
