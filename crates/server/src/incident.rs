@@ -74,7 +74,9 @@ async fn events(
             break;
         }
         next = known.range(end..).next().copied();
-        let ended = events.iter().any(|event: &EventView| event.event["kind"] == "run_closed");
+        let ended = events
+            .iter()
+            .any(|event: &EventView| event.event.get("kind").is_some_and(|kind| kind == "run_closed"));
         if next.is_none() && closed && !ended && beyond < READS_BEYOND_MAX {
             (next, beyond) = (Some(end), beyond + 1);
         }

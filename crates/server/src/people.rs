@@ -262,7 +262,13 @@ async fn piece(mut tail: Tail) -> Option<(Result<Bytes, Infallible>, Tail)> {
     let mut text = Vec::new();
     for event in tail.house.gate.events(tail.next, EVENTS_MAX).await.ok()? {
         tail.next = event.index.saturating_add(1);
-        if !tail.whole && !event.event["kind"].as_str().is_some_and(|kind| WORK.contains(&kind)) {
+        if !tail.whole
+            && !event
+                .event
+                .get("kind")
+                .and_then(|kind| kind.as_str())
+                .is_some_and(|kind| WORK.contains(&kind))
+        {
             continue;
         }
         let view = EventView { index: event.index, event: event.event };

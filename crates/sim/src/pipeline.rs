@@ -19,6 +19,7 @@ use ledger::{Batch, CONTROL_LANE, Entry, Error, Log, Payload, Receipt};
 pub(crate) const LANES: u16 = 4;
 
 /// Who waits for a write.
+#[allow(clippy::large_enum_variant, reason = "a short queue of a simulation")]
 #[derive(Clone, Debug)]
 pub(crate) enum Waiter {
     Opening,
