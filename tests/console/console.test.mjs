@@ -198,6 +198,38 @@ test("a run is halted and resumed from its page", async () => {
   await page.getByRole("button", { name: "Halt run" }).waitFor();
 });
 
+test("a run is paused and goes on, and its page shows what it may spend", async () => {
+  const own = await stage.run("paused run", "waits");
+  await own.call("desk.lookup_ticket", { ticket_id: "T" });
+  await go(`/runs/${own.id}`);
+  await page.locator(".gauge", { hasText: "calls" }).getByText(/^1 of \d+$/).waitFor();
+  await page.getByRole("button", { name: "Pause run" }).click();
+  await page.getByLabel("Why").fill("let me look");
+  await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+  await page.getByText("let me look").waitFor();
+  assert.equal((await own.call("desk.lookup_ticket", { ticket_id: "U" })).verdict.ruling, "deny");
+  await page.getByRole("button", { name: "Let it go on" }).click();
+  await page.getByRole("dialog").getByLabel("Why").fill("looked");
+  await page.getByRole("dialog").getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Pause run" }).waitFor();
+  assert.equal((await own.call("desk.lookup_ticket", { ticket_id: "V" })).verdict.ruling, "allow");
+});
+
+test("spend: by keyboard to what agents cost, and by workflow", async () => {
+  const own = await stage.run("paid", "costs something");
+  await own.call("desk.refund_charge", { charge_id: "ch_5", amount_cents: 100 });
+  await go(`/runs/${own.id}`);
+  await page.getByRole("button", { name: "Close run" }).click();
+  await page.getByLabel("As").selectOption("success");
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  await page.locator(".facts").getByText("success").waitFor();
+  await keys("g", "p");
+  await heading("Spend");
+  await page.getByRole("row", { name: /refund-desk.*\$0\.30/ }).first().waitFor();
+  await page.getByRole("combobox", { name: "By" }).selectOption("workflow");
+  await page.getByText("none named").waitFor();
+});
+
 test("runs are paged: each page has its address and no run is lost", async () => {
   for (let number = 0; number < 60; number += 1) await stage.run("pages", `run ${number}`);
   await stage.read("/v1/runs?after=99999");
@@ -321,7 +353,7 @@ test("a viewer reads, and is offered nothing that is refused", async () => {
   for (const path of ["/", `/runs/${work.id}`, "/agents/refund-desk", "/tools/desk.refund_charge"]) {
     await own.goto(stage.people + path);
     await own.locator("main h1").waitFor();
-    assert.equal(await own.getByRole("button", { name: /Stop|Halt|Close run|Mint|Revoke|Accept/ }).count(), 0, path);
+    assert.equal(await own.getByRole("button", { name: /Stop|Halt|Close run|Pause run|Mint|Revoke|Accept/ }).count(), 0, path);
   }
   const status = await own.evaluate(async () => {
     const headers = { "content-type": "application/json", "remit-csrf": localStorage.getItem("remit-csrf") };
@@ -341,7 +373,7 @@ async function everyPage() {
   const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
   return {
     now: "/", runs: "/runs?only=denied", run: `/runs/${hostile.run}`, calls: "/calls", call: `/calls/${calls[0].call}`, agents: "/agents",
-    agent: "/agents/refund-desk", tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", ledger: "/ledger", nowhere: "/runs/run_x",
+    agent: "/agents/refund-desk", tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
   };
 }
 

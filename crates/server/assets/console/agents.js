@@ -2,6 +2,7 @@
 
 import { get, part, post, remove, url } from "./api.js";
 import { code, count, h, moment, plain, usd, words } from "./dom.js";
+import { balances } from "./spend.js";
 import { card, empty, facts, folded, head, pill, question, rule, table } from "./parts.js";
 
 export async function show() {
@@ -26,7 +27,7 @@ const COLUMNS = [
 
 export async function showOne(house, name) {
   const path = `/v1/agents/${part(name)}`;
-  const agent = await get(path);
+  const [agent, accounts] = await Promise.all([get(path), get(url("/v1/budget", { agent: name })).catch(() => ({ items: [] }))]);
   const { manifest } = agent;
   const scope = `agent:${name}`;
   const may = house.session.may_operate;
@@ -46,6 +47,7 @@ export async function showOne(house, name) {
       ["Written in", code(`${manifest.origin?.file}:${manifest.origin?.line}`)],
     ]),
     card("One run may spend", budget(manifest.per_run)),
+    accounts.items.length > 0 && card("Its accounts", balances(accounts.items)),
     card("What the rules let it do", agent.can.length === 0
       ? empty("Nothing.", "No rule permits it anything. Add lines under ", code("may:"), " in its manifest.")
       : table("What the rules let it do", [

@@ -11,6 +11,7 @@ import * as login from "./login.js";
 import * as now from "./now.js";
 import * as rules from "./rules.js";
 import * as runs from "./runs.js";
+import * as spend from "./spend.js";
 import * as tools from "./tools.js";
 
 /**
@@ -29,6 +30,7 @@ const PAGES = [
   { path: /^\/tools$/, title: "Tools", key: "t", show: tools.show, menu: "/tools" },
   { path: /^\/tools\/([^/]+)$/, title: "Tool", show: tools.showOne },
   { path: /^\/rules$/, title: "Rules", key: "u", show: rules.show, menu: "/rules" },
+  { path: /^\/spend$/, title: "Spend", key: "p", show: spend.show, menu: "/spend" },
   { path: /^\/ledger$/, title: "Ledger", key: "l", show: ledger.show, menu: "/ledger", audit: true },
 ];
 
@@ -174,7 +176,7 @@ async function stop(scope) {
   const scopes = [["all", "everything: no call of anybody is permitted"], ["writes", "all writes: reads go on"]];
   const done = await question({
     title: scope ? `Halt ${plain(scope)}` : "Stop", danger: true, deed: scope ? "Halt" : "Stop now",
-    says: h("p", null, "From the answer on, nothing in the scope is permitted. Calls that are under way end as they will. It stays so until somebody resumes it."),
+    says: h("p", null, "From the answer on, nothing in the scope is permitted. Calls that are under way are stopped where they can be, and you are told what became of them. It stays so until somebody resumes it."),
     fields: [
       ...(scope ? [] : [{ name: "scope", label: "What", value: "all", options: scopes }]),
       { name: "why", label: "Why", required: true, hint: "Stands in the ledger, and in each refusal that follows." },

@@ -2,6 +2,7 @@
 
 import { fresh, get, part, post, url } from "./api.js";
 import { code, count, digest, exact, h, millis, moment, plain, put, several, short, usd, words } from "./dom.js";
+import { balances } from "./spend.js";
 import { card, empty, facts, folded, head, input, link, pill, question, save, table, verdict } from "./parts.js";
 
 const PAGE = 50;
@@ -78,6 +79,9 @@ export function pager(house, asked, next) {
 export async function showOne(house, id) {
   const path = `/v1/runs/${part(id)}`;
   const { run, calls, older } = await fresh(path);
+  // A run that is closed has no account any more.
+  const budget = run.closed ? { items: [] } : await get(url("/v1/budget", { run: id })).catch(none);
+  const paused = budget.items.find((account) => account.paused);
   const scope = `run:${run.run}`;
   const may = house.session.may_operate;
   const closing = () => question({
@@ -90,6 +94,7 @@ export async function showOne(house, id) {
     head(["Run ", h("span", { class: "id" }, short(run.run))], path,
       h("button", { type: "button", id: "incident", onclick: () => incident(run.run) }, "Incident file"),
       may && !run.closed && h("button", { type: "button", id: "close-run", onclick: closing }, "Close run"),
+      may && !run.closed && h("button", { type: "button", id: "pause-run", onclick: () => steer(house, path, paused) }, paused ? "Let it go on" : "Pause run"),
       may && (house.halted(scope)
         ? h("button", { type: "button", id: "halt-run", onclick: () => house.resume(scope) }, "Resume run")
         : !run.closed && h("button", { type: "button", class: "danger", id: "halt-run", onclick: () => house.stop(scope) }, "Halt run"))),
@@ -102,10 +107,27 @@ export async function showOne(house, id) {
       ["Unknown", run.unknown > 0 && h("span", { class: "bad" }, `${several(run.unknown, "call")} may or may not have happened`)],
       ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]],
     ]),
+    budget.items.length > 0 && card("Budget", balances(budget.items)),
     card("Calls", calls.length === 0
       ? empty("No call yet.", "The agent has opened the run and asked for nothing.")
       : [older && h("p", { class: "muted" }, "These are the newest. ", link(url("/calls", { run: run.run, before: older }), "Older calls"), "."), waterfall(run, calls)]),
   ];
+}
+
+/** It was closed in this very moment. */
+function none(error) {
+  if (error.status === 404 || error.status === 409) return { items: [] };
+  throw error;
+}
+
+/** Pauses a run, or lets a paused one go on. */
+function steer(house, path, paused) {
+  return question({
+    title: paused ? "Let the run go on" : "Pause the run", deed: paused ? "Go on" : "Pause",
+    says: paused ? h("p", null, "It waits: ", words(paused.paused)) : h("p", null, "Its calls are refused until somebody lets it go on."),
+    fields: [{ name: "why", label: "Why", required: true, hint: "Stands in the ledger." }],
+    act: (told) => post(`${path}/${paused ? "resume" : "pause"}`, { why: told.why }),
+  }).then((done) => done && house.reload());
 }
 
 async function incident(run) {

@@ -1,0 +1,85 @@
+// Spend: what agents and workflows cost, which runs spend the most, and how full the accounts are.
+
+import { get, part, url } from "./api.js";
+import { count, h, moment, plain, short, usd, words } from "./dom.js";
+import { card, empty, head, input, link, pill, table } from "./parts.js";
+
+const SPANS = [["1d", "one day"], ["7d", "seven days"], ["30d", "thirty days"]];
+
+export async function show(house) {
+  const query = house.query();
+  const asked = { by: query.get("by") ?? "agent", within: query.get("within") ?? "30d" };
+  const path = url("/v1/spend", asked);
+  const [report, top, budget] = await Promise.all([get(path), get("/v1/top?limit=10"), get("/v1/budget")]);
+  const choose = (name, aria, options) => {
+    const control = input({ name, aria, value: asked[name], options });
+    control.id = `filter-${name}`;
+    control.addEventListener("change", () => house.ask({ ...asked, [name]: control.value }));
+    return control;
+  };
+  return [
+    head("Spend", path),
+    h("div", { class: "filters" }, choose("by", "By", [["agent", "by agent"], ["workflow", "by workflow"]]), choose("within", "Of the last", SPANS)),
+    report.items.length === 0
+      ? empty("No run has ended in this time.", "A run counts when it is closed; see those that are ", link("/runs?open=true", "open"), ".")
+      : table("What was spent", COLUMNS(asked.by), report.items, (line) => (asked.by === "agent" && line.of ? `/agents/${part(line.of)}` : undefined)),
+    card("Open runs that spend the most", top.items.length === 0 ? h("p", { class: "muted" }, "No run is open.") : table("Open runs that spend the most", TOP, top.items, (run) => `/runs/${run.run}`)),
+    card("Accounts wider than a run", budget.items.length === 0
+      ? h("p", { class: "muted" }, "No agent and no tenant has a budget of an hour, a day or a month.")
+      : balances(budget.items)),
+  ];
+}
+
+const COLUMNS = (by) => [
+  [by === "agent" ? "Agent" : "Workflow", (line) => (line.of ? words(line.of) : h("span", { class: "muted" }, "none named"))],
+  ["Runs", (line) => count(line.now.runs), "amount"],
+  ["Succeeded", (line) => `${line.now.completion_percent} %`, "amount"],
+  ["Cost", (line) => compared(line, "cost_usd_nanos"), "amount"],
+  ["For each success", (line) => compared(line, "cost_per_success_usd_nanos"), "amount"],
+  ["People stepped in", (line) => count(line.now.interventions), "amount"],
+];
+
+/** A figure, and what it was in the time before. */
+function compared(line, name) {
+  return [usd(line.now[name]), line.before.runs > 0 && h("span", { class: "muted" }, ` was ${usd(line.before[name])}`)];
+}
+
+const TOP = [
+  ["Run", (run) => h("span", { class: "id", title: run.run }, short(run.run))],
+  ["Agent", (run) => words(run.agent)],
+  ["Opened", (run) => moment(run.opened)],
+  ["Calls", (run) => `${count(run.allowed)} / ${count(run.denied)}`, "amount"],
+  ["Runs under it", (run) => count(run.under), "amount"],
+  ["Cost", (run) => usd(run.cost_usd_nanos), "amount"],
+  ["An hour", (run) => usd(run.usd_nanos_per_hour), "amount"],
+];
+
+// ---- Accounts ---------------------------------------------------------------------------------------------
+
+/** Each account, and of each currency that has a limit how much of it is gone. */
+export function balances(items) {
+  return h("div", { class: "accounts" }, items.map((account) => h("div", { class: "account" },
+    h("p", null, h("strong", null, words(account.window === "run" ? "this run" : account.account)), " ",
+      h("span", { class: "muted" }, account.window === "run" ? "ends " : `${plain(account.window)}, new `, moment(account.until)),
+      account.paused && [" ", pill("paused", "unknown"), " ", words(account.paused)],
+      account.runs_out && h("span", { class: "bad" }, " spent ", moment(account.runs_out), " at this rate")),
+    currencies(account).map(([name, spent, pending, limit]) => gauge(name, spent, pending, limit)))));
+}
+
+function currencies({ limits, posted, pending }) {
+  const flat = (spend) => ({ ...spend, ...spend?.counted, counted: undefined });
+  const [most, spent, held] = [flat(limits), flat(posted), flat(pending)];
+  return Object.entries(most).filter(([, limit]) => typeof limit === "number").map(([name, limit]) => [name, spent[name] ?? 0, held[name] ?? 0, limit]);
+}
+
+function gauge(name, spent, pending, limit) {
+  const dollars = name === "usd_nanos";
+  const shown = (value) => (dollars ? (value ? usd(value) : "$0") : count(value));
+  const title = dollars ? "usd" : plain(name.replaceAll("_", " "));
+  const full = limit > 0 ? Math.min(100, (100 * (spent + pending)) / limit) : 100;
+  const bar = h("span", { class: full >= 80 ? "full" : undefined });
+  bar.style.setProperty("width", `${full}%`);
+  return h("div", { class: "gauge" }, h("span", null, title), h("span", { class: "track", "aria-hidden": "true" }, bar),
+    h("span", { class: "muted" }, `${shown(spent)} of ${shown(limit)}${pending ? `, ${shown(pending)} held` : ""}`));
+}
+
