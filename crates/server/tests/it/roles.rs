@@ -12,13 +12,44 @@ use crate::world::{Ask, Browser, CLERK, World};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
 const VIEWER: [&str; 26] = [
-    "agent", "agentKeys", "agents", "budget", "callShown", "calls", "explain", "halt", "halts", "incident", "keys",
-    "metrics", "policy", "policyExplain", "resume", "run", "runs", "session", "signOut", "spend", "status", "tail", "tool",
-    "tools", "top", "whoCan",
+    "agent",
+    "agentKeys",
+    "agents",
+    "budget",
+    "callShown",
+    "calls",
+    "explain",
+    "halt",
+    "halts",
+    "incident",
+    "keys",
+    "metrics",
+    "policy",
+    "policyExplain",
+    "resume",
+    "run",
+    "runs",
+    "session",
+    "signOut",
+    "spend",
+    "status",
+    "tail",
+    "tool",
+    "tools",
+    "top",
+    "whoCan",
 ];
 const AUDITOR: [&str; 1] = ["events"];
 const OPERATOR: [&str; 9] = [
-    "acceptTool", "chargeRun", "closeAnyRun", "correctRun", "extendRun", "mintKey", "pauseRun", "resumeRun", "revokeKey",
+    "acceptTool",
+    "chargeRun",
+    "closeAnyRun",
+    "correctRun",
+    "extendRun",
+    "mintKey",
+    "pauseRun",
+    "resumeRun",
+    "revokeKey",
 ];
 
 fn ask(endpoint: &Endpoint) -> Ask {
