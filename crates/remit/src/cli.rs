@@ -376,7 +376,9 @@ pub(crate) enum Run {
     /// Let it spend more for a while, and go on if it was paused
     #[command(
         after_help = "All extensions of a run add at most as much as it began with, only where it has a limit, \
-and hold for at most a day.\n\nExamples:\n  remit run extend run_06f... --usd 1 --within 1h --why \"the ticket is urgent\""
+and hold for at most a day.\n\n\
+Examples:\n  remit run extend run_06f... --usd 1 --within 1h \
+--why \"the ticket is urgent\""
     )]
     Extend {
         run: String,
