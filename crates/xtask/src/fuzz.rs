@@ -14,6 +14,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::{process, repo};
 
 pub const SECONDS_DEFAULT: u32 = 60;
+/// ci tries the same inputs for the same code, as far as time goes: a change is not refused for what it did not touch.
+pub const CI_SEED: u32 = 1;
 /// One input may take this long, in seconds, before it counts as a hang.
 const INPUT_SECONDS_MAX: u32 = 10;
 /// Resident memory of a target, in MiB, before it counts as a leak.
@@ -25,7 +27,8 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-pub fn run(seconds: u32, wanted: Option<&str>) -> Result<()> {
+/// Without a seed, other inputs each time.
+pub fn run(seconds: u32, wanted: Option<&str>, seed: Option<u32>) -> Result<()> {
     let folder = repo::root().join("fuzz");
     let targets = targets(&folder)?;
     let chosen: Vec<&String> =
@@ -45,7 +48,7 @@ pub fn run(seconds: u32, wanted: Option<&str>) -> Result<()> {
     let take = || waiting.lock().ok()?.next();
     let work = || -> Result<()> {
         while let Some(name) = take() {
-            fuzz(&folder, &built, name, seconds)?;
+            fuzz(&folder, &built, name, seconds, seed)?;
         }
         Ok(())
     };
@@ -97,13 +100,14 @@ fn host() -> Result<String> {
 }
 
 /// New inputs go to corpus/ (kept on this machine); seeds/ is read only and belongs to the repository.
-fn fuzz(folder: &Path, built: &Path, name: &str, seconds: u32) -> Result<()> {
+fn fuzz(folder: &Path, built: &Path, name: &str, seconds: u32, seed: Option<u32>) -> Result<()> {
     let (corpus, artifacts) = (folder.join("corpus").join(name), folder.join("artifacts").join(name));
     std::fs::create_dir_all(&corpus)?;
     std::fs::create_dir_all(&artifacts)?;
     let mut command = Command::new(built.join(name));
     command.current_dir(folder);
     command.arg(format!("-max_total_time={seconds}"));
+    command.args(seed.map(|seed| format!("-seed={seed}")));
     command.arg(format!("-timeout={INPUT_SECONDS_MAX}"));
     command.arg(format!("-rss_limit_mb={MEMORY_MIB_MAX}"));
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));

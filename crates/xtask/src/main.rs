@@ -152,7 +152,7 @@ fn run(command: Command) -> Result<()> {
         Command::Conformance(asked) => conformance::run(&asked),
         Command::Console(asked) => console::run(&asked),
         Command::Matrix(asked) => matrix::run(&asked),
-        Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref(), None),
         Command::Sim { words } => sim::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Dist => dist::run(),
         Command::Bench { words } => bench::run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
