@@ -1,4 +1,4 @@
-// How long until something is seen, with a hundred thousand runs in the store: `cargo xtask console --paint [RUNS]`.
+// How long until something is seen, with a hundred thousand runs in the store, and how the page keeps up: `cargo xtask console --paint [RUNS]`.
 // Numbers to read; nothing is asserted.
 
 import { Browser, Stage } from "./stage.mjs";
@@ -6,6 +6,43 @@ import { Browser, Stage } from "./stage.mjs";
 const RUNS = Number(process.argv[2] ?? 100_000);
 const TIMES = 9;
 const AT_ONCE = 128;
+
+/** How the page keeps up with a thousand verdicts a second: those are made here, for no debug build makes so many. */
+async function smooth() {
+  const page = await browser.signedIn(stage);
+  await page.addInitScript(() => {
+    globalThis.EventSource = class {
+      constructor() {
+        let index = 1_000_000;
+        const body = (ruling) => ({ agent: "refund-desk", call: `call_${index}`, run: "run_x", ruling, tool: "desk.lookup_ticket", reasons: ruling === "deny" ? [{ code: "no_rule_allows" }] : [] });
+        const event = (kind, it) => this.onmessage?.({ data: JSON.stringify({ index: index += 1, event: { at: Date.now(), kind, body: it } }) });
+        setTimeout(() => this.onopen?.());
+        this.timer = setInterval(() => {
+          for (let number = 0; number < 50; number += 1) {
+            event("call_decided", body(number % 10 ? "allow" : "deny"));
+            event("call_finished", { call: `call_${index - 1}`, outcome: "succeeded" });
+          }
+        }, 50);
+      }
+      close() { clearInterval(this.timer); }
+    };
+  });
+  await page.goto(`${stage.people}/`);
+  await page.getByText(/a sample: 20 of/).waitFor();
+  const { frames, longest, said } = await page.evaluate(() => new Promise((done) => {
+    const gaps = [];
+    let last = performance.now();
+    const began = last;
+    const frame = (now) => {
+      gaps.push(now - last);
+      last = now;
+      if (now - began < 5000) requestAnimationFrame(frame);
+      else done({ frames: gaps.length / 5, longest: Math.max(...gaps), said: document.getElementById("sampled").textContent });
+    };
+    requestAnimationFrame(frame);
+  }));
+  console.log(`1000 verdicts a second: ${Math.round(frames)} frames a second, the longest wait for one ${Math.round(longest)} ms; it says: ${said}`);
+}
 
 const stage = await Stage.up();
 const browser = await Browser.up();
@@ -21,7 +58,7 @@ try {
     if (known >= head) break;
   }
   const page = await browser.signedIn(stage);
-  const pages = { now: ["/", ".numbers"], runs: ["/runs", "tbody tr"], search: ["/runs?q=person%20777@", "tbody tr"],
+  const pages = { now: ["/", ".numbers"], runs: ["/runs", "tbody tr"], search: ["/runs?q=person%2077@", "tbody tr"],
     nothing: ["/runs?q=nobody-at-all", ".empty"], calls: ["/calls", ".empty, tbody tr"], agents: ["/agents", "tbody tr"], ledger: ["/ledger", ".events"] };
   for (const [name, [path, content]] of Object.entries(pages)) {
     const paints = [];
@@ -37,6 +74,7 @@ try {
     const middle = (list) => Math.round(list.sort((a, b) => a - b)[Math.floor(list.length / 2)]);
     console.log(`${name.padEnd(8)} first paint ${String(middle(paints)).padStart(4)} ms   with its content ${String(middle(full)).padStart(4)} ms`);
   }
+  await smooth();
 } finally {
   await browser.down();
   await stage.down();

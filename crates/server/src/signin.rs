@@ -23,7 +23,10 @@ pub(crate) async fn mint(
         Some(name) if house.roles_of(&name).is_some() => (name.clone(), Whose::Named(name)),
         Some(name) => {
             let detail = format!("nobody under `people` in remit.yaml is called `{name}` and has a role");
-            return Err(Refusal::new(Code::NotFound, detail).at("/as"));
+            let mut refusal = Refusal::new(Code::NotFound, detail).at("/as");
+            "add them there with a role; a running Remit takes that up by itself"
+                .clone_into(&mut refusal.0.remedy);
+            return Err(refusal);
         }
     };
     let fresh = house.sessions.code(whose, house.options.clock.now()).ok_or_else(no_randomness)?;
