@@ -63,9 +63,17 @@ impl Lending {
         others.fold(Amount::default(), |sum, (_, slice)| sum.plus(&slice.out()))
     }
 
-    /// Lanes that hold some of it.
-    pub fn lanes(&self, account: &AccountId) -> Vec<u16> {
-        self.slices(account).into_iter().flatten().map(|(lane, _)| *lane).collect()
+    /// What was lent to this lane, and what all others hold.
+    pub fn split(&self, account: &AccountId, lane: u16) -> (Amount, Amount) {
+        let (mut lent, mut elsewhere) = (Amount::default(), Amount::default());
+        for (one, slice) in self.slices(account).into_iter().flatten() {
+            if *one == lane {
+                lent = slice.lent.clone();
+            } else {
+                elsewhere = elsewhere.plus(&slice.out());
+            }
+        }
+        (lent, elsewhere)
     }
 
     pub fn len(&self) -> usize {

@@ -80,9 +80,8 @@ pub struct Room {
 pub fn room(state: &State, control: &Control, account: &AccountId, limits: &Limits, wanted: &Amount) -> Room {
     let share = state.shares.get(account);
     let taken = share.map(|share| share.account.taken()).unwrap_or_default();
-    let lent = control.lending.slice(account, state.lane).map(|slice| slice.lent.clone()).unwrap_or_default();
+    let (lent, elsewhere) = control.lending.split(account, state.lane);
     let slice = share.map_or_else(|| lent.clone(), |share| lent.minus(&share.returned));
-    let elsewhere = control.lending.out_elsewhere(account, state.lane);
     // A limit that was lowered since holds at once: what others hold is theirs first.
     let cap = slice.only(limits).min(&limits.amount().minus(&elsewhere));
     let missing = taken.plus(wanted).only(&limits.of(wanted)).minus(&cap);

@@ -377,7 +377,7 @@ impl<'a> World<'a> {
             [Outcome::Succeeded, Outcome::Failed, Outcome::NotDispatched, Outcome::Unknown][chance.below(4)];
         let reserved = self.lanes[lane].calls[&call].reserved.clone();
         let usd_nanos = reserved.get(Currency::UsdNanos).min(u64::try_from(chance.below(12)).unwrap());
-        let used = (chance.below(2) == 0).then(|| Amount { usd_nanos, ..reserved });
+        let used = (chance.below(2) == 0).then_some(Amount { usd_nanos, ..reserved });
         let settlement = Settlement {
             call,
             agent: None,
