@@ -234,6 +234,7 @@ const BAD: &[Bad] = &[
     ("same-address", REMIT, "\"127.0.0.1:7471\"", "\"127.0.0.1:7470\""),
     ("role", REMIT, "[operator,", "[operater,"),
     ("person-twice", REMIT, "lee@example.com", "dana@example.com"),
+    ("person-reserved", REMIT, "lee@example.com", "operator"),
     ("zero-calls", REMIT, "max_actions_per_prompt: 200", "max_actions_per_prompt: 0"),
     ("duration", REMIT, "store:", "runs: { ttl: 1 hour }\nstore:"),
     ("duration-bounds", TOOL, "timeout: 10s", "timeout: 2h"),
