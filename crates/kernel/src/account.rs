@@ -24,6 +24,13 @@ macro_rules! currencies {
                     $(Currency::$variant => $name,)*
                 }
             }
+
+            /// As configurations and programs name it.
+            pub fn key(self) -> &'static str {
+                match self {
+                    $(Currency::$variant => stringify!($field),)*
+                }
+            }
         }
 
         /// An amount of each currency.
@@ -226,6 +233,14 @@ impl Amount {
         Currency::ALL.iter().all(|currency| self.get(*currency) == 0) && self.counted.is_empty()
     }
 
+    /// Of a currency or of what is counted, by its key.
+    pub fn by_key(&self, key: &str) -> u64 {
+        match Currency::ALL.into_iter().find(|currency| currency.key() == key) {
+            Some(currency) => self.get(currency),
+            None => self.counted.get(key).copied().unwrap_or(0),
+        }
+    }
+
     /// Whether each currency is no more than there.
     pub fn fits(&self, other: &Amount) -> bool {
         self.minus(other).is_zero()
@@ -253,6 +268,12 @@ impl Limits {
     #[must_use]
     pub fn plus(&self, more: &Amount) -> Limits {
         self.zip(more, u64::saturating_add)
+    }
+
+    /// Every limit that is set, by its key.
+    pub fn by_key(&self) -> impl Iterator<Item = (&str, u64)> {
+        let fixed = Currency::ALL.into_iter().filter_map(|one| Some((one.key(), self.get(one)?)));
+        fixed.chain(self.counted.iter().map(|(name, limit)| (name.as_str(), *limit)))
     }
 
     /// The fullest currency, in percent.

@@ -70,7 +70,7 @@ pub(crate) async fn budget(
 }
 
 /// Of every agent and tenant that has an account of its own, as many as one answer holds.
-async fn every(house: &House) -> Result<Vec<balance::Balance>, Refusal> {
+pub(crate) async fn every(house: &House) -> Result<Vec<balance::Balance>, Refusal> {
     let rules = house.gate.rules();
     let agents = rules.book.agents.values().filter(|manifest| !manifest.windows.is_empty());
     let agents = agents.map(|manifest| Owner::Agent(manifest.agent.clone()));

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
+use kernel::balance::{Balance, Of};
 
 use crate::authn::Person;
+use crate::budget;
 use crate::house::Shared;
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
@@ -55,7 +57,42 @@ pub(crate) async fn metrics(_: Person, State(house): State<Shared>) -> Response 
         number(house.requests_now()),
     );
     page.one("remit_tails_open", "gauge", "Streams of events that are open.", number(house.tails_now()));
+    // Without them the page is still worth having: it says that calls cannot be recorded.
+    budgets(&mut page, &budget::every(&house).await.unwrap_or_default());
     ([(header::CONTENT_TYPE, MEDIA_TYPE)], page.text).into_response()
+}
+
+/// Of an account, in the currency of this key, with this limit.
+type Figure = fn(&Balance, &str, u64) -> u64;
+
+/// Accounts wider than a run: their names come from the configuration.
+fn budgets(page: &mut Page, balances: &[Balance]) {
+    let families: [(&str, &str, Figure); 3] = [
+        ("remit_budget_limit", "What may be spent in this window; money is nano-dollars.", |_, _, limit| {
+            limit
+        }),
+        ("remit_budget_spent", "What was spent in this window.", |one, key, _| {
+            one.account.posted.by_key(key)
+        }),
+        ("remit_budget_pending", "What calls under way may still spend.", |one, key, _| {
+            one.account.pending.by_key(key)
+        }),
+    ];
+    for (name, about, value) in families {
+        page.family(name, "gauge", about);
+        for one in balances {
+            let Of::Account(account) = &one.of else { continue };
+            for (key, limit) in one.limits.by_key() {
+                let (owner, window) = (label(&account.owner.to_string()), account.window.name());
+                let labels = format!("of=\"{owner}\",window=\"{window}\",currency=\"{}\"", label(key));
+                page.line(&format!("{name}{{{labels}}}"), value(one, key, limit));
+            }
+        }
+    }
+}
+
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn number(length: usize) -> u64 {

@@ -84,6 +84,12 @@ async fn a_budget_for_a_hundred_permits_exactly_a_hundred_of_two_hundred_at_once
     }
     let day = balance(&house.people(), "agent=refund-desk", "day").await;
     assert_eq!((day.posted.calls, day.pending.calls, day.left.calls), (Some(100), None, Some(0)));
+    let metrics = house.people().text("/metrics").await.unwrap();
+    for (figure, value) in [("limit", 100), ("spent", 100), ("pending", 0)] {
+        let labels = r#"{of="agent:refund-desk",window="day",currency="calls"}"#;
+        let line = format!("\nremit_budget_{figure}{labels} {value}\n");
+        assert!(metrics.contains(&line), "no {line:?} in {metrics}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
