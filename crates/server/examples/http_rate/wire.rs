@@ -1,9 +1,13 @@
 //! HTTP/1.1 by hand over kept connections: the load must cost little beside what it measures.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+/// Parcels asked about so far.
+static PARCELS: AtomicU64 = AtomicU64::new(0);
 
 pub struct Request {
     bytes: Vec<u8>,
@@ -22,8 +26,10 @@ impl Request {
     }
 
     pub fn decide(key: &str, token: &str, n: usize) -> Request {
+        // No two alike: a run that repeats itself is stopped.
+        let parcel = PARCELS.fetch_add(1, Ordering::Relaxed);
         let body = format!(
-            r#"{{"tool":"crm.tool_{}","args":{{"cents":{},"note":"a refund for a parcel that never came"}},"#,
+            r#"{{"tool":"crm.tool_{}","args":{{"cents":{},"note":"a refund for parcel {parcel:08} which never came"}},"#,
             n % 4,
             4_900 + n % 100,
         ) + r#""reason":"the customer waited for three weeks","model":"some-model","context_tokens":12000}"#;
