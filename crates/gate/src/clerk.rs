@@ -5,7 +5,6 @@
 //! the law that follows.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use kernel::command::Command;
@@ -15,9 +14,10 @@ use kernel::run::OpenCall;
 use ledger::Payload;
 
 use crate::clock::Clock;
-use crate::committer::{Item, Waiter, Write};
+use crate::committer::{Waiter, Write};
 use crate::desk::{Desk, Law};
 use crate::error::Error;
+use crate::tray::Tray;
 
 pub(crate) struct Ask {
     pub(crate) command: Command,
@@ -31,7 +31,7 @@ pub(crate) struct Turn(Arc<AtomicUsize>);
 
 pub(crate) struct Clerk {
     lane: Mutex<Lane>,
-    committer: SyncSender<Item>,
+    tray: Arc<Tray>,
     closed: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
 }
@@ -61,11 +61,11 @@ impl Clerk {
     pub(crate) fn new(
         desk: Desk,
         law: Arc<Law>,
-        committer: SyncSender<Item>,
+        tray: Arc<Tray>,
         closed: Arc<AtomicBool>,
         clock: Arc<dyn Clock>,
     ) -> Clerk {
-        Clerk { lane: Mutex::new(Lane { desk, law, held: None }), committer, closed, clock }
+        Clerk { lane: Mutex::new(Lane { desk, law, held: None }), tray, closed, clock }
     }
 
     /// The answer comes to the waiter when it is durable.
@@ -130,12 +130,6 @@ impl Clerk {
             Err(error) => return drop(waiter.send(Err(error))),
         };
         let law = lane.law.clone();
-        let write = Write { entries, answer, law, waiter, turn: Some(turn) };
-        // INVARIANT: there are fewer turns than places in this queue, so nobody waits here with the lane in hand.
-        if let Err(returned) = self.committer.send(Item::Write(write))
-            && let Item::Write(Write { waiter, .. }) = returned.0
-        {
-            let _ = waiter.send(Err(Error::Stopping));
-        }
+        self.tray.put(Write { entries, answer, law, waiter, turn: Some(turn) });
     }
 }

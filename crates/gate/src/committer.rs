@@ -1,5 +1,6 @@
 //! The committer: one thread, one disk. What has queued up while the last batch was being written is the next batch.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -42,6 +43,8 @@ pub(crate) struct Write {
 )]
 pub(crate) enum Item {
     Write(Write),
+    /// What lanes decided meanwhile, in order.
+    Writes(Vec<Write>),
     /// Answered when everything before it is durable, or refused.
     Flush(SyncSender<()>),
     Snapshot(Snapshot),
@@ -77,13 +80,21 @@ enum Waiting {
 
 impl Committer {
     pub(crate) fn run(mut self) {
-        while let Ok(first) = self.queue.recv() {
+        // What was fetched and is not in a batch yet.
+        let mut fetched = VecDeque::new();
+        loop {
+            if fetched.is_empty() {
+                let Ok(item) = self.queue.recv() else { return };
+                spread(item, &mut fetched);
+            }
+            while let Ok(item) = self.queue.try_recv() {
+                spread(item, &mut fetched);
+            }
             let mut batch = Batch::default();
             let mut waiting = Vec::new();
             let mut snapshots = Vec::new();
-            gather(first, &mut batch, &mut waiting, &mut snapshots);
             while batch.entries.len() < BATCH_ENTRIES_MAX
-                && let Ok(item) = self.queue.try_recv()
+                && let Some(item) = fetched.pop_front()
             {
                 gather(item, &mut batch, &mut waiting, &mut snapshots);
             }
@@ -155,6 +166,13 @@ impl Committer {
     }
 }
 
+fn spread(item: Item, fetched: &mut VecDeque<Item>) {
+    match item {
+        Item::Writes(writes) => fetched.extend(writes.into_iter().map(Item::Write)),
+        item => fetched.push_back(item),
+    }
+}
+
 fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>, snapshots: &mut Vec<Snapshot>) {
     match item {
         Item::Write(Write { mut entries, answer, law, waiter, turn }) => {
@@ -162,6 +180,9 @@ fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>, snapshots: 
             let count = entries.len();
             batch.entries.append(&mut entries);
             waiting.push(Waiting::Write { count, answer, law, waiter, turn });
+        }
+        Item::Writes(writes) => {
+            writes.into_iter().for_each(|write| gather(Item::Write(write), batch, waiting, snapshots));
         }
         Item::Flush(done) => waiting.push(Waiting::Flush(done)),
         Item::Snapshot(snapshot) => snapshots.push(snapshot),

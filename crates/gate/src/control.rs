@@ -27,6 +27,7 @@ use crate::desk::{Law, entries};
 use crate::error::Error;
 use crate::flight::{Flights, Stage};
 use crate::fold::{Folded, fold};
+use crate::tray::Tray;
 
 /// A call without a known end that a new halt holds, and where to hear what becomes of it, if this process carries it.
 pub(crate) struct Held {
@@ -58,6 +59,7 @@ pub(crate) struct ControlClerk {
     pub(crate) law: Arc<ArcSwap<Law>>,
     pub(crate) inbox: Receiver<ControlMessage>,
     pub(crate) lanes: Arc<[Clerk]>,
+    pub(crate) tray: Arc<Tray>,
     pub(crate) committer: SyncSender<Item>,
     pub(crate) closed: Arc<AtomicBool>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -140,6 +142,7 @@ impl ControlClerk {
     /// new one, or the old one if the work failed.
     fn while_lanes_are_held<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         self.lanes.iter().for_each(Clerk::hold);
+        self.tray.pass_on();
         let (done, wait) = sync_channel(1);
         if self.committer.send(Item::Flush(done)).is_ok() {
             let _ = wait.recv();

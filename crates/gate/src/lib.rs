@@ -34,6 +34,7 @@ mod snapshot;
 mod spend;
 mod stamp;
 mod start;
+mod tray;
 pub mod vault;
 pub mod views;
 

@@ -25,6 +25,7 @@ use crate::gate::{Gate, Inner, WAITING_MAX};
 use crate::port::Reach;
 use crate::seal::{self, Seal};
 use crate::snapshot::Snapshots;
+use crate::tray::Tray;
 use crate::views::Views;
 
 /// Decided and not yet durable; room for control's own writes and for snapshots is beside what comes over lanes.
@@ -55,9 +56,10 @@ impl Gate {
         let tally = Arc::new(Tally::default());
         let (head_sender, head_receiver) = watch::channel(head);
         let views = Views::open(&options.folder, log.reader()?, head_receiver.clone())?;
+        let tray = Tray::new(committer.clone());
         let clerk = |desk| {
             let (law, clock) = (law.load_full(), options.clock.clone());
-            Clerk::new(desk, law, committer.clone(), closed.clone(), clock)
+            Clerk::new(desk, law, tray.clone(), closed.clone(), clock)
         };
         let lanes: Arc<[Clerk]> = desks.into_iter().map(clerk).collect();
         let (control_sender, control_inbox) = sync_channel(CONTROL_QUEUE_MAX);
@@ -67,6 +69,7 @@ impl Gate {
             law: law.clone(),
             inbox: control_inbox,
             lanes: lanes.clone(),
+            tray,
             committer,
             closed: closed.clone(),
             clock: options.clock.clone(),
