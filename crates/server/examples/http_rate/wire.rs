@@ -29,7 +29,7 @@ impl Request {
         // No two alike: a run that repeats itself is stopped.
         let parcel = PARCELS.fetch_add(1, Ordering::Relaxed);
         let body = format!(
-            r#"{{"tool":"crm.tool_{}","args":{{"cents":{},"note":"a refund for parcel {parcel:08} which never came"}},"#,
+            r#"{{"tool":"crm.tool_{}","args":{{"cents":{},"note":"a refund for parcel {parcel:08}, never seen"}},"#,
             n % 4,
             4_900 + n % 100,
         ) + r#""reason":"the customer waited for three weeks","model":"some-model","context_tokens":12000}"#;
