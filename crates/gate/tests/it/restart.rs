@@ -7,7 +7,7 @@ use kernel::halt::Scope;
 use serde_json::json;
 
 use crate::book::{book, desk};
-use crate::stage::{Stage, ask, lookup, sqlite};
+use crate::stage::{Stage, ask, copy, lookup, sqlite};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_halts_runs_and_tokens_survive_and_what_was_under_way_is_unknown() {
@@ -25,12 +25,8 @@ async fn keys_halts_runs_and_tokens_survive_and_what_was_under_way_is_unknown() 
     let _ = hanging.await;
     // A clean stop waits; this one gives up on the call and lets the process go on.
     let world = stage.world.clone();
-    let copy = tempfile::tempdir().unwrap();
     stage.gate.stop(std::time::Duration::from_millis(50)).await;
-    for entry in std::fs::read_dir(stage.folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-    }
+    let copy = copy(stage.folder.path());
     world.go.notify_one();
 
     let copy = std::sync::Arc::new(copy);

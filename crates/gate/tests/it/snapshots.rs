@@ -1,7 +1,6 @@
 //! Snapshots save time at a start and change nothing else: over SQLite, with four lanes.
 
 use gate::HaltAsk;
-use std::path::Path;
 use std::sync::Arc;
 
 use gate::fold::{Folded, fold};
@@ -13,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::book::{book, desk};
-use crate::stage::{Stage, ask, lookup, sqlite, until};
+use crate::stage::{Stage, ask, copy, lookup, sqlite, until};
 
 const LANES: u16 = 4;
 
@@ -27,15 +26,6 @@ async fn work(stage: &Stage) {
         stage.gate.decide_only(&stage.caller, lookup(run)).await.unwrap();
     }
     stage.gate.halt(HaltAsk::new(Scope::Tool("crm.note".into()), "smoke", "ann")).await.unwrap().unwrap();
-}
-
-fn copy(folder: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-    }
-    copy
 }
 
 /// A folder as a clean stop left it, and as it was when its next life had no clean stop: with older snapshots.

@@ -1,5 +1,6 @@
 //! A gate on a stage: a clock that is moved by hand, a world that does as it is told, and a log to look into.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -130,6 +131,20 @@ pub(crate) fn sqlite(folder: &TempDir) -> Box<dyn Log> {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     panic!("the folder stays locked");
+}
+
+/// The folder as it is now. What the threads of a gate take away meanwhile (SQLite's own, at the end of its last
+/// connection) is left out.
+pub(crate) fn copy(folder: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        match std::fs::copy(entry.path(), copy.path().join(entry.file_name())) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
+    }
+    copy
 }
 
 pub(crate) fn rules(book: Book) -> Arc<Rules> {
