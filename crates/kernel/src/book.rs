@@ -8,6 +8,7 @@ use stdx::json::canonical;
 
 use crate::account::Limits;
 use crate::agent::Manifest;
+use crate::calendar::Calendar;
 use crate::contract::Contract;
 use crate::stopping::StoppingRules;
 use crate::threshold::{self, Threshold};
@@ -37,8 +38,9 @@ pub struct House {
     pub implicit_idle_ms: u64,
     pub permit_ttl_ms: u64,
     pub permit_grace_ms: u64,
-    /// How far the house's calendar is ahead of UTC.
-    pub east_minutes: i32,
+    /// `calendar.zone`
+    #[serde(flatten)]
+    pub calendar: Calendar,
     /// `tenants.*.budget`
     pub tenants: BTreeMap<String, BTreeMap<Window, Limits>>,
     /// `gates`
@@ -70,7 +72,7 @@ impl Default for House {
             permit_grace_ms: 30_000,
             refusals_per_minute_max: 60,
             limits: StoppingRules::usual(),
-            east_minutes: 0,
+            calendar: Calendar::default(),
             tenants: BTreeMap::new(),
             thresholds: threshold::usual(),
             pauses: false,

@@ -10,6 +10,7 @@ pub mod agent;
 mod apply;
 pub mod balance;
 pub mod book;
+pub mod calendar;
 pub mod call;
 pub mod checks;
 pub mod command;

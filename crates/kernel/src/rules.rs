@@ -88,7 +88,7 @@ impl Rules {
     pub fn owner_accounts(&self, owner: &Owner, now: Time) -> Vec<(AccountId, Time)> {
         let windows = self.windows(owner).into_iter().flat_map(|windows| windows.keys());
         let account = |window: &Window| {
-            let (from, until) = window.span(now, self.book.house.east_minutes);
+            let (from, until) = window.span(now, &self.book.house.calendar);
             (AccountId { owner: owner.clone(), window: *window, from }, until)
         };
         windows.map(account).collect()

@@ -48,10 +48,11 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 21] = [
+const SOURCES: [(&str, &str); 22] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("balance", include_str!("balance.rs")),
+    ("calendar", include_str!("calendar.rs")),
     ("call", include_str!("call.rs")),
     ("command", include_str!("command.rs")),
     ("event", include_str!("event.rs")),

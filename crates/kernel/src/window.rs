@@ -5,11 +5,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::calendar::Calendar;
 use crate::time::{Time, civil};
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
+/// No clock is set back by more.
+const SHIFT_MS_MAX: u64 = 3 * HOUR_MS;
 
 /// How long an account lasts before a new one begins, by the calendar of the house.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -33,21 +36,16 @@ impl Window {
         }
     }
 
-    /// The window that holds `at`: from its start to the start of the next. `east_minutes` is how far the house's
-    /// clocks are ahead of UTC.
-    pub fn span(self, at: Time, east_minutes: i32) -> (Time, Time) {
-        let ahead = u64::from(east_minutes.unsigned_abs()) * MINUTE_MS;
-        let local = if east_minutes < 0 { at.0.saturating_sub(ahead) } else { at.0.saturating_add(ahead) };
+    /// The window that holds `at`: from its start to the start of the next.
+    pub fn span(self, at: Time, calendar: &Calendar) -> (Time, Time) {
+        let local = calendar.shown(at);
         let (from, length) = match self {
-            Window::Minute => (local - local % MINUTE_MS, MINUTE_MS),
-            Window::Hour => (local - local % HOUR_MS, HOUR_MS),
+            Window::Minute => return lasting(at, local, MINUTE_MS),
+            Window::Hour => return lasting(at, local, HOUR_MS),
             Window::Day => (local - local % DAY_MS, DAY_MS),
             Window::Month => month(local / DAY_MS),
         };
-        let utc = |local: u64| {
-            Time(if east_minutes < 0 { local.saturating_add(ahead) } else { local.saturating_sub(ahead) })
-        };
-        (utc(from), utc(from.saturating_add(length)))
+        (calendar.at(from), calendar.at(from.saturating_add(length)))
     }
 
     /// No window of this kind is longer.
@@ -55,10 +53,16 @@ impl Window {
         match self {
             Window::Minute => MINUTE_MS,
             Window::Hour => HOUR_MS,
-            Window::Day => DAY_MS,
-            Window::Month => 31 * DAY_MS,
+            Window::Day => DAY_MS + SHIFT_MS_MAX,
+            Window::Month => 31 * DAY_MS + SHIFT_MS_MAX,
         }
     }
+}
+
+/// So long from where the clocks last showed a round number; the same however they are set meanwhile.
+fn lasting(at: Time, local: u64, length: u64) -> (Time, Time) {
+    let from = Time(at.0.saturating_sub(local % length));
+    (from, from.plus_ms(length))
 }
 
 /// The start and the length of the month that holds this day, in milliseconds.

@@ -1,6 +1,7 @@
 //! Configuration: a folder of named texts becomes one book and this machine's settings, or every problem in it.
 
 mod budget;
+mod calendar;
 mod contract;
 mod folder;
 mod house;

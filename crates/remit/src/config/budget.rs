@@ -261,28 +261,3 @@ pub(super) fn thresholds(page: &mut Page<'_>, written: &BTreeMap<u64, At<Action>
     }
     thresholds
 }
-
-/// `utc`, or how far the calendar is ahead of it: `+01:00`.
-pub(super) fn east_minutes(page: &mut Page<'_>, at: &At<String>) -> i32 {
-    let read = || {
-        let text = at.value.as_str();
-        if text.eq_ignore_ascii_case("utc") {
-            return Some(0);
-        }
-        let (sign, rest) = match text.split_at_checked(1)? {
-            ("+", rest) => (1, rest),
-            ("-", rest) => (-1, rest),
-            _ => return None,
-        };
-        let (hours, minutes) = rest.split_once(':')?;
-        let two = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let (hours, minutes): (i32, i32) =
-            (two(hours).then_some(hours)?.parse().ok()?, two(minutes).then_some(minutes)?.parse().ok()?);
-        (hours <= 14 && minutes < 60).then_some(sign * (hours * 60 + minutes))
-    };
-    read().unwrap_or_else(|| {
-        page.error("zone", at.place, format!("`{}` is no zone", at.value))
-            .help("`utc`, or hours and minutes ahead of it, such as `+01:00`; summer time is not followed");
-        0
-    })
-}

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use stdx::nearest::nearest;
 
 use super::budget::{self, Action, Tenant};
+use super::calendar;
 use super::limits::Limits;
 use super::notify::Notify;
 use super::yaml::{At, Later, Page};
@@ -275,7 +276,7 @@ struct Runs {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 struct Calendar {
-    /// `utc`, or how far its clocks are ahead, such as `+01:00`. Summer time is not followed.
+    /// `utc`, a place whose clocks are followed, such as `Europe/Berlin`, or how far they are ahead, such as `+01:00`.
     #[schemars(extend("default" = "utc"))]
     zone: Option<At<String>>,
 }
@@ -295,7 +296,7 @@ impl RemitFile {
             house.thresholds = budget::thresholds(page, gates);
         }
         if let Some(zone) = self.calendar.as_ref().and_then(|calendar| calendar.zone.as_ref()) {
-            house.east_minutes = budget::east_minutes(page, zone);
+            house.calendar = calendar::read(page, zone);
         }
     }
 

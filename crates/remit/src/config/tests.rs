@@ -254,7 +254,7 @@ const BAD: &[Bad] = &[
     ("gate-stop", AGENT, "75: decide", "75: stop"),
     ("count-argument", TOOL, "args.amount_cents }", "args.amount_cent }"),
     ("count-name", TOOL, "refunded_cents: args", "calls: args"),
-    ("zone", REMIT, "store:", "calendar: { zone: Europe/Berlin }\nstore:"),
+    ("zone", REMIT, "store:", "calendar: { zone: Europe/Berln }\nstore:"),
     ("notify-secret", REMIT, "store:", "notify:\n  - { webhook: \"https://a.example\", secret: sk-live-4242, on: [gate] }\nstore:"),
     ("money", AGENT, "usd: 2.00", "usd: $2"),
     ("money-too-fine", TOOL, "usd: 0.30", "usd: 0.0000000001"),
