@@ -36,6 +36,11 @@ fn begin(stage: &Stage, run: RunId, tool: &str) -> JoinHandle<Answered> {
     tokio::spawn(async move { gate.call(&caller, asked).await.unwrap() })
 }
 
+/// A call that nobody cuts would be waited for without end.
+async fn ended(call: JoinHandle<Answered>) -> Answered {
+    tokio::time::timeout(Duration::from_secs(20), call).await.expect("it was not cut").unwrap()
+}
+
 /// Calls of two kinds from sixteen runs at once, until they are told to stop.
 async fn hammer(stage: &Stage, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
     let mut tasks = Vec::new();
@@ -109,7 +114,7 @@ async fn what_is_under_way_is_cut_and_told() {
     let started = Instant::now();
     let report = stage.gate.halt(halt(Scope::All)).await.unwrap().unwrap();
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
-    let (write, read) = (write.await.unwrap(), read.await.unwrap());
+    let (write, read) = (ended(write).await, ended(read).await);
     assert_eq!((write.outcome, write.trouble.as_deref()), (Some(Outcome::Unknown), Some("halted")));
     assert_eq!((read.outcome, read.trouble.as_deref()), (Some(Outcome::Failed), Some("halted")));
     let held = |id| report.calls.iter().find(|call| call.call == id).unwrap();
@@ -136,7 +141,7 @@ async fn a_freeze_cuts_no_read_and_others_go_on() {
     assert!(stage.gate.call(&stage.caller, lookup(run)).await.unwrap().verdict.allows());
     let report = stage.gate.halt(halt(Scope::Run(run.to_string()))).await.unwrap().unwrap();
     assert_eq!(report.calls.len(), 1);
-    assert_eq!(read.await.unwrap().trouble.as_deref(), Some("halted"));
+    assert_eq!(ended(read).await.trouble.as_deref(), Some("halted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,12 +154,12 @@ async fn a_halt_of_a_run_cuts_what_descends_from_it() {
     stage.world.wait_for(2).await;
     let report = stage.gate.halt(halt(Scope::Run(top.to_string()))).await.unwrap().unwrap();
     assert_eq!(report.calls.iter().map(|call| call.run).collect::<Vec<_>>(), [child]);
-    assert_eq!(cut.await.unwrap().trouble.as_deref(), Some("halted"));
+    assert_eq!(ended(cut).await.trouble.as_deref(), Some("halted"));
     assert!(!kept.is_finished());
     let refused = stage.gate.call(&stage.caller, lookup(child)).await.unwrap();
     assert_eq!(refused.verdict.reasons[0].code, Code::Halted);
     stage.gate.halt(halt(Scope::All)).await.unwrap().unwrap();
-    kept.await.unwrap();
+    ended(kept).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

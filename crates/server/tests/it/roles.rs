@@ -1,14 +1,16 @@
 //! Each route of people's with each role: what the table of roles says is what happens.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use api::endpoint::{Auth, ENDPOINTS, Endpoint, Face};
+use api::person::Role;
 use axum::body::Body;
 use http::{Request, header};
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::world::{Ask, Browser, CLERK, World};
+use crate::world::{Ask, Browser, CLERK, World, delete, post};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
 const VIEWER: [&str; 26] = [
@@ -102,4 +104,34 @@ async fn the_key_itself_may_ask_everything() {
         let status = ask(endpoint).operator().answer(&world.people).await.status();
         assert!(status != 401 && status != 403, "{} {status}", endpoint.id);
     }
+}
+
+/// Whatever their role; and of what they halted, they alone may lift it without being an operator.
+#[tokio::test]
+async fn an_owner_may_halt_their_agent_and_nothing_else() {
+    let world = World::new().await;
+    let viewer = vec![Role::Viewer];
+    let people = [("ada@example.com", viewer.clone()), ("vera", viewer), ("olga", vec![Role::Operator])];
+    let known = people.into_iter().map(|(name, roles)| (name.to_owned(), roles)).collect();
+    world.directory.send_replace(Arc::new(known));
+    let halt = async |name: &str, scope: &str| {
+        let browser = world.sign_in(Some(name)).await;
+        let ask = post("/v1/halts", &json!({ "scope": scope, "why": "it went wild" })).page(&browser);
+        ask.send(&world.people).await.0.as_u16()
+    };
+    let resume = async |name: &str| {
+        let browser = world.sign_in(Some(name)).await;
+        let ask = delete("/v1/halts?scope=agent:clerk&why=mended").page(&browser);
+        ask.send(&world.people).await.0.as_u16()
+    };
+    assert_eq!(halt("vera", "agent:clerk").await, 403);
+    for scope in ["all", "tool:desk.look", "agent:nobody", "tenant:default", "writes"] {
+        assert_eq!(halt("ada@example.com", scope).await, 403, "{scope}");
+    }
+    assert_eq!(halt("ada@example.com", "agent:clerk").await, 200);
+    assert_eq!(resume("vera").await, 403);
+    assert_eq!(resume("ada@example.com").await, 200);
+    assert_eq!(halt("olga", "agent:clerk").await, 200);
+    assert_eq!(resume("ada@example.com").await, 403);
+    assert_eq!(resume("olga").await, 200);
 }
