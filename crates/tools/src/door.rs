@@ -9,7 +9,8 @@
 //! 5. `rounds.rs`     when the server wants to know more; the client is asked in results (`states.rs`, `live.rs`),
 //!    or on a stream (`questions.rs`)
 //! 6. `told.rs`       a verdict and a result in words that a model can act on
-//! 7. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources
+//! 7. `tasks.rs`      a call that takes long becomes a task, and its client comes back for the result
+//! 8. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources
 //!
 //! The door never authenticates: who mounts it hands over a `Caller`, and a `RunId` if a header held its token.
 
@@ -42,6 +43,7 @@ mod session;
 mod stateless;
 mod states;
 mod stream;
+mod tasks;
 mod told;
 mod tools;
 
@@ -50,8 +52,8 @@ pub const PATH: &str = "/mcp";
 
 /// The routes of the door. A request without a `Caller` in its extensions is answered by an error.
 pub fn router(gate: Gate, catalogue: Catalogue) -> Router {
-    let (sessions, seats, states, parked) = Default::default();
-    routes(Arc::new(Door { gate, catalogue, sessions, seats, states, parked }))
+    let (sessions, seats, states, parked, tasks) = Default::default();
+    routes(Arc::new(Door { gate, catalogue, sessions, seats, states, parked, tasks }))
 }
 
 fn routes(door: Arc<Door>) -> Router {
@@ -66,6 +68,7 @@ struct Door {
     seats: Arc<news::Seats>,
     states: states::States,
     parked: Arc<live::Parked>,
+    tasks: tasks::Tasks,
 }
 
 /// One request: who asks, and through which door.

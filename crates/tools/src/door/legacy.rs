@@ -134,7 +134,7 @@ async fn initialize(visit: &Visit, id: Id, params: &Members) -> Response {
         let refused = Refused::new(wire::INTERNAL_ERROR, words).with_status(StatusCode::SERVICE_UNAVAILABLE);
         return post::error(visit, Some(id), refused).await;
     };
-    let mut result = methods::about(visit);
+    let mut result = methods::about(visit, version);
     result.insert("protocolVersion".to_owned(), version.text().into());
     result.insert("serverInfo".to_owned(), methods::server_info());
     let mut response = post::json(StatusCode::OK, Message::Result { id, result });

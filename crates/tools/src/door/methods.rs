@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::refused::Refused;
 use super::session::Session;
-use super::{Visit, offers, tools};
+use super::{Visit, offers, tasks, tools};
 use crate::mcp::era::{self, Reply, Version};
 use crate::mcp::upstream::Kind;
 use crate::mcp::wire::{self, Members, Message, RpcError};
@@ -42,7 +42,8 @@ pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
         ("ping", false) => Ok(Members::new()),
         ("logging/setLevel", false) => set_level(&request),
         ("tools/list", _) => tools::list(&request).map(kept),
-        ("tools/call", _) => tools::call(request).await,
+        ("tools/call", _) => tasks::call(request).await,
+        (method, _) if tasks::is_known(version, method) => tasks::answer(&request).await,
         ("resources/list", _) => offers::list(&request, Kind::Resources).await.map(kept),
         ("resources/templates/list", _) => offers::list(&request, Kind::Templates).await.map(kept),
         ("prompts/list", _) => offers::list(&request, Kind::Prompts).await.map(kept),
@@ -65,7 +66,7 @@ pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
 }
 
 /// What is here, for `initialize` and `server/discover`.
-pub(super) fn about(visit: &Visit) -> Members {
+pub(super) fn about(visit: &Visit, version: Version) -> Members {
     let visible = visit.visible();
     let has = |method: &str| visible.iter().any(|contract| offers::method(contract) == Some(method));
     let subscribe = has("resources/subscribe");
@@ -77,7 +78,8 @@ pub(super) fn about(visit: &Visit) -> Members {
         ("tools", true, json!({ "listChanged": true })),
     ];
     let capabilities = capabilities.into_iter().filter(|(_, has, _)| *has);
-    let capabilities: Members = capabilities.map(|(name, _, about)| (name.to_owned(), about)).collect();
+    let capabilities = capabilities.map(|(name, _, about)| (name, about)).chain(tasks::capability(version));
+    let capabilities: Members = capabilities.map(|(name, about)| (name.to_owned(), about)).collect();
     let members = [("capabilities", capabilities.into()), ("instructions", INSTRUCTIONS.into())];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -124,7 +126,7 @@ pub(super) async fn run(request: &Request<'_>) -> Result<RunId, Refused> {
 }
 
 fn discover(visit: &Visit) -> Members {
-    let mut result = about(visit);
+    let mut result = about(visit, Version::LATEST);
     result.insert("supportedVersions".to_owned(), all_versions().into());
     kept(result)
 }

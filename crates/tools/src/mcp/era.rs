@@ -29,6 +29,9 @@ pub const REQUEST_STATE: &str = "requestState";
 /// In a request's `_meta` in every revision: progress is told under this token.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 
+/// The extension by which a call may become a task, since 2026-07-28.
+pub const TASKS: &str = "io.modelcontextprotocol/tasks";
+
 /// Ours, in the `_meta` of what goes to a server: so that what it does can be found again.
 pub const META_RUN: &str = "dev.remit/run";
 pub const META_CALL: &str = "dev.remit/call";
@@ -165,7 +168,9 @@ fn legacy(to: Version, method: &str, mut result: Members) -> Members {
     }
     drop_meta(&mut result, META_SERVER_INFO);
     match method {
-        "tools/call" => legacy_tool_result(to, &mut result),
+        "tools/call" if !result.get("task").is_some_and(Value::is_object) => {
+            legacy_tool_result(to, &mut result)
+        }
         "tools/list" => legacy_tools(to, &mut result),
         _ => {}
     }

@@ -13,7 +13,7 @@ use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
 use kernel::contract::Contract;
 use kernel::id::{CallId, RunId};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -31,6 +31,7 @@ use crate::resolve::Resolver;
 
 mod judge;
 mod questions;
+mod tasks;
 
 const RUN: HeaderName = HeaderName::from_static("remit-run-id");
 const CALL: HeaderName = HeaderName::from_static("remit-call-id");
@@ -304,7 +305,7 @@ impl Mcp {
             Some(_) => route.upstream.called_by(&asking.capabilities, &mut stop).await,
             None => route.upstream.clone(),
         };
-        let ended = upstream.ask(&asking, &mut stop).await;
+        let ended = tasks::call(&upstream, &asking, &mut stop).await;
         judge::judge(contract.effect, ended, &route.upstream.secrets(order.secret))
     }
 }
@@ -322,6 +323,9 @@ fn asking<'o>(order: &'o Order<'_>, route: &'o Route) -> Result<Asking<'o>, &'st
             params.insert("arguments".to_owned(), order.args.clone());
             let mut asking = Asking::new("tools/call", params, bytes_max);
             asking.tool = Some(Accepted { name: &contract.tool, pin: contract.pin });
+            if tasks::is_required(contract) {
+                asking.params.insert("task".to_owned(), json!({ "ttl": contract.timeout_ms }));
+            }
             asking
         }
     };

@@ -46,6 +46,7 @@ mod watched;
 
 /// A connection that held this long is no sign of a server that cannot be kept.
 const STEADY: Duration = Duration::from_secs(10);
+const TELL_WAIT: Duration = Duration::from_secs(5);
 const BACKOFF_MS: u64 = 250;
 const BACKOFF_MS_MAX: u64 = 30_000;
 
@@ -127,6 +128,13 @@ impl Upstream {
             Ended::SessionLost => Ended::Refused(Trouble::new("session_lost")),
             ended => ended,
         }
+    }
+
+    /// For what nobody waits for.
+    pub(super) async fn tell(self: &Arc<Self>, asking: &Asking<'_>) {
+        let cancel = Cancel::new(self.house.stop.clone(), None);
+        let mut stop = Stop::new(cancel, Instant::now() + TELL_WAIT);
+        let _ = self.ask(asking, &mut stop).await;
     }
 
     pub(super) async fn list(self: &Arc<Self>, kind: Kind, stop: &mut Stop) -> Result<Arc<List>, Trouble> {

@@ -49,7 +49,7 @@ impl Session {
         self.client.send(method, &self.headers(), body).await
     }
 
-    async fn ask(&self, id: u64, method: &str, params: Value) -> Answer {
+    pub(super) async fn ask(&self, id: u64, method: &str, params: Value) -> Answer {
         let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         self.send("POST", &body.to_string()).await
     }

@@ -25,9 +25,9 @@ async fn an_agent_sees_what_it_could_ever_use_and_nothing_else() {
     let clerk = world.client(CLERK).await;
     let desk = ["desk.down", "desk.fail", "desk.look", "desk.lose", "desk.marked", "desk.out", "desk.talk"];
     let desk = [desk.as_slice(), &["desk.wait", "desk.why"]].concat();
-    let mail = ["mail.ask", "mail.broken", "mail.live", "mail.mail", "mail.sorry"];
+    let mail = ["mail.ask", "mail.broken", "mail.live", "mail.long", "mail.mail", "mail.sorry"];
     assert_eq!(names(&clerk).await, [desk.as_slice(), &mail].concat());
-    assert_eq!(names(&clerk.at("/mcp/mail")).await, ["ask", "broken", "live", "mail", "sorry"]);
+    assert_eq!(names(&clerk.at("/mcp/mail")).await, ["ask", "broken", "live", "long", "mail", "sorry"]);
     assert_eq!(names(&world.client(OTHER).await).await, ["vault.open"]);
     let answer = clerk.ask("tools/list", json!({})).await;
     assert_eq!(

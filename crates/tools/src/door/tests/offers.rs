@@ -64,7 +64,9 @@ async fn what_nobody_offers_to_this_agent_does_not_exist() {
             && of_clerk["completions"].is_object()
     );
     let of_other = capabilities(other.ask("server/discover", json!({})).await);
-    assert_eq!(of_other, json!({ "logging": {}, "tools": { "listChanged": true } }));
+    let extensions = json!({ "io.modelcontextprotocol/tasks": {} });
+    let none = json!({ "logging": {}, "tools": { "listChanged": true }, "extensions": extensions });
+    assert_eq!(of_other, none);
     for method in ["resources/list", "resources/templates/list", "prompts/list", "completion/complete"] {
         assert_eq!(other.ask(method, json!({})).await.error(), (404, -32601), "{method}");
     }

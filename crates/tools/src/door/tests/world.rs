@@ -54,8 +54,8 @@ impl World {
         let gate = Gate::open(options, log, rules(book())).unwrap();
         gate.begin().await.unwrap();
         let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
-        let (sessions, seats, states, parked) = Default::default();
-        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats, states, parked });
+        let (sessions, seats, states, parked, tasks) = Default::default();
+        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats, states, parked, tasks });
         World { router: routes(door.clone()), door, gate, cancelled, _folder: folder }
     }
 
@@ -189,7 +189,7 @@ impl Client {
 pub(super) fn stateless(method: &str, mut params: Value) -> (Vec<(&'static str, String)>, String) {
     let mut headers =
         vec![("mcp-protocol-version", "2026-07-28".to_owned()), ("mcp-method", method.to_owned())];
-    if let Some(name) = params["name"].as_str() {
+    if let Some(name) = params["name"].as_str().or(params["taskId"].as_str()) {
         headers.push(("mcp-name", name.to_owned()));
     }
     let mut meta = json!({ era::META_VERSION: "2026-07-28", era::META_CLIENT_CAPABILITIES: {} });
@@ -231,6 +231,16 @@ impl Reach for Tools {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     reached(Outcome::Succeeded, args, None)
                 }
+                "long" => tokio::select! {
+                    biased;
+                    () = cancel.wanted() => {
+                        cancelled.fetch_add(1, Ordering::SeqCst);
+                        reached(Outcome::Failed, Value::Null, Some("cancelled"))
+                    }
+                    () = tokio::time::sleep(Duration::from_millis(args["ms"].as_u64().unwrap_or(0))) => {
+                        reached(Outcome::Succeeded, args, None)
+                    }
+                },
                 "fail" => reached(Outcome::Failed, json!({ "why": "no such ticket" }), Some("status_404")),
                 "down" | "out" => reached(Outcome::NotDispatched, Value::Null, Some("unreachable")),
                 "lose" => reached(Outcome::Unknown, Value::Null, Some("timeout")),
@@ -299,6 +309,7 @@ async fn ask_all(feed: &Feed, args: &Value) -> Value {
     let ask = |message: &Value| {
         feed.ask(json!({ "method": "elicitation/create", "params": { "message": message } }))
     };
+    tokio::time::sleep(Duration::from_millis(args["ms"].as_u64().unwrap_or(0))).await;
     let asked = args["ask"].as_array().cloned().unwrap_or_default();
     let heard = futures_util::future::join_all(asked.iter().map(ask)).await;
     json!({ "content": [], "structuredContent": { "can": feed.aside()["capabilities"], "heard": heard } })
@@ -327,6 +338,10 @@ pub(super) fn book() -> Book {
     accepted.definition = Some(json!({ "name": "mail", "title": "Send mail", "description": "Sends it.",
         "inputSchema": { "type": "object" }, "outputSchema": { "type": "object" } }));
     accepted.pin = Some(crate::mcp::definition_digest(accepted.definition.as_ref().unwrap()));
+    let mut long = mcp("mail", "long", &json!({ "type": "object" }));
+    long.definition = Some(json!({ "name": "long", "inputSchema": { "type": "object" },
+        "execution": { "taskSupport": "optional" } }));
+    long.pin = Some(crate::mcp::definition_digest(long.definition.as_ref().unwrap()));
     let offered = |tool: &str, method: &str| {
         let mut offered = mcp("mail", tool, &json!({ "type": "object" }));
         offered.via["mcp"]["method"] = method.into();
@@ -352,6 +367,7 @@ pub(super) fn book() -> Book {
         offered("complete", "completion/complete"),
         offered("elicit", "elicitation/create"),
         mcp("mail", "ask", &json!({ "type": "object" })),
+        long,
         mcp("mail", "live", &json!({ "type": "object" })),
         mcp("mail", "sorry", &json!({ "type": "object" })),
         mcp("mail", "broken", &json!({ "type": "object" })),

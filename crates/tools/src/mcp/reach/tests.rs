@@ -17,6 +17,7 @@ mod children;
 mod fake;
 mod quarantine;
 mod real;
+mod tasks;
 
 fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
     Contract {
@@ -134,7 +135,8 @@ async fn each_era_is_spoken_to_as_it_wants() {
         if version.is_stateless() {
             assert_eq!(fake.count("initialize"), 0);
             assert_eq!(meta["io.modelcontextprotocol/protocolVersion"], version.text());
-            assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], json!({}));
+            let can = json!({ "extensions": { "io.modelcontextprotocol/tasks": {} } });
+            assert_eq!(meta["io.modelcontextprotocol/clientCapabilities"], can);
             assert_eq!(heard.header("mcp-session-id"), None);
             assert_eq!(heard.header("mcp-method"), Some("tools/call"));
             assert_eq!(heard.header("mcp-name"), Some("ok"));

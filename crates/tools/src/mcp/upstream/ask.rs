@@ -67,6 +67,18 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// What the client can be asked for, and that Remit itself waits for a call that becomes a task.
+    fn capabilities(&self) -> Members {
+        let mut can = self.capabilities.clone();
+        if self.method == "tools/call" || self.method.starts_with("tasks/") {
+            let extensions = can.entry("extensions").or_insert_with(|| json!({}));
+            if let Value::Object(extensions) = extensions {
+                extensions.insert(era::TASKS.to_owned(), json!({}));
+            }
+        }
+        can
+    }
+
     /// The whole `params`, as this revision wants them; none is that of `initialize`.
     pub(super) fn params_for(&self, version: Option<Version>, id: &Id) -> Members {
         let mut meta = self.meta.clone();
@@ -77,7 +89,7 @@ impl<'a> Asking<'a> {
             let mut with = |name: &str, value: Value| meta.insert(name.to_owned(), value);
             with(era::META_VERSION, Version::LATEST.text().into());
             with(era::META_CLIENT_INFO, client_info());
-            with(era::META_CLIENT_CAPABILITIES, self.capabilities.clone().into());
+            with(era::META_CLIENT_CAPABILITIES, self.capabilities().into());
             if self.feed.is_heard() {
                 with(era::META_LOG_LEVEL, "info".into());
             }
@@ -106,7 +118,7 @@ impl Stop {
         Stop { cancel, deadline, held: Held::default() }
     }
 
-    pub(super) async fn wanted(&mut self) -> Trouble {
+    pub(in crate::mcp) async fn wanted(&mut self) -> Trouble {
         let Stop { cancel, deadline, held } = self;
         tokio::select! {
             biased;
@@ -188,7 +200,7 @@ impl Trouble {
         Trouble { code: code.into(), words: String::new() }
     }
 
-    pub(super) fn saying(code: impl Into<Cow<'static, str>>, words: &str) -> Trouble {
+    pub(in crate::mcp) fn saying(code: impl Into<Cow<'static, str>>, words: &str) -> Trouble {
         let words = words.chars().map(|c| if c.is_control() { ' ' } else { c });
         Trouble { code: code.into(), words: words.take(WORDS_LENGTH_MAX).collect() }
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::mcp::era::Version;
 
-pub(super) const TOOLS: [&str; 22] = [
+pub(super) const TOOLS: [&str; 27] = [
     "ok",
     "tool_error",
     "rpc_error",
@@ -34,6 +34,11 @@ pub(super) const TOOLS: [&str; 22] = [
     "wants",
     "echo",
     "text",
+    "task",
+    "task_error",
+    "task_lost",
+    "task_forever",
+    "task_wants",
 ];
 
 #[derive(Clone, Debug)]
@@ -246,9 +251,58 @@ async fn post(socket: &mut TcpStream, state: &State, heard: &Heard) -> Option<()
                     .await?;
             }
         }
-        "tools/call" => misbehave(socket, state, heard).await,
+        "tools/call" => match params["name"].as_str().unwrap_or_default() {
+            // Until 2025-11-25 a task is asked for.
+            name if name.starts_with("task") && (stateless || params["task"].is_object()) => {
+                let working = task(stateless, name, "working", json!({}));
+                let task = if stateless { working } else { json!({ "task": working }) };
+                let kind = if stateless { json!({ "resultType": "task" }) } else { json!({}) };
+                answer(socket, &result(id, merged(task, &kind))).await
+            }
+            _ => misbehave(socket, state, heard).await,
+        },
+        "tasks/get" => answer(socket, &about_task(id, state, params)).await,
+        "tasks/result" if params["taskId"] == "task_error" => {
+            answer_text(socket, &refusal(id, -32603, "sorry")).await
+        }
+        "tasks/result" => answer(socket, &result(id, json!({ "content": [], "n": 2 }))).await,
+        "tasks/cancel" | "tasks/update" => answer(socket, &result(id, json!({}))).await,
         _ => status(socket, "404 Not Found", &refusal(id, -32601, "no such method")).await,
     }
+}
+
+/// Over at the third look; what it then came to is in its name.
+fn about_task(id: &Value, state: &State, params: &Value) -> Value {
+    let stateless = state.version.is_stateless();
+    let name = params["taskId"].as_str().unwrap_or_default();
+    let heard = state.heard.lock().unwrap();
+    let count = |method: &str| heard.iter().filter(|heard| heard.body["method"] == method).count();
+    let told = count("tasks/update") > 0;
+    let (status, more) = match name {
+        "task_lost" => return serde_json::from_str(&refusal(id, -32602, "Task not found")).unwrap(),
+        "task_wants" if !told => {
+            let asks = json!({ "method": "sampling/createMessage", "params": { "n": 1 } });
+            ("input_required", json!({ "inputRequests": { "one": asks } }))
+        }
+        "task_forever" => ("working", json!({})),
+        _ if count("tasks/get") < 3 => ("working", json!({})),
+        "task_error" => ("failed", json!({ "error": { "code": -32603, "message": "sorry" } })),
+        _ => ("completed", json!({ "result": { "content": [], "n": 2 } })),
+    };
+    let more = if stateless || status == "input_required" { more } else { json!({}) };
+    result(id, merged(task(stateless, name, status, more), &json!({ "resultType": "complete" })))
+}
+
+fn task(stateless: bool, name: &str, status: &str, more: Value) -> Value {
+    let (ttl, poll) = if stateless { ("ttlMs", "pollIntervalMs") } else { ("ttl", "pollInterval") };
+    let at = "2026-11-21T12:00:00Z";
+    let task = json!({ "taskId": name, "status": status, "createdAt": at, "lastUpdatedAt": at, ttl: 60_000, poll: 50 });
+    merged(task, &more)
+}
+
+fn merged(mut one: Value, other: &Value) -> Value {
+    one.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+    one
 }
 
 fn tools(description: &str) -> Vec<Value> {
