@@ -159,6 +159,15 @@ impl Gate {
         law.control.halts.iter().filter(due).map(|(scope, halt)| (scope.clone(), halt.clone())).collect()
     }
 
+    /// Whether a halt of everything this agent does binds now; one that lets reads go is none.
+    pub fn is_cut_off(&self, agent: &str) -> bool {
+        let law = self.law();
+        let halted = |manifest: &kernel::agent::Manifest| {
+            law.control.closed_to(agent, &manifest.tenant, &[], self.0.clock.now()).is_some()
+        };
+        !law.control.halts.is_empty() && law.rules.agent(agent).is_some_and(halted)
+    }
+
     /// Halts whose time is over are lifted in the ledger, too.
     pub(crate) async fn lift_overdue(&self) {
         let now = self.0.clock.now();

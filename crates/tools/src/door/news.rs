@@ -30,8 +30,8 @@ use crate::mcp::era::{self, Version};
 use crate::mcp::upstream::{News, What};
 use crate::mcp::wire::{self, Id, Members, Message};
 
-/// How soon after a change of the rules a stream tells of it.
-const LOOK: Duration = Duration::from_secs(1);
+/// How soon after a change of the rules a stream tells of it, and after a halt of its agent it ends.
+const LOOK: Duration = Duration::from_millis(100);
 const STREAMS_PER_KEY_MAX: usize = 32;
 const STREAMS_MAX: usize = 1024;
 /// Resources that one stream hears of.
@@ -140,7 +140,8 @@ impl Stream {
     /// None: it is over. Tools change with the rules, whatever their servers say of them.
     fn look(&mut self) -> Option<Option<Bytes>> {
         let gate = &self.visit.door.gate;
-        if matches!(gate.ready(), Err(Error::Stopping)) || self.audience.is_over() {
+        let is_halted = gate.is_cut_off(&self.visit.caller.agent);
+        if is_halted || matches!(gate.ready(), Err(Error::Stopping)) || self.audience.is_over() {
             return None;
         }
         let rules = gate.rules().digest;

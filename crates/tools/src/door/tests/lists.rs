@@ -122,6 +122,23 @@ async fn a_subscription_is_acknowledged_and_told_of_what_it_asked_for_only() {
 }
 
 #[tokio::test]
+async fn a_halt_of_its_agent_ends_a_stream_and_no_other() {
+    let world = World::new().await;
+    let (clerk, other) = (world.client(CLERK).await, world.client(OTHER).await);
+    let wants = || json!({ "notifications": { "toolsListChanged": true } });
+    let (mut cut, mut kept) = (listen(&clerk, wants()).await, listen(&other, wants()).await);
+    next(&mut cut).await;
+    next(&mut kept).await;
+    world.halt(&format!("agent:{CLERK}")).await;
+    assert_eq!(next(&mut cut).await["result"]["resultType"], "complete");
+    assert!(cut.next().await.is_none(), "it ends");
+    let mut book = book();
+    book.tools.remove("desk.hidden");
+    world.gate.activate(rules(book), "test").await.unwrap();
+    assert_eq!(next(&mut kept).await["method"], "notifications/tools/list_changed");
+}
+
+#[tokio::test]
 async fn a_subscription_needs_a_stream_and_something_to_listen_for() {
     let client = World::new().await.client(CLERK).await;
     let answer = client.ask("subscriptions/listen", json!({})).await;
