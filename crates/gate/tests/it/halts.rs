@@ -38,7 +38,8 @@ fn begin(stage: &Stage, run: RunId, tool: &str) -> JoinHandle<Answered> {
 
 /// A call that nobody cuts would be waited for without end.
 async fn ended(call: JoinHandle<Answered>) -> Answered {
-    tokio::time::timeout(Duration::from_secs(20), call).await.expect("it was not cut").unwrap()
+    let ended = tokio::time::timeout(Duration::from_secs(20), call).await;
+    ended.unwrap_or_else(|_| panic!("it was not cut")).unwrap()
 }
 
 /// Calls of two kinds from sixteen runs at once, until they are told to stop.
