@@ -26,7 +26,7 @@ struct Section {
     read: fn(&str, &mut Table),
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     Section {
         name: "rules",
         about: "what one answer of the rules costs, with few and with all of them in scope",
@@ -47,6 +47,13 @@ const SECTIONS: [Section; 8] = [
         example: ("gate", "decide_rate"),
         runs: &[&["{seconds}"]],
         read: lines::process,
+    },
+    Section {
+        name: "accounts",
+        about: "what accounts add to a decision of the kernel, reserved and posted",
+        example: ("gate", "account_rate"),
+        runs: &[&["{calls}"]],
+        read: lines::accounts,
     },
     Section {
         name: "http",
@@ -179,6 +186,7 @@ fn fill(word: &str, quick: bool, target: &std::path::Path) -> Vec<String> {
     let words: &[&str] = match word {
         "{seconds}" => &[seconds],
         "{folder}" => &[&folder],
+        "{calls}" => &[if quick { "5000" } else { "50000" }],
         "{events}" => &[if quick { "100000" } else { "1000000" }],
         "{http}" if quick => &["--quick", "--seconds", seconds, "--folder", &folder, "--remit", &remit],
         "{http}" => &["--seconds", seconds, "--folder", &folder, "--remit", &remit],

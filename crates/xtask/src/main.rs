@@ -55,7 +55,7 @@ Commands:
   dist                            the release binary as it is shipped, and its size
   bench [--quick] [--json] [SECTION...]
                                   the benchmarks beside their floors, in one run on this machine; numbers to
-                                  read, never an assertion. Sections: rules, log, process, http, runs,
+                                  read, never an assertion. Sections: rules, log, process, accounts, http, runs,
                                   events, start, size; all if none is named
 
 Environment:

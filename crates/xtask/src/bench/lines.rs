@@ -52,6 +52,21 @@ pub(super) fn process(said: &str, table: &mut Table) {
     }
 }
 
+/// `a day and a month    p50   9000 ns  p99   12000 ns  added   2000 ns`
+pub(super) fn accounts(said: &str, table: &mut Table) {
+    for line in said.lines() {
+        if let (Some((name, _)), Some(p50), Some(added)) =
+            (line.split_once(" p50"), after(line, "p50"), after(line, "added"))
+        {
+            let row = |what: &str, nanos: f64| {
+                Row::new("accounts", format!("{}, {what}", name.trim()), nanos / 1_000.0, "µs")
+            };
+            table.row(row("one decision p50", p50));
+            table.row(row("added", added).aim("<= 2"));
+        }
+    }
+}
+
 /// `decide      64 runs   9000 /s   p50 ...` after `constant    64 runs  40000 /s ...`, under `1000 rules: up in ...`
 pub(super) fn http(said: &str, table: &mut Table) {
     let (mut rules, mut constant) = (0.0, None);

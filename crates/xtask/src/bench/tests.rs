@@ -52,6 +52,15 @@ fn decisions_in_process_stand_on_the_database() {
 }
 
 #[test]
+fn what_accounts_add_is_a_row_of_its_own() {
+    let said =
+        "a day and a month                            p50    9000 ns  p99   12000 ns  added   2500 ns\n";
+    let table = read(lines::accounts, said);
+    assert_eq!(table.value("accounts", "a day and a month, one decision p50"), Some(9.0));
+    assert_eq!(table.value("accounts", "a day and a month, added"), Some(2.5));
+}
+
+#[test]
 fn a_tenfold_number_is_shown_as_growth() {
     let said = "10000 open runs: 51200 KiB resident, 3000 bytes a run\n100000 open runs: 102400 KiB resident, 900 \
         bytes a run\n";
@@ -65,5 +74,5 @@ fn a_section_that_is_not_there_is_refused_with_those_that_are() {
     let asked = Asked::read(&["--quick", "http", "size"]).unwrap();
     assert!(asked.quick && !asked.json && asked.names == ["http", "size"]);
     let refused = Asked::read(&["https"]).err().unwrap().to_string();
-    assert!(refused.contains("`https`") && refused.contains("rules, log, process, http, mcp"), "{refused}");
+    assert!(refused.contains("`https`") && refused.contains("rules, log, process, accounts, http, mcp"), "{refused}");
 }
