@@ -228,6 +228,10 @@ test("spend: by keyboard to what agents cost, and by workflow", async () => {
   await page.getByRole("row", { name: /refund-desk.*\$0\.30/ }).first().waitFor();
   await page.getByRole("combobox", { name: "By" }).selectOption("workflow");
   await page.getByText("none named").waitFor();
+  const today = page.getByRole("table", { name: "Day by day" });
+  await today.getByRole("row", { name: /refund-desk/ }).locator("svg.days path").waitFor({ state: "attached" });
+  await page.getByRole("combobox", { name: "Each day of" }).selectOption("tool");
+  await today.getByRole("row", { name: /desk\.refund_charge.*\$\d+\.\d\d/ }).waitFor();
 });
 
 test("runs are paged: each page has its address and no run is lost", async () => {

@@ -188,6 +188,47 @@ pub struct SpendReport {
     pub items: Vec<SpendLine>,
 }
 
+/// `GET /v1/spend/days`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DaysQuery {
+    /// `agent` (the default) or `tool`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<DaysBy>,
+    /// How many days back, such as `30d`, which is the default; at most a year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DaysBy {
+    Agent,
+    Tool,
+}
+
+/// What one agent, or one tool, came to on one day; days on which nothing happened are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DaySpent {
+    /// The day of the ledger, in UTC: `2026-11-21`.
+    pub day: String,
+    /// The agent or the tool; empty by tool for what was charged to runs beside their calls.
+    pub of: String,
+    pub allowed: u64,
+    pub denied: u64,
+    pub cost_usd_nanos: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DaysReport {
+    /// Everything below this ledger index is in the answer.
+    pub as_of: u64,
+    /// The first day and today.
+    pub from: String,
+    pub until: String,
+    pub items: Vec<DaySpent>,
+}
+
 /// An open run with all that is under it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TopRun {

@@ -16,6 +16,7 @@ pub const RUN_CHARGE: &str = "/v1/runs/{run}/charge";
 pub const RUN_CORRECT: &str = "/v1/runs/{run}/correct";
 pub const BUDGET: &str = "/v1/budget";
 pub const SPEND: &str = "/v1/spend";
+pub const SPEND_DAYS: &str = "/v1/spend/days";
 pub const TOP: &str = "/v1/top";
 pub const RUN_REPLAN: &str = "/v1/runs/{run}/replan";
 pub const CALLS: &str = "/v1/calls";
@@ -244,6 +245,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
     )
     .query(of::<budget::SpendQuery>)
     .json(of::<budget::SpendReport>),
+    get(
+        People,
+        Viewer,
+        SPEND_DAYS,
+        "spendDays",
+        "What each agent, or each tool, came to day by day (UTC): calls, refusals, cost.",
+    )
+    .query(of::<budget::DaysQuery>)
+    .json(of::<budget::DaysReport>),
     get(People, Viewer, TOP, "top", "Open runs that spend the most.")
         .query(of::<budget::TopQuery>)
         .json(of::<budget::Top>),

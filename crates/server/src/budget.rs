@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use api::PAGE_ITEMS_MAX;
 use api::budget::{
-    Balance, Balances, BudgetLeft, BudgetQuery, ChargeRun, CorrectRun, ExtendRun, Spend, SpendBy,
-    SpendFigures, SpendLine, SpendQuery, SpendReport, SteerRun, Top, TopQuery, TopRun,
+    Balance, Balances, BudgetLeft, BudgetQuery, ChargeRun, CorrectRun, DaySpent, DaysBy, DaysQuery,
+    DaysReport, ExtendRun, Spend, SpendBy, SpendFigures, SpendLine, SpendQuery, SpendReport, SteerRun, Top,
+    TopQuery, TopRun,
 };
 use api::problem::Code;
 use api::run::Recorded;
@@ -28,7 +29,9 @@ use crate::words;
 const HOUR_MS: u128 = 3_600_000;
 /// Reports reach so far back if nobody says otherwise.
 const SPEND_USUAL: &str = "30d";
-const SPEND_MS_MAX: u64 = 3_650 * 86_400_000;
+const SPEND_MS_MAX: u64 = 3_650 * DAY_MS;
+const DAYS_MS_MAX: u64 = 366 * DAY_MS;
+const DAY_MS: u64 = 86_400_000;
 const TOP_USUAL: usize = 20;
 /// No extension is good for longer.
 const EXTENSION_MS_MAX: u64 = 86_400_000;
@@ -114,6 +117,41 @@ pub(crate) async fn spend_report(
     }
     let items = order.iter().filter_map(|of| lines.remove(of)).collect();
     Ok(Json(SpendReport { as_of, from: from.to_string(), until: until.to_string(), items }))
+}
+
+/// Day by day. Days are those of the ledger, which is in UTC.
+pub(crate) async fn days_report(
+    _: Person,
+    State(house): State<Shared>,
+    Query(query): Query<DaysQuery>,
+) -> Answer<DaysReport> {
+    let within = query.within.as_deref().unwrap_or(SPEND_USUAL);
+    let ms = stdx::duration::parse_ms(within).filter(|ms| (1..=DAYS_MS_MAX).contains(ms));
+    let Some(ms) = ms else {
+        return Err(Refusal::new(Code::BadRequest, "a duration such as `30d`, at most a year").at("query"));
+    };
+    let by = match query.by.unwrap_or(DaysBy::Agent) {
+        DaysBy::Agent => gate::views::DaysBy::Agent,
+        DaysBy::Tool => gate::views::DaysBy::Tool,
+    };
+    let until = house.gate.now();
+    // Today is one of the days.
+    let from = Time(until.0.saturating_sub(ms.saturating_sub(DAY_MS)));
+    let (as_of, rows) = house.gate.spend_days(by, from).await?;
+    let item = |row: gate::views::DayRow| DaySpent {
+        day: day(row.day),
+        of: row.of,
+        allowed: row.allowed,
+        denied: row.denied,
+        cost_usd_nanos: row.usd_nanos,
+    };
+    let items = rows.into_iter().map(item).collect();
+    Ok(Json(DaysReport { as_of, from: day(from), until: day(until), items }))
+}
+
+/// `2026-11-21`
+fn day(at: Time) -> String {
+    at.to_string().chars().take_while(|letter| *letter != 'T').collect()
 }
 
 /// Costs are rounded up, percentages down.

@@ -87,6 +87,7 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::RUN_CORRECT, post(budget::correct))
         .route(at::BUDGET, get(budget::budget))
         .route(at::SPEND, get(budget::spend_report))
+        .route(at::SPEND_DAYS, get(budget::days_report))
         .route(at::TOP, get(budget::top))
         .route(at::CALLS, get(calls))
         .route(at::CALL, get(call))

@@ -3,6 +3,7 @@
 //! No verdict ever reads one. Each answer says `as_of` which index it knows; asked to, it waits a second for more.
 
 mod ask;
+mod days;
 mod project;
 mod shape;
 mod spend;
@@ -15,6 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use ask::{CallQuery, Only, Page, RunQuery, RunShown, StoredEvent};
+pub use days::{DayRow, DaysBy};
 pub use shape::{CallView, Finished, ReasonView, RunView};
 pub use spend::{SpendBy, SpendRow, TopRow};
 
@@ -47,11 +49,15 @@ CREATE TABLE IF NOT EXISTS calls (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run, id);
 CREATE INDEX IF NOT EXISTS calls_by_agent ON calls (agent, id);
+CREATE TABLE IF NOT EXISTS days (
+  day INTEGER NOT NULL, agent TEXT NOT NULL, tool TEXT NOT NULL, allowed INTEGER NOT NULL, denied INTEGER NOT NULL,
+  usd_nanos INTEGER NOT NULL, PRIMARY KEY (day, agent, tool)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// Raised when the tables change: the old file is thrown away and built again.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 impl Views {
     pub(crate) fn open(

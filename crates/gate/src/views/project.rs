@@ -15,6 +15,7 @@ use ledger::{READ_ROWS_MAX, Read};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::watch;
 
+use super::days::Days;
 use super::{anew, is_damaged, key};
 use crate::error::Error;
 
@@ -119,6 +120,7 @@ struct Sheet {
     calls: BTreeMap<CallId, CallChange>,
     /// Where a server last described a tool.
     definitions: BTreeMap<String, u64>,
+    days: Days,
 }
 
 #[derive(Default)]
@@ -171,8 +173,14 @@ impl Sheet {
                 let run = closed.run;
                 self.runs.entry(run).or_default().closed = Some((stamp.at, closed));
             }
-            Event::CallDecided(decided) => self.decided(index, *decided),
-            Event::CallFinished(finished) => self.finished(index, &finished),
+            Event::CallDecided(decided) => {
+                self.days.decided(stamp.at, &decided);
+                self.decided(index, *decided);
+            }
+            Event::CallFinished(finished) => {
+                self.days.finished(stamp.at, &finished);
+                self.finished(index, &finished);
+            }
             Event::Questioned(asked) => {
                 let Questioned { call, agent, tool, verdict, .. } = *asked;
                 let decided = Decided { index, run: None, agent, tool, ruling: verdict.ruling };
@@ -195,6 +203,7 @@ impl Sheet {
                 change.corrected = Some(corrected.outcome);
             }
             Event::Charged(charged) => {
+                self.days.charged(stamp.at, &charged);
                 let change = self.runs.entry(charged.run).or_default();
                 change.touched += u64::from(charged.amount.human_minutes > 0);
                 change.usd_nanos += charged.amount.usd_nanos;
@@ -254,7 +263,9 @@ impl Sheet {
         // Parents before children, because a child is of its parent's root.
         let mut runs: Vec<_> = self.runs.iter().collect();
         runs.sort_by_key(|(_, change)| change.opened.as_ref().map(|(index, ..)| *index));
-        runs.into_iter().try_for_each(|(run, change)| write_run(db, *run, change))
+        runs.into_iter().try_for_each(|(run, change)| write_run(db, *run, change))?;
+        // After the calls and the runs, which say whose each amount was.
+        self.days.write(db)
     }
 }
 

@@ -1,16 +1,17 @@
 // Spend: what agents and workflows cost, which runs spend the most, and how full the accounts are.
 
 import { get, part, url } from "./api.js";
-import { count, h, moment, plain, short, usd, words } from "./dom.js";
+import { count, h, moment, plain, short, svg, usd, words } from "./dom.js";
 import { card, empty, head, input, link, pill, table } from "./parts.js";
 
 const SPANS = [["1d", "one day"], ["7d", "seven days"], ["30d", "thirty days"]];
 
 export async function show(house) {
   const query = house.query();
-  const asked = { by: query.get("by") ?? "agent", within: query.get("within") ?? "30d" };
-  const path = url("/v1/spend", asked);
-  const [report, top, budget] = await Promise.all([get(path), get("/v1/top?limit=10"), get("/v1/budget")]);
+  const asked = { by: query.get("by") ?? "agent", within: query.get("within") ?? "30d", days: query.get("days") ?? "agent" };
+  const path = url("/v1/spend", { by: asked.by, within: asked.within });
+  const daily = url("/v1/spend/days", { by: asked.days, within: asked.within });
+  const [report, days, top, budget] = await Promise.all([get(path), get(daily), get("/v1/top?limit=10"), get("/v1/budget")]);
   const choose = (name, aria, options) => {
     const control = input({ name, aria, value: asked[name], options });
     control.id = `filter-${name}`;
@@ -23,6 +24,12 @@ export async function show(house) {
     report.items.length === 0
       ? empty("No run has ended in this time.", "A run counts when it is closed; see those that are ", link("/runs?open=true", "open"), ".")
       : table("What was spent", COLUMNS(asked.by), report.items, (line) => (asked.by === "agent" && line.of ? `/agents/${part(line.of)}` : undefined)),
+    card("Day by day",
+      h("div", { class: "filters" }, choose("days", "Each day of", [["agent", "agents"], ["tool", "tools"]])),
+      days.items.length === 0
+        ? h("p", { class: "muted" }, "Nothing was asked in this time.")
+        : table("Day by day", DAYS(asked.days), lines(days), (line) => (line.of ? `/${asked.days}s/${part(line.of)}` : undefined)),
+      h("p", { class: "muted" }, `Cost of each day (UTC), ${days.from} to ${days.until}; the last bar is today.`)),
     card("Open runs that spend the most", top.items.length === 0 ? h("p", { class: "muted" }, "No run is open.") : table("Open runs that spend the most", TOP, top.items, (run) => `/runs/${run.run}`)),
     card("Accounts wider than a run", budget.items.length === 0
       ? h("p", { class: "muted" }, "No agent and no tenant has a budget of an hour, a day or a month.")
@@ -53,6 +60,43 @@ const TOP = [
   ["Cost", (run) => usd(run.cost_usd_nanos), "amount"],
   ["An hour", (run) => usd(run.usd_nanos_per_hour), "amount"],
 ];
+
+// ---- Days -------------------------------------------------------------------------------------------------
+
+const DAY_MS = 86_400_000;
+
+/** Who spent, the dearest first, each with its days; a day on which nothing happened is an empty place. */
+function lines({ from, until, items }) {
+  const first = Date.parse(from);
+  const length = Math.round((Date.parse(until) - first) / DAY_MS) + 1;
+  const all = new Map();
+  for (const item of items) {
+    const line = all.get(item.of) ?? { of: item.of, allowed: 0, denied: 0, cost: 0, days: new Array(length).fill(0) };
+    line.allowed += item.allowed;
+    line.denied += item.denied;
+    line.cost += item.cost_usd_nanos;
+    line.days[Math.round((Date.parse(item.day) - first) / DAY_MS)] += item.cost_usd_nanos;
+    all.set(item.of, line);
+  }
+  const most = Math.max(1, ...[...all.values()].flatMap((line) => line.days));
+  return [...all.values()].map((line) => ({ ...line, most })).sort((a, b) => b.cost - a.cost || b.allowed - a.allowed);
+}
+
+const DAYS = (of) => [
+  [of === "agent" ? "Agent" : "Tool", (line) => (line.of ? words(line.of) : h("span", { class: "muted" }, "beside their calls"))],
+  ["Calls", (line) => count(line.allowed), "amount"],
+  ["Refused", (line) => count(line.denied), "amount"],
+  ["Cost", (line) => usd(line.cost), "amount"],
+  ["Each day", bars],
+];
+
+/** All lines on one scale, so that they can be compared; the figures stand beside it. */
+function bars({ days, most }) {
+  const bar = (cost, at) => (cost > 0 ? `M${at + 0.1} 20v${-Math.max(1, (20 * cost) / most)}h.8v20z` : "");
+  const drawn = svg("path", { d: days.map(bar).join("") });
+  const title = `dearest day: ${usd(Math.max(...days))}`;
+  return h("span", { title }, svg("svg", { class: "bars days", viewBox: `0 0 ${days.length} 20`, preserveAspectRatio: "none", "aria-hidden": "true" }, drawn));
+}
 
 // ---- Accounts ---------------------------------------------------------------------------------------------
 

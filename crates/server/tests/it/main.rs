@@ -11,6 +11,7 @@ mod authzen;
 mod calls;
 mod connections;
 mod console;
+mod days;
 mod doors;
 mod roles;
 mod routes;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::world::{Ask, Browser, CLERK, World, delete, post};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
-const VIEWER: [&str; 26] = [
+const VIEWER: [&str; 27] = [
     "agent",
     "agentKeys",
     "agents",
@@ -34,6 +34,7 @@ const VIEWER: [&str; 26] = [
     "session",
     "signOut",
     "spend",
+    "spendDays",
     "status",
     "tail",
     "tool",
