@@ -12,6 +12,7 @@ mod calls;
 mod connections;
 mod console;
 mod doors;
+mod inbox;
 mod roles;
 mod routes;
 mod sessions;

@@ -11,16 +11,20 @@ use serde_json::Value;
 use crate::world::{Ask, Browser, CLERK, World};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
-const VIEWER: [&str; 26] = [
+const VIEWER: [&str; 30] = [
     "agent",
     "agentKeys",
     "agents",
+    "answer",
     "budget",
     "callShown",
     "calls",
     "explain",
     "halt",
     "halts",
+    "inbox",
+    "inboxItem",
+    "inboxStats",
     "incident",
     "keys",
     "metrics",
