@@ -121,7 +121,10 @@ impl Stage {
         let cell = |name: &str| row.get(name).map_or("", String::as_str);
         let now = START.plus_ms(stdx::duration::parse_ms(cell("at")).unwrap());
         let next = u128::try_from(self.runs.len() + 1).unwrap();
-        let run = *self.runs.entry(cell("run").to_owned()).or_insert(RunId(next));
+        let above = self.runs.get(cell("under")).filter(|_| !cell("under").is_empty());
+        // Of one family with the run that it is opened under.
+        let new = above.map_or(RunId(next), |above| RunId(next << 32).beneath(*above));
+        let run = *self.runs.entry(cell("run").to_owned()).or_insert(new);
         let agent = if cell("agent").is_empty() { "desk" } else { cell("agent") }.to_owned();
         let by = "ann".to_owned();
         let mut words = cell("args").split(' ');

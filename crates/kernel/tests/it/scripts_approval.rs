@@ -87,7 +87,26 @@ fn a_yes_releases_the_call_once() {
         7s | call    | a   | pay.refund | {"cents":5} |      |
         8s | call    | a   | pay.refund | {"cents":5} |      |
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | answer                       | code                                                            | account                                 | event
+        0s | open    | a   |            |             |      |     | a open until 13:00:00        |                                                                 |                                         | run_opened
+        1s | call    | a   | pay.refund | {"cents":5} |      |     | ask                          | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
+        2s | release | a   |            | {"cents":5} | c1   |     | waits as c1                  |                                                                 |                                         |
+        3s | yes     | a   |            |             | c1   | vic | refused                      | not_an_approver (leads)                                         |                                         |
+        3s | yes     | a   |            |             | c1   | fay | refused                      | not_an_approver (leads)                                         |                                         |
+        3s | yes     | a   |            |             | c1   | lee | enough                       |                                                                 |                                         | answered yes by lee for leads
+        3s | yes     | a   |            |             | c1   | lee | refused                      | already_answered (lee)                                          |                                         |
+        4s | release | a   |            | {"cents":5} | c1   |     | allow                        | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee
+        5s | release | a   |            | {"cents":5} | c1   |     | refused                      | approval_unknown                                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 |
+        5s | yes     | a   |            |             | c1   | lou | refused                      | approval_unknown                                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 |
+        6s | settle  | a   |            | succeeded   | c1   |     | done                         |                                                                 | calls 1+0 writes 1+0 final 1+0 usd 10+0 | call_finished c1 succeeded by gate
+        7s | call    | a   | pay.refund | {"cents":5} |      |     | same as c1: allow, succeeded | by desk.may[0]                                                  | calls 1+0 writes 1+0 final 1+0 usd 10+0 | collected
+        8s | call    | a   | pay.refund | {"cents":5} |      |     | ask                          | approval_required ask leads near desk.may[0]: approved by leads | calls 1+0 writes 1+0 final 1+0 usd 10+0 | call_decided c3 ask until 13:00:00
+    "#]],
+    );
 }
 
 #[test]
@@ -106,7 +125,24 @@ fn a_no_goes_back_to_the_agent() {
         8s | call | a   | pay.refund | {"cents":6} |      |     | k
         8s | call | a   | pay.refund | {"cents":6} |      |     | k
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
+        at | do   | run | tool       | args        | call | by  | key | answer                 | code                                                            | account | event
+        0s | open | a   |            |             |      |     |     | a open until 13:00:00  |                                                                 |         | run_opened
+        1s | call | a   | pay.refund | {"cents":5} |      |     |     | ask                    | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c1 ask until 13:00:00
+        2s | no   | a   |            | too much    | c1   | lee |     | counts, waits for 0    |                                                                 |         | answered no by lee; call_decided c1 deny
+        3s | yes  | a   |            |             | c1   | lou |     | refused                | approval_unknown                                                |         |
+        4s | call | a   | pay.refund | {"cents":5} |      |     |     | same as c1: deny, open | approval_denied (lee)                                           |         | collected
+        5s | call | a   | pay.refund | {"cents":5} |      |     |     | ask                    | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c3 ask until 13:00:00
+        6s | call | a   | pay.refund | {"cents":6} |      |     | k   | ask                    | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c4 ask until 13:00:00
+        6s | call | a   | pay.refund | {"cents":6} |      |     | k   | waits as c4            |                                                                 |         |
+        7s | no   | a   |            |             | c5   | lee |     | refused                | approval_unknown                                                |         |
+        8s | call | a   | pay.refund | {"cents":6} |      |     | k   | waits as c4            |                                                                 |         |
+        8s | call | a   | pay.refund | {"cents":6} |      |     | k   | waits as c4            |                                                                 |         |
+    "#]],
+    );
 }
 
 #[test]
@@ -114,7 +150,7 @@ fn a_yes_to_what_it_was_is_worth_nothing() {
     // Other rules, of which nothing here is changed but a note that nobody writes.
     let next = with_rule(
         desk_book(),
-        r#"@id("late") forbid (principal, action == Tool::Action::"crm.note", resource);"#,
+        r#"@id("late") forbid (principal, action == Remit::Action::"crm.note", resource);"#,
     );
     let table = r#"
         at | do      | run | tool       | args        | call | by  | key
@@ -130,7 +166,25 @@ fn a_yes_to_what_it_was_is_worth_nothing() {
         8s | yes     | a   |            |             | c1   | lee |
         9s | release | a   |            | {"cents":5} | c1   |     |
     "#;
-    check_change(desk_book(), next, table, expect![[""]]);
+    check_change(
+        desk_book(),
+        next,
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | key | answer                | code                                                            | account                                 | event
+        0s | open    | a   |            |             |      |     |     | a open until 13:00:00 |                                                                 |                                         | run_opened
+        1s | call    | a   | pay.refund | {"cents":5} |      |     |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
+        2s | look    | a   |            |             | c1   |     |     | seen                  | amount 20, effect 35, first_use 10, hour 10                     |                                         |
+        3s | rules   | a   |            |             |      |     |     | done                  |                                                                 |                                         |
+        4s | yes     | a   |            |             | c1   | lee | old | refused               | approval_stale                                                  |                                         |
+        4s | no      | a   |            |             | c1   | lee | old | refused               | approval_stale                                                  |                                         |
+        5s | yes     | a   |            |             | c1   | lee |     | enough                |                                                                 |                                         | answered yes by lee for leads
+        6s | rules   | a   |            |             |      |     |     | done                  |                                                                 |                                         |
+        7s | release | a   |            | {"cents":5} | c1   |     |     | waits as c1           |                                                                 |                                         |
+        8s | yes     | a   |            |             | c1   | lee |     | enough                |                                                                 |                                         | answered yes by lee for leads
+        9s | release | a   |            | {"cents":5} | c1   |     |     | allow                 | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee
+    "#]],
+    );
 }
 
 #[test]
@@ -147,12 +201,26 @@ fn a_tool_that_changed_meanwhile_is_another_tool() {
         4s | release | a   |            | {"cents":5} | c1   |     |
         5s | yes     | a   |            |             | c1   | lou | old
     "#;
-    check_change(desk_book(), next, table, expect![[""]]);
+    check_change(
+        desk_book(),
+        next,
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | key | answer                | code                                                            | account | event
+        0s | open    | a   |            |             |      |     |     | a open until 13:00:00 |                                                                 |         | run_opened
+        1s | call    | a   | pay.refund | {"cents":5} |      |     |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c1 ask until 13:00:00
+        2s | look    | a   |            |             | c1   |     |     | seen                  | amount 20, effect 35, first_use 10, hour 10                     |         |
+        2s | yes     | a   |            |             | c1   | lee |     | enough                |                                                                 |         | answered yes by lee for leads
+        3s | rules   | a   |            |             |      |     |     | done                  |                                                                 |         |
+        4s | release | a   |            | {"cents":5} | c1   |     |     | waits as c1           |                                                                 |         |
+        5s | yes     | a   |            |             | c1   | lou | old | refused               | approval_stale                                                  |         |
+    "#]],
+    );
 }
 
 #[test]
 fn rules_that_forbid_it_meanwhile_hold() {
-    let forbid = r#"@id("stop") forbid (principal, action == Tool::Action::"pay.refund", resource);"#;
+    let forbid = r#"@id("stop") forbid (principal, action == Remit::Action::"pay.refund", resource);"#;
     let table = r#"
         at | do      | run | tool       | args        | call | by
         0s | open    | a   |            |             |      |
@@ -162,7 +230,20 @@ fn rules_that_forbid_it_meanwhile_hold() {
         4s | release | a   |            | {"cents":5} | c1   |
         5s | call    | a   | pay.refund | {"cents":5} |      |
     "#;
-    check_change(desk_book(), with_rule(desk_book(), forbid), table, expect![[""]]);
+    check_change(
+        desk_book(),
+        with_rule(desk_book(), forbid),
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | answer                 | code                                                            | account | event
+        0s | open    | a   |            |             |      |     | a open until 13:00:00  |                                                                 |         | run_opened
+        1s | call    | a   | pay.refund | {"cents":5} |      |     | ask                    | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c1 ask until 13:00:00
+        2s | rules   | a   |            |             |      |     | done                   |                                                                 |         |
+        3s | yes     | a   |            |             | c1   | lee | enough                 |                                                                 |         | answered yes by lee for leads
+        4s | release | a   |            | {"cents":5} | c1   |     | deny                   | rule_forbids rule stop                                          |         | call_decided c1 deny
+        5s | call    | a   | pay.refund | {"cents":5} |      |     | same as c1: deny, open | rule_forbids rule stop                                          |         | collected
+    "#]],
+    );
 }
 
 #[test]
@@ -177,7 +258,19 @@ fn rules_that_ask_other_people_meanwhile_end_it() {
         3s | yes     | a   |            |             | c1   | lee
         4s | release | a   |            | {"cents":5} | c1   |
     "#;
-    check_change(desk_book(), next, table, expect![[""]]);
+    check_change(
+        desk_book(),
+        next,
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | answer                | code                                                            | account | event
+        0s | open    | a   |            |             |      |     | a open until 13:00:00 |                                                                 |         | run_opened
+        1s | call    | a   | pay.refund | {"cents":5} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c1 ask until 13:00:00
+        2s | rules   | a   |            |             |      |     | done                  |                                                                 |         |
+        3s | yes     | a   |            |             | c1   | lee | enough                |                                                                 |         | answered yes by lee for leads
+        4s | release | a   |            | {"cents":5} | c1   |     | deny                  | approval_cancelled (the rules ask other people now)             |         | call_decided c1 deny
+    "#]],
+    );
 }
 
 #[test]
@@ -190,7 +283,18 @@ fn whoever_it_is_done_for_may_not_answer() {
         2s | no   | a   |            |             | c1   | lee |
         3s | yes  | a   |            |             | c1   | lou |
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
+        at | do   | run | tool       | args        | call | by  | for | answer                | code                                                            | account | event
+        0s | open | a   |            |             |      |     | Lee | a open until 13:00:00 |                                                                 |         | run_opened
+        1s | call | a   | pay.refund | {"cents":5} |      |     |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c1 ask until 13:00:00
+        2s | yes  | a   |            |             | c1   | lee |     | refused               | own_request (lee)                                               |         |
+        2s | no   | a   |            |             | c1   | lee |     | refused               | own_request (lee)                                               |         |
+        3s | yes  | a   |            |             | c1   | lou |     | enough                |                                                                 |         | answered yes by lou for leads
+    "#]],
+    );
 }
 
 #[test]
@@ -203,7 +307,18 @@ fn the_people_of_runs_above_may_not_answer_either() {
         2s | yes  | b   |       |            |             | c1   | lee |
         3s | yes  | b   |       |            |             | c1   | lou |
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
+        at | do   | run | under | tool       | args        | call | by  | for | answer                | code                                                            | account | event
+        0s | open | a   |       |            |             |      |     | lee | a open until 13:00:00 |                                                                 |         | run_opened
+        0s | open | b   | a     |            |             |      |     | ann | b open until 13:00:00 |                                                                 |         | run_opened
+        1s | call | b   |       | pay.refund | {"cents":5} |      |     |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c1 ask until 13:00:00
+        2s | yes  | b   |       |            |             | c1   | lee |     | refused               | own_request (lee)                                               |         |
+        3s | yes  | b   |       |            |             | c1   | lou |     | enough                |                                                                 |         | answered yes by lou for leads
+    "#]],
+    );
 }
 
 #[test]
@@ -221,7 +336,22 @@ fn two_of_a_group_must_say_yes() {
         6s | open    | b   |            |             |      |     | lou
         7s | call    | b   | pay.refund | {"cents":5} |      |     |
     "#;
-    check(with_group(desk_book(), "leads", two), table, expect![[""]]);
+    check(
+        with_group(desk_book(), "leads", two),
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | for | answer                | code                                                               | account                                 | event
+        0s | open    | a   |            |             |      |     |     | a open until 13:00:00 |                                                                    |                                         | run_opened
+        1s | call    | a   | pay.refund | {"cents":5} |      |     |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads    |                                         | call_decided c1 ask until 13:00:00
+        2s | yes     | a   |            |             | c1   | lee |     | counts, waits for 1   |                                                                    |                                         | answered yes by lee for leads
+        2s | yes     | a   |            |             | c1   | lee |     | refused               | already_answered (lee)                                             |                                         |
+        3s | release | a   |            | {"cents":5} | c1   |     |     | waits as c1           |                                                                    |                                         |
+        4s | yes     | a   |            |             | c1   | lou |     | enough                |                                                                    |                                         | answered yes by lou for leads
+        5s | release | a   |            | {"cents":5} | c1   |     |     | allow                 | by desk.may[0]                                                     | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee and lou
+        6s | open    | b   |            |             |      |     | lou | b open until 13:00:06 |                                                                    |                                         | run_opened
+        7s | call    | b   | pay.refund | {"cents":5} |      |     |     | deny                  | approval_unavailable ask leads near desk.may[0]: approved by leads |                                         | call_decided c2 deny
+    "#]],
+    );
 }
 
 #[test]
@@ -236,7 +366,19 @@ fn nobody_answers_and_others_may() {
         11m | yes     | a   |            |             | c1   | max
         11m | release | a   |            | {"cents":5} | c1   |
     "#;
-    check(with_group(desk_book(), "leads", Group { escalate, quorum: 1 }), table, expect![[""]]);
+    check(
+        with_group(desk_book(), "leads", Group { escalate, quorum: 1 }),
+        table,
+        expect![[r#"
+        at  | do      | run | tool       | args        | call | by  | answer                | code                                                            | account                                 | event
+        0s  | open    | a   |            |             |      |     | a open until 13:00:00 |                                                                 |                                         | run_opened
+        1s  | call    | a   | pay.refund | {"cents":5} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
+        5m  | yes     | a   |            |             | c1   | max | refused               | not_an_approver (leads)                                         |                                         |
+        11m | yes     | a   |            |             | c1   | fay | refused               | not_an_approver (leads)                                         |                                         |
+        11m | yes     | a   |            |             | c1   | max | enough                |                                                                 |                                         | answered yes by max for leads
+        11m | release | a   |            | {"cents":5} | c1   |     | allow                 | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by max
+    "#]],
+    );
 }
 
 #[test]
@@ -255,7 +397,21 @@ fn no_answer_is_a_no() {
         12m | release | a   |            | {"cents":5} | c1   |
         13m | call    | a   | pay.refund | {"cents":5} |      |
     "#;
-    check(book, table, expect![[""]]);
+    check(
+        book,
+        table,
+        expect![[r#"
+        at  | do      | run | tool       | args        | call | by  | answer                 | code                                                            | account | event
+        0s  | open    | a   |            |             |      |     | a open until 13:00:00  |                                                                 |         | run_opened
+        1s  | call    | a   | pay.refund | {"cents":5} |      |     | ask                    | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c1 ask until 12:10:01
+        9m  | yes     | a   |            |             | c1   | lee | counts, waits for 1    |                                                                 |         | answered yes by lee for leads
+        9m  | sweep   | a   |            |             |      |     | done                   |                                                                 |         |
+        11m | yes     | a   |            |             | c1   | lou | refused                | approval_expired                                                |         |
+        11m | sweep   | a   |            |             |      |     | done                   |                                                                 |         | call_decided c1 deny
+        12m | release | a   |            | {"cents":5} | c1   |     | refused                | approval_unknown                                                |         |
+        13m | call    | a   | pay.refund | {"cents":5} |      |     | same as c1: deny, open | approval_expired                                                |         | collected
+    "#]],
+    );
 }
 
 #[test]
@@ -282,7 +438,29 @@ fn an_agent_that_asks_too_often_is_paused() {
         61m | open    | e   |            |             |      |
         61m | call    | e   | pay.refund | {"cents":1} |      |
     "#;
-    check(book, table, expect![[""]]);
+    check(
+        book,
+        table,
+        expect![[r#"
+        at  | do      | run | tool       | args        | call | by  | answer                | code                                                                           | account                                 | event
+        0s  | open    | a   |            |             |      |     | a open until 13:00:00 |                                                                                |                                         | run_opened
+        1s  | call    | a   | pay.refund | {"cents":1} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads                |                                         | call_decided c1 ask until 13:00:00
+        1s  | call    | a   | pay.refund | {"cents":2} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads                |                                         | call_decided c2 ask until 13:00:00
+        1s  | call    | a   | pay.refund | {"cents":3} |      |     | deny                  | limit_reached (questions to people in one run) max 2                           |                                         | call_decided c3 deny; run_paused by ask_quota
+        2s  | call    | a   | crm.lookup | {"id":"7"}  |      |     | deny                  | run_paused (no more than 2 questions to people in one run, and it asked again) |                                         | call_decided c4 deny
+        3s  | yes     | a   |            |             | c1   | lee | enough                |                                                                                |                                         | answered yes by lee for leads
+        3s  | release | a   |            | {"cents":1} | c1   |     | waits as c1           |                                                                                |                                         |
+        4s  | go on   | a   |            |             |      |     | done                  |                                                                                |                                         | run_resumed
+        4s  | release | a   |            | {"cents":1} | c1   |     | allow                 | by desk.may[0]                                                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee
+        5s  | open    | b   |            |             |      |     | b open until 13:00:05 |                                                                                |                                         | run_opened
+        5s  | call    | b   | pay.refund | {"cents":1} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads                |                                         | call_decided c5 ask until 13:00:05
+        5s  | call    | b   | pay.refund | {"cents":2} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads                |                                         | call_decided c6 ask until 13:00:05
+        6s  | open    | d   |            |             |      |     | d open until 13:00:06 |                                                                                |                                         | run_opened
+        6s  | call    | d   | pay.refund | {"cents":1} |      |     | deny                  | limit_reached (questions of this agent to people in an hour) max 4             |                                         | call_decided c7 deny; run_paused by ask_quota
+        61m | open    | e   |            |             |      |     | e open until 14:01:00 |                                                                                |                                         | run_opened
+        61m | call    | e   | pay.refund | {"cents":1} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads                |                                         | call_decided c8 ask until 14:01:00
+    "#]],
+    );
 }
 
 #[test]
@@ -307,7 +485,26 @@ fn an_approver_changes_arguments_within_the_rules() {
         7s | settle  | a   |            | succeeded     | c1   |     |
         8s | call    | a   | pay.refund | {"cents":90}  |      |     |
     "#;
-    check(book, table, expect![[""]]);
+    check(
+        book,
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args          | call | by  | key | answer                       | code                                                                                                                                 | account                                 | event
+        0s | open    | a   |            |               |      |     |     | a open until 13:00:00        |                                                                                                                                      |                                         | run_opened
+        1s | call    | a   | pay.refund | {"cents":90}  |      |     |     | ask                          | approval_required ask leads near desk.may[0]: args.cents <= 100; approved by leads                                                   |                                         | call_decided c1 ask until 13:00:00
+        2s | yes     | a   |            |               | c1   | lee |     | counts, waits for 1          |                                                                                                                                      |                                         | answered yes by lee for leads
+        3s | look    | a   |            |               | c1   |     |     | seen                         | amount 20, effect 35, first_use 10, hour 10                                                                                          |                                         |
+        3s | edit    | a   |            | {"cents":900} | c1   | lou |     | refused                      | edit_refused (no rule allows this call)                                                                                              |                                         |
+        3s | edit    | a   |            | {"euros":9}   | c1   | lou |     | refused                      | edit_refused (the arguments do not fit the tool's schema at /: there is a property that the schema does not allow; it allows: cents) |                                         |
+        4s | edit    | a   |            | {"cents":9}   | c1   | lou |     | counts, waits for 1          |                                                                                                                                      |                                         | answered yes by lou for leads
+        5s | yes     | a   |            |               | c1   | lee | old | refused                      | approval_stale                                                                                                                       |                                         |
+        5s | release | a   |            | {"cents":9}   | c1   |     |     | waits as c1                  |                                                                                                                                      |                                         |
+        6s | yes     | a   |            |               | c1   | lee |     | enough                       |                                                                                                                                      |                                         | answered yes by lee for leads
+        6s | release | a   |            | {"cents":9}   | c1   |     |     | allow                        | by desk.may[0]                                                                                                                       | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee and lou
+        7s | settle  | a   |            | succeeded     | c1   |     |     | done                         |                                                                                                                                      | calls 1+0 writes 1+0 final 1+0 usd 10+0 | call_finished c1 succeeded by gate
+        8s | call    | a   | pay.refund | {"cents":90}  |      |     |     | same as c1: allow, succeeded | by desk.may[0]                                                                                                                       | calls 1+0 writes 1+0 final 1+0 usd 10+0 | collected
+    "#]],
+    );
 }
 
 #[test]
@@ -325,7 +522,21 @@ fn a_proposal_is_its_owners_to_answer() {
         5s | open    | b   |            |            |      |     | vic
         5s | call    | b   | crm.note   | {}         |      |     |
     "#;
-    check(house(book(vec![agent])), table, expect![[""]]);
+    check(
+        house(book(vec![agent])),
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args       | call | by  | for | answer                | code                               | account              | event
+        0s | open    | a   |            |            |      |     |     | a open until 13:00:00 |                                    |                      | run_opened
+        1s | call    | a   | crm.lookup | {"id":"7"} |      |     |     | allow                 | by desk.may                        | calls 0+1            | call_decided c1 allow
+        1s | call    | a   | crm.note   | {}         |      |     |     | ask                   | approval_required ask owner:vic    | calls 0+1            | call_decided c2 ask until 13:00:00
+        2s | yes     | a   |            |            | c2   | lee |     | refused               | not_an_approver (owner:vic)        | calls 0+1            |
+        3s | yes     | a   |            |            | c2   | vic |     | enough                |                                    | calls 0+1            | answered yes by vic for owner:vic
+        4s | release | a   |            | {}         | c2   |     |     | allow                 | by desk.may                        | calls 0+2 writes 0+1 | call_decided c2 allow by vic
+        5s | open    | b   |            |            |      |     | vic | b open until 13:00:05 |                                    |                      | run_opened
+        5s | call    | b   | crm.note   | {}         |      |     |     | deny                  | approval_unavailable ask owner:vic |                      | call_decided c3 deny
+    "#]],
+    );
 }
 
 #[test]
@@ -339,7 +550,17 @@ fn what_nobody_can_approve_is_refused_at_once() {
         2s | open | b   |            |             | ann
         3s | call | b   | pay.refund | {"cents":5} |
     "#;
-    check(book, table, expect![[""]]);
+    check(
+        book,
+        table,
+        expect![[r#"
+        at | do   | run | tool       | args        | for | answer                | code                                                               | account | event
+        0s | open | a   |            |             | lee | a open until 13:00:00 |                                                                    |         | run_opened
+        1s | call | a   | pay.refund | {"cents":5} |     | deny                  | approval_unavailable ask leads near desk.may[0]: approved by leads |         | call_decided c1 deny
+        2s | open | b   |            |             | ann | b open until 13:00:02 |                                                                    |         | run_opened
+        3s | call | b   | pay.refund | {"cents":5} |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads    |         | call_decided c2 ask until 13:00:02
+    "#]],
+    );
 }
 
 #[test]
@@ -358,7 +579,24 @@ fn the_same_call_asks_once() {
         8s | collect | a   |            |             | c1   |
         9s | call    | a   | pay.refund | {"cents":5} |      |
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | answer                | code                                                            | account                                 | event
+        0s | open    | a   |            |             |      |     | a open until 13:00:00 |                                                                 |                                         | run_opened
+        1s | call    | a   | pay.refund | {"cents":5} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
+        2s | call    | a   | pay.refund | {"cents":5} |      |     | waits as c1           |                                                                 |                                         |
+        3s | call    | a   | pay.refund | {"cents":6} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c3 ask until 13:00:00
+        4s | yes     | a   |            |             | c1   | lee | enough                |                                                                 |                                         | answered yes by lee for leads
+        5s | release | a   |            | {"cents":5} | c1   |     | allow                 | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee
+        6s | call    | a   | pay.refund | {"cents":5} |      |     | waits as c1           |                                                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 |
+        6s | collect | a   |            |             | c1   |     | done                  |                                                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 |
+        7s | settle  | a   |            | failed      | c1   |     | done                  |                                                                 | calls 1+0 writes 1+0 final 1+0 usd 10+0 | call_finished c1 failed by gate
+        8s | collect | a   |            |             | c1   |     | done                  |                                                                 | calls 1+0 writes 1+0 final 1+0 usd 10+0 | collected
+        9s | call    | a   | pay.refund | {"cents":5} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads | calls 1+0 writes 1+0 final 1+0 usd 10+0 | call_decided c5 ask until 13:00:00
+    "#]],
+    );
 }
 
 #[test]
@@ -379,7 +617,26 @@ fn what_is_halted_closed_or_revoked_is_asked_no_more() {
         8s | release | b   |       |            | {"cents":2}    | c3   |
         8s | yes     | b   |       |            |                | c3   | lou
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
+        at | do      | run | under | tool       | args            | call | by  | answer                 | code                                                                               | account | event
+        0s | open    | a   |       |            |                 |      |     | a open until 13:00:00  |                                                                                    |         | run_opened
+        1s | call    | a   |       | pay.refund | {"cents":1}     |      |     | ask                    | approval_required ask leads near desk.may[0]: approved by leads                    |         | call_decided c1 ask until 13:00:00
+        2s | halt    |     |       |            | tool:pay.refund |      |     | done                   |                                                                                    |         | halted
+        2s | yes     | a   |       |            |                 | c1   | lee | refused                | approval_cancelled (tool:pay.refund, since 2026-11-21T12:00:02.000Z by ann: smoke) |         |
+        3s | sweep   | a   |       |            |                 |      |     | done                   |                                                                                    |         | call_decided c1 deny
+        4s | resume  |     |       |            | tool:pay.refund |      |     | done                   |                                                                                    |         | resumed
+        5s | call    | a   |       | pay.refund | {"cents":1}     |      |     | same as c1: deny, open | approval_cancelled (tool:pay.refund, since 2026-11-21T12:00:02.000Z by ann: smoke) |         | collected
+        5s | open    | b   | a     |            |                 |      |     | b open until 13:00:00  |                                                                                    |         | run_opened
+        6s | call    | b   |       | pay.refund | {"cents":2}     |      |     | ask                    | approval_required ask leads near desk.may[0]: approved by leads                    |         | call_decided c3 ask until 13:00:00
+        6s | yes     | b   |       |            |                 | c3   | lee | enough                 |                                                                                    |         | answered yes by lee for leads
+        7s | close   | a   |       |            |                 |      |     | done                   |                                                                                    |         | call_decided c3 deny; run_closed abandoned by ann; run_closed success by ann
+        8s | release | b   |       |            | {"cents":2}     | c3   |     | refused                | approval_unknown                                                                   |         |
+        8s | yes     | b   |       |            |                 | c3   | lou | refused                | approval_unknown                                                                   |         |
+    "#]],
+    );
 }
 
 #[test]
@@ -397,7 +654,21 @@ fn money_is_looked_at_again() {
         3s | release | a   |            | {"cents":2} | c2   |
         4s | call    | a   | pay.refund | {"cents":3} |      |
     "#;
-    check(house(book(vec![desk])), table, expect![[""]]);
+    check(
+        house(book(vec![desk])),
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args        | call | by  | answer                | code                                                            | account                                 | event
+        0s | open    | a   |            |             |      |     | a open until 13:00:00 |                                                                 |                                         | run_opened
+        1s | call    | a   | pay.refund | {"cents":1} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
+        1s | call    | a   | pay.refund | {"cents":2} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c2 ask until 13:00:00
+        2s | yes     | a   |            |             | c1   | lee | enough                |                                                                 |                                         | answered yes by lee for leads
+        2s | yes     | a   |            |             | c2   | lee | enough                |                                                                 |                                         | answered yes by lee for leads
+        3s | release | a   |            | {"cents":1} | c1   |     | allow                 | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee; threshold_crossed 50 degrade
+        3s | release | a   |            | {"cents":2} | c2   |     | deny                  | budget_exceeded (usd (nano-dollars)) max 15                     | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        4s | call    | a   | pay.refund | {"cents":3} |      |     | deny                  | budget_exceeded (usd (nano-dollars)) max 15                     | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c3 deny
+    "#]],
+    );
 }
 
 #[test]
@@ -425,14 +696,40 @@ fn a_bounded_approval_lets_the_next_ones_pass() {
         10s | call    | a   |       | mail.send  | {"to":"b@x.test"} |      |     |
         11m | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
+        at  | do      | run | under | tool       | args              | call | by  | key                              | answer                       | code                                                            | account                                 | event
+        0s  | open    | a   |       |            |                   |      |     |                                  | a open until 13:00:00        |                                                                 |                                         | run_opened
+        0s  | open    | b   | a     |            |                   |      |     |                                  | b open until 13:00:00        |                                                                 |                                         | run_opened
+        0s  | open    | z   |       |            |                   |      |     |                                  | z open until 13:00:00        |                                                                 |                                         | run_opened
+        1s  | call    | a   |       | pay.refund | {"cents":50}      |      |     |                                  | ask                          | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
+        2s  | yes     | a   |       |            |                   | c1   | lee | 3 times 10m cap /cents=50 usd 25 | enough                       |                                                                 |                                         | answered yes by lee for leads
+        3s  | release | a   |       |            | {"cents":50}      | c1   |     |                                  | allow                        | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee
+        4s  | call    | b   |       | pay.refund | {"cents":40}      |      |     |                                  | allow                        | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 allow by lee
+        5s  | call    | a   |       | pay.refund | {"cents":51}      |      |     |                                  | ask                          | approval_required ask leads near desk.may[0]: approved by leads | calls 0+2 writes 0+2 final 0+2 usd 0+20 | call_decided c3 ask until 13:00:00
+        5s  | call    | z   |       | pay.refund | {"cents":40}      |      |     |                                  | ask                          | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c4 ask until 13:00:00
+        5s  | call    | a   |       | pay.refund | {"cents":10}      |      |     |                                  | allow                        | by desk.may[0]                                                  | calls 0+3 writes 0+3 final 0+3 usd 0+30 | call_decided c5 allow by lee
+        6s  | call    | a   |       | pay.refund | {"cents":11}      |      |     |                                  | ask                          | approval_required ask leads near desk.may[0]: approved by leads | calls 0+3 writes 0+3 final 0+3 usd 0+30 | call_decided c6 ask until 13:00:00
+        7s  | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | ask                          | approval_required ask leads near desk.may[1]: approved by leads | calls 0+3 writes 0+3 final 0+3 usd 0+30 | call_decided c7 ask until 13:00:00
+        8s  | yes     | a   |       |            |                   | c7   | lee | 9 times 10m same /to="a@x.test"  | enough                       |                                                                 | calls 0+3 writes 0+3 final 0+3 usd 0+30 | answered yes by lee for leads
+        8s  | release | a   |       |            | {"to":"a@x.test"} | c7   |     |                                  | allow                        | by desk.may[1]                                                  | calls 0+4 writes 0+4 final 0+4 usd 0+30 | call_decided c7 allow by lee
+        9s  | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | waits as c7                  |                                                                 | calls 0+4 writes 0+4 final 0+4 usd 0+30 |
+        9s  | settle  | a   |       |            | succeeded         | c7   |     |                                  | done                         |                                                                 | calls 1+3 writes 1+3 final 1+3 usd 0+30 | call_finished c7 succeeded by gate
+        9s  | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | same as c7: allow, succeeded | by desk.may[1]                                                  | calls 1+3 writes 1+3 final 1+3 usd 0+30 | collected
+        10s | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | allow                        | by desk.may[1]                                                  | calls 1+4 writes 1+4 final 1+4 usd 0+30 | call_decided c10 allow by lee
+        10s | call    | a   |       | mail.send  | {"to":"b@x.test"} |      |     |                                  | ask                          | approval_required ask leads near desk.may[1]: approved by leads | calls 1+4 writes 1+4 final 1+4 usd 0+30 | call_decided c11 ask until 13:00:00
+        11m | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | ask                          | approval_required ask leads near desk.may[1]: approved by leads | calls 1+4 writes 1+4 final 1+4 usd 0+30 | call_decided c12 ask until 13:00:00
+        "#]],
+    );
 }
 
 #[test]
 fn a_bounded_approval_ends_with_its_rules() {
     let next = with_rule(
         desk_book(),
-        r#"@id("late") forbid (principal, action == Tool::Action::"crm.note", resource);"#,
+        r#"@id("late") forbid (principal, action == Remit::Action::"crm.note", resource);"#,
     );
     let table = r#"
         at | do      | run | tool       | args         | call | by  | key
@@ -444,7 +741,21 @@ fn a_bounded_approval_ends_with_its_rules() {
         5s | rules   | a   |            |              |      |     |
         6s | call    | a   | pay.refund | {"cents":30} |      |     |
     "#;
-    check_change(desk_book(), next, table, expect![[""]]);
+    check_change(
+        desk_book(),
+        next,
+        table,
+        expect![[r#"
+        at | do      | run | tool       | args         | call | by  | key                       | answer                | code                                                            | account                                 | event
+        0s | open    | a   |            |              |      |     |                           | a open until 13:00:00 |                                                                 |                                         | run_opened
+        1s | call    | a   | pay.refund | {"cents":50} |      |     |                           | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
+        2s | yes     | a   |            |              | c1   | lee | 9 times 10m cap /cents=50 | enough                |                                                                 |                                         | answered yes by lee for leads
+        3s | release | a   |            | {"cents":50} | c1   |     |                           | allow                 | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee
+        4s | call    | a   | pay.refund | {"cents":40} |      |     |                           | allow                 | by desk.may[0]                                                  | calls 0+2 writes 0+2 final 0+2 usd 0+20 | call_decided c2 allow by lee
+        5s | rules   | a   |            |              |      |     |                           | done                  |                                                                 |                                         |
+        6s | call    | a   | pay.refund | {"cents":30} |      |     |                           | ask                   | approval_required ask leads near desk.may[0]: approved by leads | calls 0+2 writes 0+2 final 0+2 usd 0+20 | call_decided c3 ask until 13:00:00
+    "#]],
+    );
 }
 
 #[test]
@@ -469,7 +780,26 @@ fn risk_is_what_is_out_of_the_ordinary() {
         46h | call    | b   | pay.refund | {"cents":50}      |      |
         46h | look    | b   |            |                   | c4   |
     "#;
-    check(book, table, expect![[""]]);
+    check(
+        book,
+        table,
+        expect![[r#"
+        at  | do      | run | tool       | args              | call | by  | answer                | code                                                            | account                        | event
+        0s  | open    | a   |            |                   |      |     | a open until 13:00:00 |                                                                 |                                | run_opened
+        1s  | call    | a   | mail.send  | {"to":"a@x.test"} |      |     | ask                   | approval_required ask leads near desk.may[1]: approved by leads |                                | call_decided c1 ask until 13:00:00
+        2s  | look    | a   |            |                   | c1   |     | seen                  | destination 15, effect 35, first_use 10, hour 10, labels 10     |                                |
+        2s  | yes     | a   |            |                   | c1   | lee | refused               | reason_required max 80                                          |                                |
+        3s  | yes     | a   |            | they asked for it | c1   | lee | enough                |                                                                 |                                | answered yes by lee for leads
+        4s  | release | a   |            | {"to":"a@x.test"} | c1   |     | allow                 | by desk.may[1]                                                  | calls 0+1 writes 0+1 final 0+1 | call_decided c1 allow by lee
+        46h | open    | b   |            |                   |      |     | b open until 11:00:00 |                                                                 |                                | run_opened
+        46h | call    | b   | mail.send  | {"to":"a@x.test"} |      |     | ask                   | approval_required ask leads near desk.may[1]: approved by leads |                                | call_decided c2 ask until 11:00:00
+        46h | look    | b   |            |                   | c2   |     | seen                  | effect 35, labels 10                                            |                                |
+        46h | call    | b   | mail.send  | {"to":"b@x.test"} |      |     | ask                   | approval_required ask leads near desk.may[1]: approved by leads |                                | call_decided c3 ask until 11:00:00
+        46h | look    | b   |            |                   | c3   |     | seen                  | destination 15, effect 35, labels 10                            |                                |
+        46h | call    | b   | pay.refund | {"cents":50}      |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                | call_decided c4 ask until 11:00:00
+        46h | look    | b   |            |                   | c4   |     | seen                  | amount 20, effect 35, first_use 10                              |                                |
+    "#]],
+    );
 }
 
 #[test]
@@ -481,5 +811,13 @@ fn an_observed_agent_asks_nobody() {
         0s | open | a   |            |
         1s | call | a   | pay.refund | {"cents":5}
     "#;
-    check(house(book(vec![agent])), table, expect![[""]]);
+    check(
+        house(book(vec![agent])),
+        table,
+        expect![[r#"
+        at | do   | run | tool       | args        | answer                | code                                                                   | account                                 | event
+        0s | open | a   |            |             | a open until 13:00:00 |                                                                        |                                         | run_opened
+        1s | call | a   | pay.refund | {"cents":5} | allow                 | would: approval_required ask leads near desk.may[0]: approved by leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+    "#]],
+    );
 }
