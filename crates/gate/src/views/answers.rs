@@ -1,5 +1,7 @@
 //! Answers: what became of a call that people were asked about, and how people answer, over time.
 
+use std::time::Duration;
+
 use kernel::event::{CallDecided, CallFinished, Event};
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
@@ -11,8 +13,10 @@ use super::ask::{event_at, payload_json, strange};
 use super::key;
 use crate::caller::Answered;
 use crate::error::Error;
-use crate::gate::Gate;
+use crate::gate::{DECIDE_WAIT, Gate};
 
+/// How long one look waits for news from the disk.
+const LAG: Duration = Duration::from_millis(100);
 /// Answers of the same agent and tool that are shown beside one that waits.
 const SIMILAR_MAX: usize = 5;
 /// Answers that the figures are made of, the newest.
@@ -53,6 +57,13 @@ struct Told {
     edited: Option<Value>,
 }
 
+impl Told {
+    fn is_over(&self) -> bool {
+        let verdict = self.decided.verdict();
+        !verdict.asks() && (!verdict.allows() || self.finished.is_some())
+    }
+}
+
 impl Gate {
     /// What became of a call, as its agent is told; what was erased is left out.
     pub(crate) async fn told(&self, call: CallId) -> Result<Answered, Error> {
@@ -71,11 +82,23 @@ impl Gate {
         Ok((told.decided.run, told.decided.agent))
     }
 
+    /// Lanes are ahead of the disk: what ended there a moment ago is waited for here.
     async fn told_of(&self, call: CallId) -> Result<Told, Error> {
-        let head = *self.head();
-        let find = move |db: &Connection| -> rusqlite::Result<Vec<Row>> { row(db, call) };
-        let (_, found) = self.ask(Some(head), find, told).await?;
-        found.into_iter().next().ok_or(Error::NotFound { what: format!("the call `{call}`") })
+        let until = tokio::time::Instant::now() + DECIDE_WAIT;
+        loop {
+            let head = *self.head();
+            let find = move |db: &Connection| -> rusqlite::Result<Vec<Row>> { row(db, call) };
+            let (_, found) = self.ask(Some(head), find, told).await?;
+            let told = found.into_iter().next();
+            let told = told.ok_or_else(|| Error::NotFound { what: format!("the call `{call}`") })?;
+            if told.is_over() {
+                return Ok(told);
+            }
+            if tokio::time::Instant::now() > until {
+                return Err(Error::Overloaded);
+            }
+            self.wait_past(head, LAG).await;
+        }
     }
 
     /// What people last said to calls of this agent and tool.

@@ -121,7 +121,7 @@ impl Where {
 }
 
 const CALL_COLUMNS: &str = "SELECT decided, finished, asked, \
-    (SELECT max(idx) FROM answers WHERE answers.call = calls.id AND yes) FROM calls";
+    (SELECT max(idx) FROM answers WHERE answers.call = calls.id AND edited) FROM calls";
 const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, allowed, \
                            denied, uncounted, unknown, usd_nanos, idx FROM runs";
 
@@ -297,7 +297,7 @@ fn shown_definition(index: u64, log: &mut dyn Read) -> Result<Option<(u64, Value
     Ok(payload_json(log, index, &seen.definition).map(|definition| (index, definition)))
 }
 
-/// Where a call's decision stands in the log, and its end; where people were asked, and where one last said yes.
+/// Where a call's decision stands in the log, and its end; where people were asked, and where one last changed it.
 type CallRow = (u64, Option<u64>, Option<u64>, Option<u64>);
 
 fn read_call(row: &Row<'_>) -> rusqlite::Result<CallRow> {

@@ -52,7 +52,7 @@ CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run, id);
 CREATE INDEX IF NOT EXISTS calls_by_agent ON calls (agent, id);
 CREATE TABLE IF NOT EXISTS answers (
   idx INTEGER PRIMARY KEY, call BLOB NOT NULL, person TEXT NOT NULL, yes INTEGER NOT NULL, at INTEGER NOT NULL,
-  agent TEXT NOT NULL, tool TEXT NOT NULL
+  agent TEXT NOT NULL, tool TEXT NOT NULL, edited INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS answers_by_call ON answers (call, idx);
 CREATE INDEX IF NOT EXISTS answers_by_tool ON answers (agent, tool, idx);

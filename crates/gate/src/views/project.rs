@@ -323,7 +323,7 @@ fn write_call(db: &Transaction<'_>, call: CallId, change: &CallChange) -> rusqli
 }
 
 fn write_answer(db: &Transaction<'_>, index: u64, at: Time, answered: &Answered) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+    db.prepare_cached("INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
         .execute(params![
             index,
             key(answered.call.0),
@@ -331,7 +331,8 @@ fn write_answer(db: &Transaction<'_>, index: u64, at: Time, answered: &Answered)
             answered.yes,
             at.0,
             answered.agent,
-            answered.tool
+            answered.tool,
+            answered.edited.is_some()
         ])
         .map(drop)
 }
