@@ -49,6 +49,8 @@ fuzz_target!(|text: &str| {
             carrier: Carrier::Gate,
             destinations: Vec::new(),
             hosts: Vec::new(),
+            credential: None,
+            ask_marks: None,
         };
         let decision = decide(&state, &control, &rules, &Command::Propose(Arc::new(call)), NOW);
         for (at, event) in decision.events.iter().enumerate() {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::budget::BudgetLeft;
+use crate::inbox::Waiting;
 
 /// Proof that an event is in the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -68,7 +69,7 @@ pub struct ReasonView {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictView {
-    /// `allow` or `deny`
+    /// `allow`, `deny`, or `ask`: it waits for people
     pub ruling: String,
     /// Why not.
     pub reasons: Vec<ReasonView>,
@@ -101,6 +102,18 @@ pub struct Answered {
     /// What the contract puts in the place of an answer that could not be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Fallback>,
+    /// Who said yes to it, where somebody was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<String>,
+    /// What they wrote, or whoever said no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// The arguments that were sent, where they changed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Value>,
+    /// It waits for people: where to ask what became of it. Nothing was called yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
 }
 
 /// What came in the place of a tool's answer: a fixed answer, or what another tool came to.
@@ -196,6 +209,18 @@ pub struct CallShown {
     pub call: CallView,
 }
 
+/// `GET /v1/calls/{call}` of one's own call
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnCallQuery {
+    /// Waits up to a second until the answer covers this ledger index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// While it waits for people: holds the answer back until that has ended, at most so long: `10s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+}
+
 /// `GET /v1/calls`
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -206,7 +231,7 @@ pub struct CallsQuery {
     pub agent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// `allow` or `deny`
+    /// `allow`, `deny` or `ask`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<String>,
     /// `succeeded`, `failed`, `unknown` or `not_dispatched`

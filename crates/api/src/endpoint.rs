@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{agent, authzen, budget, call, incident, people, person, run, story, tool};
+use crate::{agent, authzen, budget, call, inbox, incident, people, person, run, story, tool};
 
 pub const RUNS: &str = "/v1/runs";
 pub const RUN: &str = "/v1/runs/{run}";
@@ -23,6 +23,8 @@ pub const CALLS: &str = "/v1/calls";
 pub const CALL: &str = "/v1/calls/{call}";
 pub const CALL_OUTCOME: &str = "/v1/calls/{call}/outcome";
 pub const DECISIONS: &str = "/v1/decisions";
+pub const TICKETS: &str = "/v1/tickets";
+pub const TICKET: &str = "/v1/tickets/{call}";
 pub const WHOAMI: &str = "/v1/whoami";
 pub const EVALUATION: &str = "/access/v1/evaluation";
 pub const EVALUATIONS: &str = "/access/v1/evaluations";
@@ -49,6 +51,10 @@ pub const TOOLS: &str = "/v1/tools";
 pub const TOOL: &str = "/v1/tools/{tool}";
 pub const TOOL_ACCEPT: &str = "/v1/tools/{tool}/accept";
 pub const HALTS: &str = "/v1/halts";
+pub const INBOX: &str = "/v1/inbox";
+pub const INBOX_STATS: &str = "/v1/inbox/stats";
+pub const INBOX_CALL: &str = "/v1/inbox/{call}";
+pub const INBOX_ANSWER: &str = "/v1/inbox/{call}/answer";
 pub const STATUS: &str = "/v1/status";
 pub const METRICS: &str = "/metrics";
 pub const OPENAPI: &str = "/openapi.json";
@@ -180,7 +186,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         InRun,
         CALLS,
         "call",
-        "Propose a call and let Remit carry it out. A refusal is an answer: 200, `deny`.",
+        "Propose a call and let Remit carry it out. A refusal is an answer: 200, `deny`. What waits for people: 202.",
     )
     .post(of::<call::CallAsk>)
     .json(of::<call::Answered>),
@@ -197,8 +203,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .post(of::<call::OutcomeReport>)
         .json(of::<run::Recorded>),
     get(Agents, Agent, CALL, "ownCall", "Read one's own call.")
-        .query(of::<run::AfterQuery>)
+        .query(of::<call::OwnCallQuery>)
         .json(of::<call::CallShown>),
+    get(Agents, Agent, TICKETS, "ownTickets", "One's own calls that wait for people.")
+        .json(of::<inbox::TicketList>),
+    get(Agents, Agent, TICKET, "ownTicket", "What became of one's own call that waited for people.")
+        .query(of::<inbox::WaitQuery>)
+        .json(of::<inbox::Ticket>),
     get(Agents, Agent, WHOAMI, "whoAmI", "Whose key this is.").json(of::<people::WhoAmI>),
     get(
         Agents,
@@ -347,6 +358,24 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .delete()
         .query(of::<people::ResumeQuery>)
         .json(of::<run::Recorded>),
+    get(People, Viewer, INBOX, "inbox", "What waits for a person's yes, the riskiest first.")
+        .query(of::<inbox::InboxQuery>)
+        .json(of::<inbox::Inbox>),
+    get(People, Viewer, INBOX_STATS, "inboxStats", "How people answer: how soon, how often with a yes.")
+        .query(of::<inbox::StatsQuery>)
+        .json(of::<inbox::InboxStats>),
+    get(People, Viewer, INBOX_CALL, "inboxItem", "All there is to know before one answers.")
+        .query(of::<inbox::InboxQuery>)
+        .json(of::<inbox::InboxShown>),
+    get(
+        People,
+        Viewer,
+        INBOX_ANSWER,
+        "answer",
+        "Say yes or no, as somebody who may: an approver of a group that is asked.",
+    )
+    .post(of::<inbox::AnswerCall>)
+    .json(of::<inbox::AnswerTaken>),
     get(People, Viewer, STATUS, "status", "What is going on, in numbers.").json(of::<people::Status>),
     get(People, Viewer, METRICS, "metrics", "Metrics in Prometheus text form."),
     get(People, Nobody, OPENAPI, "openapi", "This document.").json(anything),

@@ -31,6 +31,9 @@ pub struct Status {
     pub head_index: u64,
     /// Calls that are being carried out.
     pub in_flight: u64,
+    /// Calls that wait for people.
+    #[serde(default)]
+    pub waiting: u64,
     /// Since this process started:
     pub allowed: u64,
     pub denied: u64,

@@ -130,6 +130,8 @@ impl World {
             carrier: Carrier::Gate,
             destinations: Vec::new(),
             hosts: Vec::new(),
+            credential: None,
+            ask_marks: None,
         });
         let command = Command::Propose(call);
         let mut started = Instant::now();

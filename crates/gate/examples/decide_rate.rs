@@ -129,6 +129,8 @@ fn kernel_alone(rules: &Rules) {
             carrier: Carrier::Gate,
             destinations: Vec::new(),
             hosts: Vec::new(),
+            credential: None,
+            ask_marks: None,
         };
         let command = Command::Propose(Arc::new(call));
         let started = Instant::now();

@@ -140,6 +140,8 @@ impl Maker {
             carrier: Carrier::Gate,
             destinations: Vec::new(),
             hosts: Vec::new(),
+            credential: None,
+            ask_marks: None,
         };
         self.take(&Command::Propose(Arc::new(call)), vec![payload]);
         let body = Payload::new("result", [7; 32], b"{\"ok\":true}".to_vec(), false);

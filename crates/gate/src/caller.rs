@@ -59,6 +59,27 @@ pub struct Answered {
     pub again: bool,
     /// What its contract puts in the place of an answer that could not be had.
     pub fallback: Option<Instead>,
+    /// It waits for people, or is under way since they said yes: under this name it is asked for again.
+    pub ticket: Option<Ticket>,
+    /// Who said yes to it.
+    pub approved: Vec<String>,
+    /// What the person wrote who answered it.
+    pub words: Option<String>,
+    /// The arguments that an approver put in the place of the agent's.
+    pub edited: Option<Value>,
+}
+
+/// A call that people were asked about, as its agent may know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub call: CallId,
+    pub run: RunId,
+    pub tool: String,
+    /// Who must say yes; none: they did, and it is under way.
+    pub groups: Vec<String>,
+    pub asked: Time,
+    /// No answer until then is a no.
+    pub expires: Time,
 }
 
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) struct Tally {
     pub(crate) allowed: AtomicU64,
     pub(crate) denied: AtomicU64,
+    pub(crate) asked: AtomicU64,
     pub(crate) succeeded: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) unknown: AtomicU64,
@@ -21,6 +22,7 @@ pub(crate) struct Tally {
 pub struct Counts {
     pub allowed: u64,
     pub denied: u64,
+    pub asked: u64,
     pub settled: Vec<(&'static str, u64)>,
     pub refused_requests: u64,
     pub commits: u64,
@@ -39,6 +41,7 @@ impl Tally {
         Counts {
             allowed: read(&self.allowed),
             denied: read(&self.denied),
+            asked: read(&self.asked),
             settled: vec![
                 ("succeeded", read(&self.succeeded)),
                 ("failed", read(&self.failed)),

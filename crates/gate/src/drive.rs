@@ -32,8 +32,12 @@ impl Gate {
         }
         self.watch_disk();
         for lane in 0..self.lane_count() {
-            let _ = self.ask_lane(lane, Command::Sweep, Vec::new()).await;
+            let swept = self.ask_lane(lane, Command::Sweep, Vec::new()).await;
+            if swept.is_ok_and(|swept| !swept.receipts.is_empty()) {
+                self.0.waits.tell_all();
+            }
         }
+        self.release_ready();
         self.lift_overdue().await;
         self.count_floods().await;
         self.snapshot_when_due();

@@ -29,6 +29,7 @@ use crate::port::Reach;
 use crate::seal::Seal;
 use crate::snapshot::Snapshots;
 use crate::views::Views;
+use crate::waits::Waits;
 
 /// Calls are refused when so much waits for the disk, so that outcomes still find room.
 const CALLS_WAITING_MAX: usize = 4096;
@@ -59,6 +60,9 @@ pub(crate) struct Inner {
     pub(crate) head: watch::Receiver<u64>,
     pub(crate) views: Views,
     pub(crate) snapshots: Snapshots,
+    /// Where what waits for people is read from, when they said yes.
+    pub(crate) asked: Arc<Mutex<Box<dyn Read>>>,
+    pub(crate) waits: Waits,
     /// For people's questions; they take turns.
     pub(crate) payloads: Arc<Mutex<Box<dyn Read>>>,
     pub(crate) stop: watch::Sender<bool>,

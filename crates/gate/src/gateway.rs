@@ -50,6 +50,16 @@ impl Gate {
         }
     }
 
+    /// Words that a client brings back: sealed, good for `bound` alone, and also after a restart of Remit.
+    pub fn seal_state(&self, words: &[u8], bound: &[u8]) -> Option<String> {
+        self.0.seal.state(words, bound)
+    }
+
+    /// None: it is not ours, or not for this.
+    pub fn open_state(&self, state: &str, bound: &[u8]) -> Option<Vec<u8>> {
+        self.0.seal.read_state(state, bound)
+    }
+
     /// Somebody closed the run: the next call gets another.
     pub(crate) fn forget_implicit(&self, key: KeyId) {
         self.implicit().remove(&key);

@@ -14,13 +14,6 @@ use crate::error::Error;
 use crate::gate::Gate;
 
 impl Gate {
-    /// Whether calls of this agent take from accounts wider than a run.
-    pub(crate) fn borrows(&self, agent: &str) -> bool {
-        let rules = self.rules();
-        let own = rules.agent(agent).is_some_and(|manifest| !manifest.windows.is_empty());
-        own || !rules.book.house.tenants.is_empty()
-    }
-
     /// False: there is nothing left to lend, in this lane or in any other.
     pub(crate) async fn lend(&self, lane: usize, needs: &[Need]) -> Result<bool, Error> {
         let Answer::Short(short) = self.ask_to_lend(lane, needs).await? else { return Ok(true) };

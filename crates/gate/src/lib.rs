@@ -4,6 +4,8 @@
 //! without threads; `clerk.rs` gives it a thread, `committer.rs` one disk, `control.rs` the barrier that halts, keys
 //! and rules pass through. This room knows no protocol of a tool or of a model: `port.rs` is all it sees of the world.
 
+mod approval;
+mod asks;
 mod bounds;
 mod caller;
 mod care;
@@ -28,6 +30,7 @@ mod line;
 pub mod permit;
 pub mod port;
 mod redact;
+mod released;
 mod runs;
 mod seal;
 mod snapshot;
@@ -37,8 +40,13 @@ mod start;
 mod tray;
 pub mod vault;
 pub mod views;
+mod waits;
 
-pub use caller::{Answered, CallAsk, Caller, Instead, KeyInfo, MintedKey, OpenAsk, Report, RunOpened};
+pub use approval::{AnswerAsk, AnswerGiven, StandingAsk};
+pub use asks::{AnswerView, GroupView, Shown, Waiting};
+pub use caller::{
+    Answered, CallAsk, Caller, Instead, KeyInfo, MintedKey, OpenAsk, Report, RunOpened, Ticket,
+};
 pub use counts::Counts;
 pub use gate::Gate;
 pub use halting::{Contained, HaltAsk, HeldCall, HeldEnd};

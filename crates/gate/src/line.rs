@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use kernel::approval::AskMarks;
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Command};
 use kernel::id::{Mark, RunId};
@@ -27,10 +28,15 @@ use crate::{bounds, seal, stamp};
 const LEND_ROUNDS_MAX: usize = 16;
 
 /// A call on its way to be decided, with the bytes that everything after is bound to.
-struct Draft {
-    call: Arc<Call>,
-    bytes: Arc<[u8]>,
-    payloads: Vec<Payload>,
+pub(crate) struct Draft {
+    pub(crate) call: Arc<Call>,
+    pub(crate) bytes: Arc<[u8]>,
+    /// What its first decision commits to, and later ones no more.
+    pub(crate) payloads: Vec<Payload>,
+    /// The agent's words, as long as they may have to be committed to again.
+    pub(crate) reason: Option<String>,
+    /// People said yes to it: it is decided a second time.
+    pub(crate) is_release: bool,
 }
 
 impl Gate {
@@ -51,6 +57,20 @@ impl Gate {
         // 1 admit: the house takes no more than it can finish
         self.ready()?;
         let draft = self.draft(caller, ask, Carrier::Gate)?;
+        let answered = self.carried(draft, feed, unwanted).await?;
+        if answered.as_ref().is_ok_and(Answered::lost_its_run) {
+            self.forget_implicit(caller.key);
+        }
+        answered
+    }
+
+    /// Walks on although nobody waits any more.
+    pub(crate) async fn carried(
+        &self,
+        draft: Draft,
+        feed: Feed,
+        unwanted: Option<watch::Receiver<bool>>,
+    ) -> Result<Result<Answered, Error>, Error> {
         let gate = self.clone();
         self.0.walking.fetch_add(1, Ordering::AcqRel);
         let walk = tokio::spawn(async move {
@@ -64,21 +84,19 @@ impl Gate {
             gate.0.walking.fetch_sub(1, Ordering::AcqRel);
             answered
         });
-        let answered = walk.await.map_err(|_| Error::Stopping)?;
-        if answered.as_ref().is_ok_and(Answered::lost_its_run) {
-            self.forget_implicit(caller.key);
-        }
-        answered
+        walk.await.map_err(|_| Error::Stopping)
     }
 
-    async fn walk(&self, draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads } = draft;
-
+    async fn walk(&self, mut draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
         // 2 propose: decided, appended, durable; without a receipt there is no permit
-        let written = self.decided(&call, payloads).await?;
+        let written = self.decided(&mut draft).await?;
+        let Draft { call, bytes, .. } = draft;
         let verdict = match written.answer {
+            Answer::Verdict(verdict) if verdict.asks() => {
+                return Ok(self.asked(&call, verdict, &written.receipts));
+            }
             Answer::Verdict(verdict) => verdict,
-            answer => return self.answered_before(answer).await,
+            answer => return self.answered_before(answer, &written.receipts).await,
         };
         let mut answered = Answered::new(&call, verdict, written.receipts.first().copied());
 
@@ -123,11 +141,27 @@ impl Gate {
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads } = self.draft(caller, ask, Carrier::Executor)?;
-        let written = self.decided(&call, payloads).await?;
+        let draft = self.draft(caller, ask, Carrier::Executor)?;
+        let answered = self.permitted(draft).await?;
+        match &answered.ticket {
+            // The people who were asked may have said yes meanwhile: this is when its executor is there to carry it out.
+            Some(ticket) if answered.receipt.is_none() => {
+                self.wait_ticket(caller, ticket.call, Duration::ZERO).await
+            }
+            _ => Ok(answered),
+        }
+    }
+
+    /// Steps 2 and 3 of a call that the agent's own executor carries out.
+    pub(crate) async fn permitted(&self, mut draft: Draft) -> Result<Answered, Error> {
+        let written = self.decided(&mut draft).await?;
+        let Draft { call, bytes, .. } = draft;
         let verdict = match written.answer {
+            Answer::Verdict(verdict) if verdict.asks() => {
+                return Ok(self.asked(&call, verdict, &written.receipts));
+            }
             Answer::Verdict(verdict) => verdict,
-            answer => return self.answered_before(answer).await,
+            answer => return self.answered_before(answer, &written.receipts).await,
         };
         let mut answered = Answered::new(&call, verdict, written.receipts.first().copied());
         if !answered.verdict.allows() || answered.receipt.is_none() {
@@ -154,8 +188,7 @@ impl Gate {
         let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
         let mut bytes = canonical(&args);
-        // The same key with another tool is another call, so the tool is part of what must be equal.
-        let args_mark = mark("args", &[tool.as_bytes(), b"\0", &bytes].concat());
+        let args_mark = self.args_mark(run, &tool, &bytes);
         let law = self.law();
         if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
             && stamp::stamp(&known.contract, &mut args, run, id)
@@ -163,16 +196,9 @@ impl Gate {
             bytes = canonical(&args);
         }
         let key_mark = idempotency_key.map(|key| mark("key", key.as_bytes()));
-        let mut payloads = vec![Payload::new("args", seal::random(), bytes.clone(), false)];
         let context_tokens = context_tokens.map(bounds::count);
-        let args_commitment = payloads.first().map_or(Digest::of(&bytes), |payload| payload.commitment);
-        let wanted = law.rules.book.house.capture_reasoning;
-        let reasoning = reason.filter(|_| wanted).map(|reason| {
-            let payload = Payload::new("reasoning", seal::random(), canonical(&reason), false);
-            let commitment = payload.commitment;
-            payloads.push(payload);
-            commitment
-        });
+        let reason = reason.filter(|_| law.rules.book.house.capture_reasoning);
+        let (payloads, args_commitment, reasoning) = committed(&bytes, reason.as_deref());
         let agent = caller.agent.clone();
         let (places, hosts) = law.rules.places(&agent, &tool, &args);
         let call = Call {
@@ -190,29 +216,49 @@ impl Gate {
             carrier,
             destinations: self.house_marks("destination", &places),
             hosts: self.house_marks("host", &hosts),
+            credential: Some(caller.key),
+            ask_marks: None,
         };
-        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads })
+        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads, reason, is_release: false })
     }
 
-    /// Decides it. A lane that is short of an account's slice asks control for more, and the call is proposed again.
-    async fn decided(&self, call: &Arc<Call>, payloads: Vec<Payload>) -> Result<Written, Error> {
-        let spare = self.borrows(&call.agent).then(|| payloads.clone());
-        let mut written = self.proposed(call, Command::Propose(call.clone()), payloads).await?;
+    /// Decides it. A lane that is short of an account's slice asks control for more, a call that people will be asked
+    /// about says where it goes; then it is proposed again.
+    async fn decided(&self, draft: &mut Draft) -> Result<Written, Error> {
+        let first = if draft.is_release { Command::Release } else { Command::Propose };
+        let mut written = self.proposed(draft, first).await?;
         for _ in 0..LEND_ROUNDS_MAX {
-            let (Answer::Short(needs), Some(payloads)) = (&written.answer, &spare) else { break };
-            let lent = self.lend(self.lane_of(call.run), needs).await?;
-            let again = if lent { Command::Propose } else { Command::ProposeLast };
-            written = self.proposed(call, again(call.clone()), payloads.clone()).await?;
+            let again: fn(Arc<Call>) -> Command = match (&written.answer, draft.is_release) {
+                (Answer::Short(needs), is_release) => {
+                    let lent = self.lend(self.lane_of(draft.call.run), needs).await?;
+                    match (lent, is_release) {
+                        (true, false) => Command::Propose,
+                        (false, false) => Command::ProposeLast,
+                        (true, true) => Command::Release,
+                        (false, true) => Command::ReleaseLast,
+                    }
+                }
+                (Answer::Marks(fields), _) => {
+                    let marks = self.ask_marks(&draft.call, fields);
+                    draft.renew(Some(marks));
+                    first
+                }
+                _ => break,
+            };
+            if draft.payloads.is_empty() && !draft.is_release {
+                draft.renew(draft.call.ask_marks.clone());
+            }
+            written = self.proposed(draft, again).await?;
         }
         match written.answer {
             // Others of its lane were quicker each time: the house is full.
-            Answer::Short(_) => Err(Error::Overloaded),
+            Answer::Short(_) | Answer::Marks(_) => Err(Error::Overloaded),
             _ => Ok(written),
         }
     }
 
     /// Equality in the whole house, and no more: whoever lacks its key cannot guess what is meant.
-    fn house_marks(&self, what: &str, places: &[String]) -> Vec<Mark> {
+    pub(crate) fn house_marks(&self, what: &str, places: &[String]) -> Vec<Mark> {
         places.iter().map(|place| self.0.seal.mark(RunId(0), what, place.as_bytes())).collect()
     }
 
@@ -221,13 +267,9 @@ impl Gate {
     }
 
     /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
-    async fn proposed(
-        &self,
-        call: &Arc<Call>,
-        command: Command,
-        payloads: Vec<Payload>,
-    ) -> Result<Written, Error> {
-        let mut wait = self.propose(call.run, command, payloads)?;
+    async fn proposed(&self, draft: &mut Draft, command: fn(Arc<Call>) -> Command) -> Result<Written, Error> {
+        let (call, payloads) = (&draft.call, std::mem::take(&mut draft.payloads));
+        let mut wait = self.propose(call.run, command(call.clone()), payloads)?;
         let (gate, late) = (self.clone(), call.clone());
         match tokio::time::timeout(DECIDE_WAIT, &mut wait).await {
             Ok(Ok(Ok(written))) => return Ok(written),
@@ -264,4 +306,22 @@ impl Gate {
         // An error means that the house is stopping: then the next start calls it unknown.
         let _ = self.settled(self.lane_of(call.run), settlement, Vec::new()).await;
     }
+}
+
+impl Draft {
+    /// Nothing was recorded of it yet, so it is committed to anew.
+    fn renew(&mut self, ask_marks: Option<AskMarks>) {
+        let (payloads, args_commitment, reasoning) = committed(&self.bytes, self.reason.as_deref());
+        let call = Call { args_commitment, reasoning, ask_marks, ..self.call.as_ref().clone() };
+        (self.call, self.payloads) = (Arc::new(call), payloads);
+    }
+}
+
+/// The payloads of a call, and what commits to its arguments and to its reason.
+fn committed(bytes: &[u8], reason: Option<&str>) -> (Vec<Payload>, Digest, Option<Digest>) {
+    let args = Payload::new("args", seal::random(), bytes.to_vec(), false);
+    let reasoning = reason.map(|text| Payload::new("reasoning", seal::random(), canonical(&text), false));
+    let commitments = (args.commitment, reasoning.as_ref().map(|payload| payload.commitment));
+    let payloads = std::iter::once(args).chain(reasoning).collect();
+    (payloads, commitments.0, commitments.1)
 }

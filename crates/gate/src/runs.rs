@@ -28,8 +28,12 @@ pub(crate) type Receipted = Result<Result<Receipt, Reason>, Error>;
 
 impl Answered {
     pub(crate) fn new(call: &Call, verdict: kernel::verdict::Verdict, receipt: Option<Receipt>) -> Answered {
+        Answered::of(call.id, verdict, receipt)
+    }
+
+    pub(crate) fn of(call: CallId, verdict: kernel::verdict::Verdict, receipt: Option<Receipt>) -> Answered {
         Answered {
-            call: call.id,
+            call,
             verdict,
             receipt,
             outcome: None,
@@ -38,6 +42,10 @@ impl Answered {
             permit_token: None,
             again: false,
             fallback: None,
+            ticket: None,
+            approved: Vec::new(),
+            words: None,
+            edited: None,
         }
     }
 
@@ -161,6 +169,8 @@ impl Gate {
             carrier: Carrier::Executor,
             destinations: Vec::new(),
             hosts: Vec::new(),
+            credential: None,
+            ask_marks: None,
         });
         let command = Command::Question { call: call.clone(), by: caller.agent.clone() };
         let wait = self.propose(run, command, vec![payload])?;
@@ -186,9 +196,21 @@ impl Gate {
         }
     }
 
-    /// An answer that was given before: to the same idempotency key.
-    pub(crate) async fn answered_before(&self, answer: Answer) -> Result<Answered, Error> {
-        let Answer::Same { call, verdict, ended } = answer else { return Err(Error::LogUnwritable) };
+    /// An answer that was given before: to the same idempotency key, or to the same call that people were asked about.
+    pub(crate) async fn answered_before(
+        &self,
+        answer: Answer,
+        receipts: &[Receipt],
+    ) -> Result<Answered, Error> {
+        let (call, verdict, ended) = match answer {
+            Answer::Same { call, verdict, ended } => (call, verdict, ended),
+            Answer::Waiting(call) => return self.standing_by(call).await,
+            Answer::Refused(reason) => return Err(self.vanished(&reason)),
+            _ => return Err(Error::LogUnwritable),
+        };
+        if !receipts.is_empty() || is_persons(&verdict) {
+            return Ok(Answered { again: true, ..self.told(call).await? });
+        }
         let (outcome, result) = match ended {
             Some(Ended { outcome, result: Some(digest) }) => {
                 (Some(outcome), self.result_of(call, digest).await?)
@@ -206,6 +228,10 @@ impl Gate {
             permit_token: None,
             again: true,
             fallback: None,
+            ticket: None,
+            approved: Vec::new(),
+            words: None,
+            edited: None,
         })
     }
 
@@ -269,6 +295,11 @@ impl Gate {
     pub(crate) fn is_closed(&self) -> bool {
         self.0.closed.load(Ordering::Acquire)
     }
+}
+
+/// A person's no has words that the agent is told.
+fn is_persons(verdict: &kernel::verdict::Verdict) -> bool {
+    verdict.reasons.iter().any(|reason| reason.code == Code::ApprovalDenied)
 }
 
 pub(crate) fn receipted(written: crate::committer::Written) -> Receipted {

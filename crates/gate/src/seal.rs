@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use kernel::id::{CallId, KeyId, Mark, RunId};
@@ -23,6 +24,7 @@ const TOKEN_BYTES_MAX: usize = 1024;
 pub(crate) struct Seal {
     run_tokens: hmac::Key,
     marks: hmac::Key,
+    states: RandomizedNonceKey,
     permits: Ed25519KeyPair,
     /// The first part of every permit token.
     permit_header: String,
@@ -99,6 +101,7 @@ impl Seal {
         Some(Seal {
             run_tokens: hmac::Key::new(hmac::HMAC_SHA256, derive("run-token").as_ref()),
             marks: hmac::Key::new(hmac::HMAC_SHA256, derive("mark").as_ref()),
+            states: RandomizedNonceKey::new(&AES_256_GCM, derive("state").as_ref()).ok()?,
             permit_header: base64url(header.to_string().as_bytes()),
             permits,
         })
@@ -148,6 +151,22 @@ impl Seal {
 
     fn permit_key_id(&self) -> String {
         key_id(&self.permits)
+    }
+
+    /// What a client is given to bring back, also after a restart: it cannot read or change it, and it is good for
+    /// `bound` alone.
+    pub(crate) fn state(&self, words: &[u8], bound: &[u8]) -> Option<String> {
+        let mut bytes = words.to_vec();
+        let nonce = self.states.seal_in_place_append_tag(Aad::from(bound), &mut bytes).ok()?;
+        bytes.extend_from_slice(nonce.as_ref());
+        Some(base64url(&bytes))
+    }
+
+    pub(crate) fn read_state(&self, state: &str, bound: &[u8]) -> Option<Vec<u8>> {
+        let mut bytes = unbase64url(state).filter(|_| state.len() <= TOKEN_BYTES_MAX)?;
+        let nonce = bytes.split_off(bytes.len().checked_sub(NONCE_LEN)?);
+        let nonce = Nonce::try_assume_unique_for_key(&nonce).ok()?;
+        self.states.open_in_place(nonce, Aad::from(bound), &mut bytes).ok().map(|plain| plain.to_vec())
     }
 
     /// Tells equal from different inside one run, and nothing else to anybody.

@@ -78,6 +78,7 @@ impl Gate {
             tried: None,
         };
         let payloads = Arc::new(std::sync::Mutex::new(log.reader()?));
+        let asked = Arc::new(std::sync::Mutex::new(log.reader()?));
         let committer =
             Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head: head_sender };
         start_threads(committer, control_clerk)?;
@@ -98,6 +99,8 @@ impl Gate {
             head: head_receiver,
             views,
             snapshots,
+            asked,
+            waits: Default::default(),
             payloads,
             stop,
             walking: AtomicU64::new(0),
@@ -122,6 +125,8 @@ impl Gate {
             self.recall(lane, Vec::new()).await?;
         }
         drive::start(self.clone());
+        // What people said yes to, and was not released before the stop.
+        self.release_ready();
         Ok(())
     }
 

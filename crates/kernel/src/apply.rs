@@ -27,6 +27,8 @@ impl State {
             Event::RunClosed(closed) => self.run_closed(closed.run),
             Event::CallDecided(decided) => self.call_decided(stamp.at, decided),
             Event::CallFinished(finished) => self.call_finished(finished),
+            Event::Answered(answered) => self.person_answered(stamp.at, answered),
+            Event::Collected(collected) => self.collected(collected),
             Event::RequestRefused(refused) => {
                 self.refused(stamp.at, refused.run, &refused.agent);
             }
@@ -77,6 +79,9 @@ impl State {
             crossed: 0,
             paused: None,
             extensions: Vec::new(),
+            asks: 0,
+            waiting: 0,
+            tickets: Default::default(),
         };
         if let Some(parent) = opened.parent {
             if let Some(limits) = &opened.budget {
@@ -99,7 +104,9 @@ impl State {
         if let Some((key, _)) = run.implicit.filter(|(key, _)| self.implicit.get(key) == Some(&id)) {
             self.implicit.remove(&key);
         }
-        let Some(parent) = run.parent else { return };
+        let Some(parent) = run.parent else {
+            return self.standing.retain(|_, standing| standing.family != id.family());
+        };
         if let Some(above) = self.runs.get_mut(&parent) {
             above.children.remove(&id);
         }
@@ -116,18 +123,24 @@ impl State {
             return self.refused(at, None, &decided.agent);
         }
         self.touch(at, &path);
+        let pending = if decided.ends_ask { self.ask_ended(decided) } else { None };
         let Some(run) = self.runs.get_mut(&decided.run) else { return };
         if let Some(key) = decided.key {
             let keyed =
                 Keyed { call: decided.call, args: decided.mark, verdict: decided.verdict(), ended: None };
             run.keyed.insert(key, keyed);
         }
-        if decided.ruling == Ruling::Deny {
-            run.refusals.add(at);
-            return;
+        match decided.ruling {
+            Ruling::Ask => return self.ask_begun(at, decided),
+            // What a person or time refused is no flood of the agent's.
+            Ruling::Deny if decided.ends_ask => return,
+            Ruling::Deny => return run.refusals.add(at),
+            Ruling::Allow => {}
         }
         *run.by_tool.entry(decided.tool.clone()).or_default() += 1;
         self.paced(at, decided);
+        self.accustomed(decided, pending.as_ref().map_or(&[], |pending| &pending.places));
+        self.standing_moved(at, decided, pending.as_ref());
         if let Some(expires) = decided.expires {
             self.due.insert((expires, Due::Call(decided.call)));
         }
@@ -146,6 +159,7 @@ impl State {
             unknown: false,
             above: path.get(1..).unwrap_or_default().to_vec(),
             accounts: decided.accounts.clone(),
+            asked_mark: pending.map(|pending| pending.asked_mark),
         };
         self.calls.insert(decided.call, open);
         self.family_reserve(&path, &decided.reserved);
@@ -169,6 +183,10 @@ impl State {
         }
         call.unknown = finished.outcome == Outcome::Unknown;
         let ended = Ended { outcome: finished.outcome, result: finished.result };
+        let ticket = call.asked_mark.and_then(|mark| self.runs.get_mut(&call.run)?.tickets.get_mut(&mark));
+        if let Some(ticket) = ticket.filter(|ticket| ticket.call == finished.call) {
+            ticket.ended = Some(ended.clone());
+        }
         let keyed = call.key.and_then(|key| self.runs.get_mut(&call.run)?.keyed.get_mut(&key));
         if let Some(keyed) = keyed {
             keyed.ended = Some(ended);

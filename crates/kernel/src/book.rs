@@ -9,6 +9,7 @@ use stdx::json::canonical;
 use crate::account::Limits;
 use crate::agent::Manifest;
 use crate::calendar::Calendar;
+use crate::approvers::Approvals;
 use crate::contract::Contract;
 use crate::stopping::StoppingRules;
 use crate::threshold::{self, Threshold};
@@ -29,6 +30,9 @@ pub struct Book {
 pub struct House {
     pub tenant: String,
     pub allow_permits: bool,
+    /// `approvals`, and the people who may answer.
+    #[serde(skip_serializing_if = "Approvals::is_usual")]
+    pub approvals: Approvals,
     /// `quotas.max_actions_per_prompt`
     pub calls_per_run_max: u64,
     /// `audit.capture_reasoning`
@@ -64,6 +68,7 @@ impl Default for House {
         House {
             tenant: "default".to_owned(),
             allow_permits: false,
+            approvals: Approvals::default(),
             calls_per_run_max: 200,
             capture_reasoning: true,
             run_ttl_ms: 3_600_000,

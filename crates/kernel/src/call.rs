@@ -5,7 +5,8 @@ use serde_json::Value;
 use stdx::digest::Digest;
 
 use crate::account::Amount;
-use crate::id::{CallId, Mark, RunId};
+use crate::approval::AskMarks;
+use crate::id::{CallId, KeyId, Mark, RunId};
 
 /// Who carries the call out into the world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -40,6 +41,10 @@ pub struct Call {
     /// Where it goes, and to which hosts, where a limit asks: equality in the house.
     pub destinations: Vec<Mark>,
     pub hosts: Vec<Mark>,
+    /// The credential that asks.
+    pub credential: Option<KeyId>,
+    /// Only of calls that people are asked about.
+    pub ask_marks: Option<AskMarks>,
 }
 
 /// How a permitted call ended.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stdx::digest::Digest;
 
 use crate::account::Limits;
+use crate::approval::Terms;
 use crate::balance::{Balance, Whose};
 use crate::call::{Call, Settlement};
 use crate::event::ToolRested;
@@ -36,6 +37,18 @@ pub enum Command {
         by: String,
     },
     Settle(Settlement),
+    /// A person answers a call that waits.
+    Answer(Box<PersonAnswer>),
+    /// A call that waits has the yeses it needs: it is decided again, on the rules and the budget of now.
+    Release(Arc<Call>),
+    /// The same after control had nothing more to lend.
+    ReleaseLast(Arc<Call>),
+    /// The agent was told what became of a call that waited.
+    Collect {
+        call: CallId,
+        run: RunId,
+        agent: String,
+    },
     /// A door refused a known agent's request before it became a call.
     Refused {
         agent: String,
@@ -71,6 +84,20 @@ pub enum Command {
     Sweep,
     /// The process has just started: what was under way is unknown.
     Restarted,
+}
+
+#[derive(Clone, Debug)]
+pub struct PersonAnswer {
+    pub call: CallId,
+    pub by: String,
+    pub yes: bool,
+    /// What the person saw.
+    pub bound: Digest,
+    /// Commitment to what they wrote.
+    pub words: Option<Digest>,
+    /// The call as they would have it.
+    pub edit: Option<Arc<Call>>,
+    pub standing: Option<Terms>,
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +198,16 @@ pub enum Answer {
     Opened {
         run: RunId,
         expires: Time,
+    },
+    /// The same call waits for people already.
+    Waiting(CallId),
+    /// People will be asked: the call must come again with marks of where it goes, and of these arguments.
+    Marks(Vec<String>),
+    /// A person's answer counts; whether the call can be released now.
+    Given {
+        complete: bool,
+        bound: Digest,
+        waits_for: Vec<String>,
     },
     Done,
     Balances(Vec<Balance>),

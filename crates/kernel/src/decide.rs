@@ -1,25 +1,32 @@
 //! Decide: what a command leads to. Pure: the same state, rules, command and time give the same events, for ever.
 
+mod ask;
 mod balance;
 pub mod lend;
 mod open;
+mod release;
 pub mod room;
 mod steer;
 mod survey;
+mod sweep;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use stdx::digest::Digest;
 
+use self::ask::{ask, decide_answer, ticketed};
 use self::balance::decide_balance;
 use self::lend::decide_return;
-use self::open::{close_run, closed_with_children, open_run};
+use self::open::{Closer, close_run, open_run};
+use self::release::{collect, release};
 use self::steer::{broken, decide_steer};
 use self::survey::survey;
+use self::sweep::sweep;
 use crate::account::Amount;
+use crate::approval::Asked;
 use crate::call::{Call, Carrier, Outcome, Settlement};
 use crate::checks::{Case, Judged, judge};
-use crate::command::{Answer, Closing, Command, ControlCommand};
+use crate::command::{Answer, Command, ControlCommand};
 use crate::event::{
     CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted, Replanned,
     RequestRefused, RulesActivated, ToolSeen,
@@ -29,7 +36,7 @@ use crate::id::{CallId, RunId};
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
 use crate::run::OpenCall;
-use crate::state::{Control, Due, State};
+use crate::state::{Control, State};
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
 
@@ -59,7 +66,8 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
     match command {
         Command::OpenRun(open) => open_run(state, control, rules, open, now),
         Command::CloseRun { run, agent, outcome, workflow, by } => {
-            close_run(state, *run, agent.as_deref(), *outcome, workflow.as_deref(), by)
+            let closer = Closer { outcome: *outcome, workflow: workflow.as_deref(), by };
+            close_run(state, control, rules, *run, agent.as_deref(), &closer)
         }
         Command::Propose(call) => propose(&case(state, control, rules, call, now)),
         Command::ProposeLast(call) => {
@@ -70,11 +78,17 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         Command::GiveBack(accounts) => decide_return(state, control, accounts),
         Command::Question { call, by } => question(state, control, rules, call, by, now),
         Command::Settle(settlement) => settle(state, settlement),
+        Command::Answer(answer) => decide_answer(state, control, rules, answer, now),
+        Command::Release(call) => release(&case(state, control, rules, call, now)),
+        Command::ReleaseLast(call) => {
+            release(&Case { is_last: true, ..case(state, control, rules, call, now) })
+        }
+        Command::Collect { call, run, agent } => collect(state, *call, *run, agent),
         Command::Refused { agent, run, code } => refused(state, rules, agent, *run, code, now),
         Command::CountRefusals { agent, counts } => count_refusals(state, agent, counts),
         Command::ToolRested(rested) => Decision::one(Answer::Done, Event::ToolRested(rested.clone())),
         Command::Replan { run, agent, learned } => replan(state, rules, *run, agent, *learned),
-        Command::Sweep => sweep(state, now),
+        Command::Sweep => sweep(state, control, rules, now),
         Command::Restarted => restarted(state),
     }
 }
@@ -132,18 +146,29 @@ fn case<'a>(state: &'a State, control: &'a Control, rules: &'a Rules, call: &'a 
         is_last: false,
         manifest: rules.agent(&call.agent),
         tool: rules.tool(&call.tool).map(AsRef::as_ref),
+        granted: None,
     }
 }
 
 fn propose(case: &Case<'_>) -> Decision {
-    let Case { control, state, rules, now, call, .. } = *case;
+    let Case { state, rules, now, call, .. } = *case;
     if let Some(answer) = seen_before(case) {
         return match answer {
-            Answer::Same { .. } => Decision::none(answer),
+            Answer::Same { .. } | Answer::Waiting(_) => Decision::none(answer),
             conflict => Decision { answer: conflict, ..refused_at_the_key(state, rules, call, now) },
         };
     }
-    let Judged { mut verdict, reserved, accounts, needs, exhausted } = judge(case);
+    if let Some(decision) = ticketed(case) {
+        return decision;
+    }
+    let judged = judge(case);
+    if judged.verdict.asks() { ask(case, judged) } else { conclude(case, judged, None) }
+}
+
+/// What was judged becomes an event, unless it is one refusal of a flood.
+fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
+    let Case { control, state, rules, now, call, granted, .. } = *case;
+    let Judged { mut verdict, reserved, accounts, needs, exhausted, .. } = judged;
     if !needs.is_empty() {
         return Decision::none(Answer::Short(needs));
     }
@@ -158,14 +183,18 @@ fn propose(case: &Case<'_>) -> Decision {
     let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;
     let refusals = state.refusals(Some(call.run), &call.agent);
-    if !verdict.allows() && refusals.is_flood(now, house.refusals_per_minute_max) {
+    let ends_ask = granted.is_some_and(|granted| granted.ends_ask);
+    let denies = verdict.ruling == Ruling::Deny && !ends_ask;
+    if denies && refusals.is_flood(now, house.refusals_per_minute_max) {
         return Decision::none(Answer::Verdict(verdict));
     }
     let executor = verdict.allows() && call.carrier == Carrier::Executor;
     let decided = CallDecided {
         accounts,
         agent: call.agent.clone(),
+        approved: granted.filter(|_| allowed).map(|granted| granted.by.clone()).unwrap_or_default(),
         args: call.args_commitment,
+        asked,
         call: call.id,
         carrier: call.carrier,
         context_tokens: call.context_tokens,
@@ -173,6 +202,7 @@ fn propose(case: &Case<'_>) -> Decision {
         control_seq: control.seq,
         destinations: call.destinations.clone(),
         effect: case.tool.map_or("unknown", |tool| tool.contract.effect.name()).to_owned(),
+        ends_ask,
         expires: executor.then(|| now.plus_ms(house.permit_ttl_ms + house.permit_grace_ms)),
         hosts: call.hosts.clone(),
         key: call.key_mark,
@@ -185,6 +215,7 @@ fn propose(case: &Case<'_>) -> Decision {
         rules_digest: rules.digest,
         ruling: verdict.ruling,
         run: call.run,
+        standing: granted.filter(|_| allowed).and_then(|granted| granted.standing),
         tool: call.tool.clone(),
         would: verdict.would.clone(),
     };
@@ -230,6 +261,9 @@ fn seen_before(case: &Case<'_>) -> Option<Answer> {
     let keyed = run.keyed.get(&case.call.key_mark?)?;
     if keyed.args != case.call.args_mark {
         return Some(Answer::Verdict(Verdict::deny(Reason::new(Code::IdempotencyConflict))));
+    }
+    if keyed.verdict.asks() {
+        return Some(Answer::Waiting(keyed.call));
     }
     Some(Answer::Same { call: keyed.call, verdict: keyed.verdict.clone(), ended: keyed.ended.clone() })
 }
@@ -341,24 +375,6 @@ fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
         transient: false,
         trouble: None,
     })
-}
-
-fn sweep(state: &State, now: Time) -> Decision {
-    let (mut events, mut closed) = (Vec::new(), BTreeSet::new());
-    for (_, due) in state.due.iter().take_while(|(at, _)| *at <= now).take(SWEEP_MAX) {
-        match due {
-            Due::Call(id) => events.extend(state.calls.get(id).map(|open| unknown(*id, open, now, "sweep"))),
-            Due::Run(run) => {
-                // A child may be due with a run above it, and is closed once.
-                let ended = closed_with_children(state, *run, Closing::Expired, None, "sweep");
-                events.extend(ended.into_iter().filter(|one| closed.insert(one.run)).map(Event::RunClosed));
-                if events.len() >= SWEEP_MAX {
-                    break;
-                }
-            }
-        }
-    }
-    Decision { answer: Answer::Done, events }
 }
 
 /// What Remit itself was carrying when it stopped may or may not have happened.

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use stdx::digest::Digest;
 
 use crate::account::{Amount, Limits};
+use crate::approval::{Asked, Edited, Terms};
 use crate::call::{Carrier, Outcome};
 use crate::command::Closing;
 use crate::halt::Scope;
@@ -39,6 +40,8 @@ pub enum Event {
     RunClosed(RunClosed),
     CallDecided(Box<CallDecided>),
     CallFinished(CallFinished),
+    Answered(Box<Answered>),
+    Collected(Collected),
     Questioned(Box<Questioned>),
     RequestRefused(RequestRefused),
     RefusalsCounted(RefusalsCounted),
@@ -140,8 +143,14 @@ pub struct CallDecided {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountId>,
     pub agent: String,
+    /// Who said yes to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<String>,
     /// Commitment to the canonical arguments.
     pub args: Digest,
+    /// What people are asked, where the ruling is `ask`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     pub call: CallId,
     pub carrier: Carrier,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +163,9 @@ pub struct CallDecided {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<Mark>,
     pub effect: String,
+    /// The second decision of a call that people were asked about: what became of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_ask: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -173,6 +185,9 @@ pub struct CallDecided {
     pub rules_digest: Digest,
     pub ruling: Ruling,
     pub run: RunId,
+    /// The call whose bounded approval it passed by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<CallId>,
     pub tool: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub would: Vec<Reason>,
@@ -214,6 +229,36 @@ pub struct CallFinished {
     pub transient: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+}
+
+/// A person's answer to a call that waits. Whether it was enough, the next decision of that call tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    pub agent: String,
+    /// What it is worth anything for.
+    pub bound: Digest,
+    pub by: String,
+    pub call: CallId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
+    /// The asked groups that it counts for.
+    pub groups: Vec<String>,
+    pub run: RunId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Terms>,
+    pub tool: String,
+    /// Commitment to what the person wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Digest>,
+    pub yes: bool,
+}
+
+/// The agent was told what became of a call that people were asked about; the same call is now a new one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Collected {
+    pub agent: String,
+    pub call: CallId,
+    pub run: RunId,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -388,6 +433,8 @@ impl Event {
             Event::RunClosed(_) => "run_closed",
             Event::CallDecided(_) => "call_decided",
             Event::CallFinished(_) => "call_finished",
+            Event::Answered(_) => "answered",
+            Event::Collected(_) => "collected",
             Event::Questioned(_) => "questioned",
             Event::RequestRefused(_) => "request_refused",
             Event::RefusalsCounted(_) => "refusals_counted",
@@ -427,6 +474,8 @@ impl Event {
             Event::RunClosed(body) => written(stamp, kind, body),
             Event::CallDecided(body) => written(stamp, kind, body),
             Event::CallFinished(body) => written(stamp, kind, body),
+            Event::Answered(body) => written(stamp, kind, body),
+            Event::Collected(body) => written(stamp, kind, body),
             Event::Questioned(body) => written(stamp, kind, body),
             Event::RequestRefused(body) => written(stamp, kind, body),
             Event::RefusalsCounted(body) => written(stamp, kind, body),
@@ -462,6 +511,8 @@ impl Event {
             "run_closed" => Event::RunClosed(body(read.body)?),
             "call_decided" => Event::CallDecided(Box::new(body(read.body)?)),
             "call_finished" => Event::CallFinished(body(read.body)?),
+            "answered" => Event::Answered(Box::new(body(read.body)?)),
+            "collected" => Event::Collected(body(read.body)?),
             "questioned" => Event::Questioned(Box::new(body(read.body)?)),
             "request_refused" => Event::RequestRefused(body(read.body)?),
             "refusals_counted" => Event::RefusalsCounted(body(read.body)?),

@@ -58,6 +58,17 @@ codes! {
     RuleErred => "rule_erred",
     BudgetExceeded => "budget_exceeded",
     ApprovalUnavailable => "approval_unavailable",
+    ApprovalRequired => "approval_required",
+    ApprovalDenied => "approval_denied",
+    ApprovalExpired => "approval_expired",
+    ApprovalCancelled => "approval_cancelled",
+    ApprovalStale => "approval_stale",
+    ApprovalUnknown => "approval_unknown",
+    NotAnApprover => "not_an_approver",
+    OwnRequest => "own_request",
+    ReasonRequired => "reason_required",
+    AlreadyAnswered => "already_answered",
+    EditRefused => "edit_refused",
     IdempotencyConflict => "idempotency_conflict",
     CallUnknown => "call_unknown",
     KeyUnknown => "key_unknown",
@@ -183,7 +194,20 @@ impl Reason {
                 }
                 None => format!("the run's budget of {} would be exceeded", said(limit, detail)),
             },
-            Code::ApprovalUnavailable => format!("needs a yes from {}", self.ask.join(" and ")),
+            Code::ApprovalUnavailable => {
+                format!("needs a yes from {}, and nobody there can give it", self.ask.join(" and "))
+            }
+            Code::ApprovalRequired => format!("waits for a yes from {}", self.ask.join(" and ")),
+            Code::ApprovalDenied => format!("{detail} said no"),
+            Code::ApprovalExpired => "nobody said yes in time".to_owned(),
+            Code::ApprovalCancelled => format!("nobody is asked any more: {detail}"),
+            Code::ApprovalStale => "it is no longer what you were shown".to_owned(),
+            Code::ApprovalUnknown => "no such call waits for an answer".to_owned(),
+            Code::NotAnApprover => format!("only members of {detail} may answer this"),
+            Code::OwnRequest => format!("this was asked for on behalf of {detail}, who may not answer it"),
+            Code::ReasonRequired => format!("a yes to a call of risk {limit} or more needs a reason"),
+            Code::AlreadyAnswered => format!("{detail} has said yes to this already"),
+            Code::EditRefused => format!("these arguments would not pass: {detail}"),
             Code::IdempotencyConflict => "this idempotency key came before with other arguments".to_owned(),
             Code::CallUnknown => "no such call is waiting for an outcome".to_owned(),
             Code::KeyUnknown => format!("there is no key `{detail}`"),
@@ -247,10 +271,21 @@ impl Reason {
                 "finish with what is left, or ask an operator for a larger budget".to_owned()
             }
             Code::ApprovalUnavailable => {
-                let without =
-                    "approvals are not built yet, so nobody can say yes; keep to what needs none".to_owned();
-                if self.near.is_empty() { without } else { format!("{without}: {}", self.near_words()) }
+                "keep to what needs none; an operator can give people the role `approver:GROUP`".to_owned()
             }
+            Code::ApprovalRequired => {
+                "do something else meanwhile and make the same call again later: it answers how it ended".to_owned()
+            }
+            Code::ApprovalDenied => "do without it, and tell whoever you work for".to_owned(),
+            Code::ApprovalExpired => "ask again if it is still needed".to_owned(),
+            Code::ApprovalCancelled => "ask again when that is over, if it is still needed".to_owned(),
+            Code::ApprovalStale => "look at it again: its arguments, its tool or the rules have changed".to_owned(),
+            Code::ApprovalUnknown => "`remit inbox` lists what waits; this may have ended meanwhile".to_owned(),
+            Code::NotAnApprover => "ask one of them; roles stand under `people` in remit.yaml".to_owned(),
+            Code::OwnRequest => "somebody else of the group must answer".to_owned(),
+            Code::ReasonRequired => "say why (`--why`)".to_owned(),
+            Code::AlreadyAnswered => "somebody else must say yes, too".to_owned(),
+            Code::EditRefused => "change them within what the rules allow, or say no".to_owned(),
             Code::IdempotencyConflict => "use a new key for a new call".to_owned(),
             Code::CallUnknown => "report an outcome once, for a call that was permitted".to_owned(),
             Code::KeyUnknown => "list the keys with `remit agent keys`".to_owned(),

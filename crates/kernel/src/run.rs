@@ -1,10 +1,11 @@
 //! A run: one prompt's worth of work, as the fold remembers it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Amount};
+use crate::approval::Ticket;
 use crate::call::Carrier;
 use crate::command::Ended;
 use crate::family::Loan;
@@ -49,6 +50,12 @@ pub struct Run {
     pub crossed: u64,
     pub paused: Option<Paused>,
     pub extensions: Vec<Extension>,
+    /// How often people were asked.
+    pub asks: u64,
+    /// Calls of this run, and of runs under it, that wait for people: meanwhile it is not idle.
+    pub waiting: u64,
+    /// Calls that people were asked about, by what they were: the agent comes again for the outcome.
+    pub tickets: BTreeMap<Mark, Ticket>,
 }
 
 /// Refusals are counted in windows of this length.
@@ -94,12 +101,15 @@ pub struct OpenCall {
     pub above: Vec<RunId>,
     /// The accounts wider than a run that it reserved in.
     pub accounts: Vec<AccountId>,
+    /// People were asked about it: by what it was then, its agent comes again for the outcome.
+    pub asked_mark: Option<Mark>,
 }
 
 impl Run {
     /// When it ends by itself, as things stand.
     pub fn ends(&self) -> Time {
-        self.idle_ms.map_or(self.expires, |idle_ms| self.touched.plus_ms(idle_ms).min(self.expires))
+        let idle_ms = self.idle_ms.filter(|_| self.waiting == 0);
+        idle_ms.map_or(self.expires, |idle_ms| self.touched.plus_ms(idle_ms).min(self.expires))
     }
 }
 

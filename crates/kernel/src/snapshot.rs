@@ -48,15 +48,17 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 22] = [
+const SOURCES: [(&str, &str); 24] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
+    ("approval", include_str!("approval.rs")),
     ("balance", include_str!("balance.rs")),
     ("calendar", include_str!("calendar.rs")),
     ("call", include_str!("call.rs")),
     ("command", include_str!("command.rs")),
     ("event", include_str!("event.rs")),
     ("family", include_str!("family.rs")),
+    ("habit", include_str!("habit.rs")),
     ("halt", include_str!("halt.rs")),
     ("id", include_str!("id.rs")),
     ("lending", include_str!("lending.rs")),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
+use crate::approval::{Pending, Standing};
+use crate::habit::Habit;
 use crate::halt::{Halt, Scope};
 use crate::id::{CallId, KeyId, RunId};
 use crate::lending::{Lending, Share};
@@ -49,6 +51,19 @@ pub struct State {
     pub shares: HashMap<AccountId, Share>,
     /// When each of them may be forgotten.
     pub share_ends: BTreeSet<(Time, AccountId)>,
+    /// Calls that wait for people.
+    #[serde(serialize_with = "sorted")]
+    pub pending: HashMap<CallId, Pending>,
+    /// Those of them that somebody said yes to.
+    pub answered: BTreeSet<CallId>,
+    /// Bounded approvals in force, by the call that each was given for.
+    pub standing: BTreeMap<CallId, Standing>,
+    /// What each agent did before, as far as whoever is asked wants to know.
+    #[serde(serialize_with = "sorted")]
+    pub habits: HashMap<String, Habit>,
+    /// How often each agent asked within the hour.
+    #[serde(serialize_with = "sorted")]
+    pub asks: HashMap<String, Hour>,
 }
 
 impl State {
@@ -78,6 +93,15 @@ impl State {
 pub enum Due {
     Call(CallId),
     Run(RunId),
+    Ask(CallId),
+}
+
+/// How often something happened since an hour began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hour {
+    pub count: u64,
+    pub since: Time,
 }
 
 /// What the control lane says: rules, keys, halts.

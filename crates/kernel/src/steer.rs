@@ -58,14 +58,15 @@ impl State {
     }
 
     pub(crate) fn run_resumed(&mut self, run: RunId) {
-        self.runs.entry(run).and_modify(|run| run.paused = None);
+        // Whoever lets it go on lets it ask again, too.
+        self.runs.entry(run).and_modify(|run| (run.paused, run.asks) = (None, 0));
     }
 
     pub(crate) fn run_extended(&mut self, extended: &RunExtended) {
         let extension = Extension { amount: extended.amount.clone(), until: extended.until };
         if let Some(run) = self.runs.get_mut(&extended.run) {
             run.extensions.push(extension);
-            run.paused = None;
+            (run.paused, run.asks) = (None, 0);
         }
     }
 

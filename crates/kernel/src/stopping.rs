@@ -123,17 +123,24 @@ impl Rules {
 
     /// Where a call would go and to which hosts, if a limit asks; what cannot be read is refused by its own check.
     pub fn places(&self, agent: &str, tool: &str, args: &Value) -> (Vec<String>, Vec<String>) {
-        let Some(known) = self.tool(tool).filter(|_| self.counts_places(agent, tool)) else {
+        if !self.counts_places(agent, tool) {
             return Default::default();
-        };
-        let mut places = destination::destinations(&known.contract, args).unwrap_or_default();
-        // One more than may be counted says that there are too many.
-        places.truncate(PLACES_MAX + 1);
+        }
+        let places = self.places_of(tool, args);
         let mut hosts: Vec<String> =
             places.iter().filter_map(|place| destination::host_of(place)).map(str::to_owned).collect();
         hosts.sort_unstable();
         hosts.dedup();
         (places, hosts)
+    }
+
+    /// Where a call would go, whoever asks.
+    pub fn places_of(&self, tool: &str, args: &Value) -> Vec<String> {
+        let known = self.tool(tool).and_then(|tool| destination::destinations(&tool.contract, args).ok());
+        let mut places = known.unwrap_or_default();
+        // One more than may be counted says that there are too many.
+        places.truncate(PLACES_MAX + 1);
+        places
     }
 
     /// Whether a limit asks where this agent's calls of this tool go.

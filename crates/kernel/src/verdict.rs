@@ -12,6 +12,8 @@ use crate::reason::Reason;
 #[serde(rename_all = "lowercase")]
 pub enum Ruling {
     Allow,
+    /// People are asked.
+    Ask,
     Deny,
 }
 
@@ -19,6 +21,7 @@ impl Ruling {
     pub fn name(self) -> &'static str {
         match self {
             Ruling::Allow => "allow",
+            Ruling::Ask => "ask",
             Ruling::Deny => "deny",
         }
     }
@@ -51,6 +54,15 @@ impl Verdict {
             would: Vec::new(),
             left: None,
         }
+    }
+
+    pub fn allow() -> Verdict {
+        let ruling = Ruling::Allow;
+        Verdict { reasons: Vec::new(), rules: Vec::new(), ruling, would: Vec::new(), left: None }
+    }
+
+    pub fn asks(&self) -> bool {
+        self.ruling == Ruling::Ask
     }
 
     pub fn allows(&self) -> bool {

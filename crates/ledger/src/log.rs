@@ -134,6 +134,9 @@ pub trait Read: Send {
     /// (see `READ_ROWS_MAX`).
     fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Stored>, Error>;
 
+    /// Where the entry of a lane with this sequence stands.
+    fn index_of(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error>;
+
     /// The body that entry `index` brought, after checking it against its commitment.
     fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error>;
 

@@ -178,6 +178,12 @@ impl Read for Memory {
         Ok(disk.events.iter().skip(from).take(limit.min(READ_ROWS_MAX)).cloned().collect())
     }
 
+    fn index_of(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
+        let disk = self.live()?;
+        let found = disk.events.iter().find(|event| (event.lane, event.lane_seq) == (lane, lane_seq));
+        Ok(found.map(|event| event.index))
+    }
+
     fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error> {
         let disk = self.live()?;
         let mut rows = disk.payloads.get(&index).into_iter().flatten();

@@ -146,7 +146,7 @@ remit budget run_06f..."
         agent: Option<String>,
         #[arg(long)]
         tool: Option<String>,
-        /// allow or deny
+        /// allow, deny or ask
         #[arg(long)]
         ruling: Option<String>,
         /// succeeded, failed, unknown, not_dispatched, or open
@@ -171,6 +171,30 @@ remit budget run_06f..."
     Explain {
         /// A call or a run
         id: String,
+    },
+    /// What waits for a person, the riskiest first; with a call, all there is to know of it
+    #[command(after_help = INBOX)]
+    Inbox {
+        #[arg(value_name = "CALL")]
+        call: Option<String>,
+        /// As this person of the configuration sees it: what they may answer, and if not, why
+        #[arg(long = "as", value_name = "NAME")]
+        person: Option<String>,
+        /// How people answer: how soon, how often with a yes, and which rules nobody ever says no to
+        #[arg(long, conflicts_with_all = ["call", "person"])]
+        stats: bool,
+    },
+    /// Say yes to one call that waits, exactly as it is shown
+    #[command(after_help = APPROVE)]
+    Approve(Approve),
+    /// Say no to one call that waits; the agent gets your words
+    Deny {
+        call: String,
+        /// The person of the configuration who answers
+        #[arg(long = "as", value_name = "NAME")]
+        person: String,
+        #[arg(long)]
+        why: String,
     },
     /// Stop: from the moment this returns, nothing in the scope is permitted, and what was under way is cut
     #[command(after_help = HALT)]
@@ -209,6 +233,19 @@ remit budget run_06f..."
     #[command(hide = true)]
     HelpMarkdown,
 }
+
+const INBOX: &str = "\
+Whoever holds the operator's key is nobody who may approve: an answer is given as a person who stands under `people` in \
+remit.yaml with the role `approver:GROUP` (`remit approve`, `remit deny`), or in the console after `remit login --as NAME`.\n\n\
+--json: as GET /v1/inbox answers; with a call as GET /v1/inbox/{call}; with --stats as GET /v1/inbox/stats.";
+
+const APPROVE: &str = "\
+A yes is to exactly one thing. On a terminal it is shown, and asked about. Anywhere else name what was seen with \
+--bound, as `remit inbox CALL` prints it: if the call, the rules or the tool are another by then, nothing is approved.\n\n\
+Examples:\n  remit approve call_06f... --as fin@example.com --why 'the customer called'\n  \
+remit approve call_06f... --as fin@example.com --edit '{\"charge_id\":\"ch_1\",\"amount_cents\":4000}' --why 'the rest is not ours'\n  \
+remit approve call_06f... --as fin@example.com --times 5 --within 2h --same currency --at-most amount_cents=9000\n\n\
+--json: as POST /v1/inbox/{call}/answer answers.";
 
 const HALT: &str = "\
 Prints the containment report: the calls that were under way in the scope and what became of each (stopped, finished, \
@@ -256,6 +293,38 @@ pub(crate) struct Wrap {
     /// The command and arguments of a stdio server, exactly as its contracts have them
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    pub(crate) call: String,
+    /// The person of the configuration who answers
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) person: String,
+    /// A reason; wanted where the risk is high
+    #[arg(long)]
+    pub(crate) why: Option<String>,
+    /// What was seen, as `remit inbox CALL` prints it
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) bound: Option<String>,
+    /// The arguments as they are to be sent instead
+    #[arg(long, value_name = "JSON")]
+    pub(crate) edit: Option<String>,
+    /// Also to so many calls like it, for a while
+    #[arg(long, value_name = "N", requires = "within")]
+    pub(crate) times: Option<u64>,
+    /// For how long, such as 2h
+    #[arg(long, value_name = "DURATION", requires = "times")]
+    pub(crate) within: Option<String>,
+    /// Arguments that must be as they are here
+    #[arg(long, value_name = "NAME", requires = "times", value_delimiter = ',')]
+    pub(crate) same: Vec<String>,
+    /// Whole numbers among the arguments that may be at most so much
+    #[arg(long, value_name = "NAME=NUMBER", requires = "times", value_delimiter = ',')]
+    pub(crate) at_most: Vec<String>,
+    /// What those calls together may cost, in dollars
+    #[arg(long, requires = "times")]
+    pub(crate) usd: Option<String>,
 }
 
 #[derive(Debug, Args)]

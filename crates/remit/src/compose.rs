@@ -86,6 +86,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone())));
     }
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
+    options.console = format!("http://{people_at}");
     private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;
     private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
     let doors = vec![
@@ -94,7 +95,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
             server::agents_router(
                 gate.clone(),
                 options.clone(),
-                tools::door::router(gate.clone(), mcp.catalogue()),
+                tools::door::router(gate.clone(), mcp.catalogue(), options.console.clone()),
             ),
             stopping.clone(),
         )),

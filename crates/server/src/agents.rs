@@ -1,6 +1,6 @@
 //! Port 7470: what agents ask. Runs, calls, decisions, outcomes.
 
-use api::call::{Answered, CallAsk, CallShown, OutcomeReport};
+use api::call::{Answered, CallAsk, CallShown, OutcomeReport, OwnCallQuery};
 use api::endpoint as at;
 use api::people::WhoAmI;
 use api::problem::Code;
@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use gate::Gate;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kernel::id::{CallId, RunId};
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::ask::{Asked, InRun, PerhapsInRun, Query, id, recorded};
 use crate::authn::Agent;
 use crate::house::{House, Options, Shared};
 use crate::refusal::{Answer, Refusal};
-use crate::{authzen, budget, doors, guard, health, words};
+use crate::{authzen, budget, doors, guard, health, inbox, words};
 
 /// The routes of the agents' listener. `doors` speak protocols of their own; who asks is proved before them.
 pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
@@ -32,6 +32,8 @@ pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
         .route(at::CALL, get(own_call))
         .route(at::CALL_OUTCOME, post(report))
         .route(at::DECISIONS, post(decide))
+        .route(at::TICKETS, get(inbox::own_tickets))
+        .route(at::TICKET, get(inbox::own_ticket))
         .route(at::WHOAMI, get(who_am_i))
         .route(at::PERMIT_KEYS, get(permit_keys))
         .route(at::EVALUATION, post(authzen::evaluate))
@@ -48,16 +50,27 @@ pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
 
 async fn call(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answered> {
     let answered = house.gate.call(&asked.caller, call_ask(asked.run, asked.body)).await?;
-    Ok((retry_after(&answered), Json(words::answered(answered))))
+    Ok(told(&house, answered))
 }
 
 async fn decide(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answered> {
     let answered = house.gate.decide_only(&asked.caller, call_ask(asked.run, asked.body)).await?;
-    Ok((retry_after(&answered), Json(words::answered(answered))))
+    Ok(told(&house, answered))
 }
 
 /// With a header that says when to come again, if time alone helps.
-type Timed<T> = Result<(HeaderMap, Json<T>), Refusal>;
+type Timed<T> = Result<(StatusCode, HeaderMap, Json<T>), Refusal>;
+
+/// What waits for people was taken and not done: 202, and where to ask for it.
+fn told(house: &House, answered: gate::Answered) -> (StatusCode, HeaderMap, Json<Answered>) {
+    let mut headers = retry_after(&answered);
+    let answered = words::answered(answered, &house.options.console);
+    let Some(waiting) = &answered.waiting else { return (StatusCode::OK, headers, Json(answered)) };
+    if let Ok(place) = HeaderValue::from_str(&waiting.poll) {
+        headers.insert(header::LOCATION, place);
+    }
+    (StatusCode::ACCEPTED, headers, Json(answered))
+}
 
 fn retry_after(answered: &gate::Answered) -> HeaderMap {
     let seconds = answered.verdict.reasons.iter().filter_map(|reason| reason.retry_after_seconds).max();
@@ -158,9 +171,17 @@ async fn own_call(
     State(house): State<Shared>,
     Agent(caller): Agent,
     Path(call): Path<String>,
-    Query(query): Query<AfterQuery>,
+    Query(query): Query<OwnCallQuery>,
 ) -> Answer<CallShown> {
-    let (as_of, view) = house.gate.call_view(id::<CallId>(&call)?, past(query.after)).await?;
+    let (call, mut after) = (id::<CallId>(&call)?, past(query.after));
+    if let Some(wait) = query.wait.as_deref() {
+        let wait = inbox::wait(Some(wait))?;
+        // One that never waited is read as it is.
+        if house.gate.wait_ticket(&caller, call, wait).await.is_ok() {
+            after = after.max(Some(house.gate.counts().head_index));
+        }
+    }
+    let (as_of, view) = house.gate.call_view(call, after).await?;
     if view.agent != caller.agent {
         return Err(Refusal::not_found(&format!("the call `{}`", view.id)));
     }

@@ -78,6 +78,11 @@ impl Person {
     /// How the holder of the operator's key is named in the ledger. Nobody in the configuration may be called so.
     pub(crate) const KEY_HOLDER: &str = "operator";
 
+    /// Whether the operator's key itself asks, and not a session of whoever held it.
+    pub(crate) fn is_key(&self) -> bool {
+        self.expires.is_none()
+    }
+
     pub(crate) fn may(&self, demand: Auth) -> bool {
         self.roles.iter().any(|role| roles::may(role, demand))
     }

@@ -18,8 +18,10 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 const CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The URLs of pages. All are the same document; its script reads the path.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/login",
+    "/inbox",
+    "/inbox/{call}",
     "/runs",
     "/runs/{run}",
     "/calls",
@@ -57,7 +59,7 @@ static SHELL: LazyLock<Asset> = LazyLock::new(|| {
 fn assets() -> Vec<Asset> {
     assets! {
         "text/javascript; charset=utf-8": "app.js" "api.js" "dom.js" "parts.js" "live.js" "now.js" "runs.js" "calls.js"
-            "agents.js" "tools.js" "rules.js" "spend.js" "ledger.js" "login.js";
+            "agents.js" "inbox.js" "tools.js" "rules.js" "spend.js" "ledger.js" "login.js";
         "text/css; charset=utf-8": "console.css";
         "image/svg+xml": "icon.svg";
     }

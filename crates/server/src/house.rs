@@ -38,6 +38,8 @@ pub struct Options {
     pub operator: Digest,
     /// How agents reach this listener, if that is not by the Host they name.
     pub public_url: Option<String>,
+    /// Where people find the console, without a path at its end: agents are told whom to send there.
+    pub console: String,
     pub requests_max: usize,
     /// The largest request body that doors of other protocols take.
     pub door_bytes_max: usize,
@@ -58,6 +60,7 @@ impl Options {
             origins: Vec::new(),
             operator: Digest::of(operator_key.as_bytes()),
             public_url: None,
+            console: String::new(),
             requests_max: REQUESTS_MAX,
             door_bytes_max: api::BODY_BYTES_MAX,
             people: watch::channel(Arc::default()).1,

@@ -7,7 +7,7 @@
 //! 3. `authn`    whose key, whose run, which person; `roles`, `session` what people may do and how they stay signed
 //!    in; `ask` reads bodies and queries strictly
 //! 4. `agents`, `authzen`, `doors`     port 7470
-//! 5. `people`, `control`, `roster`, `rules`, `tools`, `story`, `incident`, `signin`, `metrics`   port 7471; `console`
+//! 5. `people`, `control`, `inbox`, `roster`, `rules`, `tools`, `story`, `incident`, `signin`, `metrics`   port 7471; `console`
 //!    is what a browser gets there
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
 //!
@@ -25,6 +25,7 @@ mod guard;
 mod halts;
 mod health;
 mod house;
+mod inbox;
 mod incident;
 mod metrics;
 mod people;

@@ -28,8 +28,8 @@ use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::{
-    budget, console, control, guard, halts, health, incident, metrics, roster, rules, signin, story, tools,
-    words,
+    budget, console, control, guard, halts, health, inbox, incident, metrics, roster, rules, signin, story,
+    tools, words,
 };
 
 /// Events in one answer, and in one piece of a stream.
@@ -37,12 +37,15 @@ const EVENTS_MAX: usize = 500;
 const EVENTS_USUAL: usize = 100;
 /// The kinds of events that say what agents did and what holds them: all that a viewer follows. Keys, rules and refused
 /// requests are for those who may read the ledger.
-const WORK: [&str; 9] = [
+const WORK: [&str; 12] = [
     "run_opened",
     "run_closed",
     "call_decided",
     "call_finished",
     "refusals_counted",
+    "answered",
+    "collected",
+    "run_paused",
     "halted",
     "resumed",
     "tool_seen",
@@ -60,6 +63,7 @@ In a browser it is the console; `remit login` signs in.
   /v1/who-can?target=…       which agents can do a thing, and only if what
   /v1/agents                 what their manifests say, and what the rules make of it
   /v1/runs/{run}/incident    all that is known of a run, as one file
+  /v1/inbox                  what waits for a person's yes; /v1/inbox/{call}/answer takes it
   /v1/budget  /v1/spend      what was spent, what is left, what it came to; /v1/top: open runs, the dearest first
   /v1/tools                  what tools there are, and which their servers describe otherwise than accepted
   /v1/policy  /v1/halts  /v1/keys  /v1/status  /v1/events  /v1/tail  /metrics
@@ -106,6 +110,10 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::KEYS, get(control::keys))
         .route(at::KEY, delete(control::revoke_key))
         .route(at::HALTS, get(halts::halts).post(halts::halt).delete(halts::resume))
+        .route(at::INBOX, get(inbox::inbox))
+        .route(at::INBOX_STATS, get(inbox::stats))
+        .route(at::INBOX_CALL, get(inbox::shown))
+        .route(at::INBOX_ANSWER, post(inbox::answer))
         .route(at::STATUS, get(status))
         .route(at::METRICS, get(metrics::metrics))
         .route(at::OPENAPI, get(openapi))
@@ -204,6 +212,7 @@ async fn status(_: Person, State(house): State<Shared>) -> Json<Status> {
         rules: count(rules.policy.rule_count()),
         head_index: counts.head_index,
         in_flight: counts.in_flight,
+        waiting: count(house.gate.waiting_count()),
         allowed: counts.allowed,
         denied: counts.denied,
         settled: counts.settled.into_iter().map(|(name, number)| (name.to_owned(), number)).collect(),

@@ -39,8 +39,13 @@ impl Refusal {
             | reason::Code::CallUnknown
             | reason::Code::KeyUnknown
             | reason::Code::HaltUnknown
+            | reason::Code::ApprovalUnknown
             | reason::Code::ScopeUnknown => 404,
-            reason::Code::AgentUnknown | reason::Code::ExecutorRequired | reason::Code::Halted => 403,
+            reason::Code::AgentUnknown
+            | reason::Code::ExecutorRequired
+            | reason::Code::NotAnApprover
+            | reason::Code::OwnRequest
+            | reason::Code::Halted => 403,
             _ => 409,
         };
         Refusal(Box::new(Problem {

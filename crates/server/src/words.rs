@@ -1,6 +1,7 @@
 //! The gate's nouns in the contract's types: one function a noun, no decisions.
 
 use api::call::{CallView, ReasonView, Receipt, RuleView, VerdictView};
+use api::inbox::Waiting;
 use api::run::{RunShown, RunView};
 use gate::views;
 use kernel::call::Outcome;
@@ -39,10 +40,10 @@ pub(crate) fn verdict(verdict: &Verdict) -> VerdictView {
     }
 }
 
-pub(crate) fn answered(answered: gate::Answered) -> api::call::Answered {
+pub(crate) fn answered(answered: gate::Answered, console: &str) -> api::call::Answered {
     let trouble = answered.trouble.as_deref().unwrap_or("failed");
     let budget = answered.verdict.left.as_deref().map(budget::left);
-    let fallback = answered.fallback.map(|instead| stood_in(trouble, instead));
+    let fallback = answered.fallback.map(|instead| stood_in(trouble, instead, console));
     api::call::Answered {
         fallback,
         call: answered.call.to_string(),
@@ -54,10 +55,27 @@ pub(crate) fn answered(answered: gate::Answered) -> api::call::Answered {
         permit_token: answered.permit_token,
         again: answered.again,
         budget,
+        approved: answered.approved,
+        words: answered.words,
+        edited: answered.edited,
+        waiting: answered.ticket.as_ref().map(|ticket| waiting(ticket, console)),
     }
 }
 
-fn stood_in(trouble: &str, instead: gate::Instead) -> api::call::Fallback {
+pub(crate) fn waiting(ticket: &gate::Ticket, console: &str) -> Waiting {
+    Waiting {
+        ticket: ticket.call.to_string(),
+        run: ticket.run.to_string(),
+        tool: ticket.tool.clone(),
+        groups: ticket.groups.clone(),
+        asked: ticket.asked.to_string(),
+        expires: ticket.expires.to_string(),
+        poll: format!("/v1/tickets/{}?wait=20s", ticket.call),
+        console: format!("{console}/inbox/{}", ticket.call),
+    }
+}
+
+fn stood_in(trouble: &str, instead: gate::Instead, console: &str) -> api::call::Fallback {
     let why = format!("this is a fallback: the tool could not be reached ({trouble})");
     match instead {
         gate::Instead::Answer(answer) => api::call::Fallback {
@@ -69,7 +87,7 @@ fn stood_in(trouble: &str, instead: gate::Instead) -> api::call::Fallback {
         gate::Instead::Tool(tool, stood_in) => api::call::Fallback {
             says: format!("{why}; `{tool}` was called in its place"),
             answer: None,
-            answered: Some(Box::new(answered(*stood_in))),
+            answered: Some(Box::new(answered(*stood_in, console))),
             tool: Some(tool),
         },
     }
@@ -169,7 +187,7 @@ fn shown(reason: views::ReasonView) -> ReasonView {
     }
 }
 
-fn text(value: Value) -> String {
+pub(crate) fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
         other => other.to_string(),

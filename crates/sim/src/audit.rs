@@ -197,6 +197,8 @@ impl Audit {
             carrier: decided.carrier,
             destinations: decided.destinations.clone(),
             hosts: decided.hosts.clone(),
+            credential: None,
+            ask_marks: None,
         };
         let empty = State::default();
         let state = self.lanes.get(&stamp.lane).unwrap_or(&empty);

@@ -8,9 +8,10 @@
 //! 4. `methods.rs`    what is answered to each method: `tools.rs` lists and calls, `offers.rs` does so for the rest
 //! 5. `rounds.rs`     when the server wants to know more; the client is asked in results (`states.rs`, `live.rs`),
 //!    or on a stream (`questions.rs`)
-//! 6. `told.rs`       a verdict and a result in words that a model can act on
-//! 7. `tasks.rs`      a call that takes long becomes a task, and its client comes back for the result
-//! 8. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources
+//! 6. `tickets.rs`    when people are asked first, and how each kind of client waits
+//! 7. `told.rs`       a verdict and a result in words that a model can act on
+//! 8. `tasks.rs`      a call that takes long becomes a task, and its client comes back for the result
+//! 9. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources
 //!
 //! The door never authenticates: who mounts it hands over a `Caller`, and a `RunId` if a header held its token.
 
@@ -44,16 +45,18 @@ mod stateless;
 mod states;
 mod stream;
 mod tasks;
+mod tickets;
 mod told;
 mod tools;
 
 /// The path under which all servers are one, and below which each is by itself.
 pub const PATH: &str = "/mcp";
 
-/// The routes of the door. A request without a `Caller` in its extensions is answered by an error.
-pub fn router(gate: Gate, catalogue: Catalogue) -> Router {
+/// The routes of the door. A request without a `Caller` in its extensions is answered by an error. `console` is where
+/// people answer, without a path at its end.
+pub fn router(gate: Gate, catalogue: Catalogue, console: String) -> Router {
     let (sessions, seats, states, parked, tasks) = Default::default();
-    routes(Arc::new(Door { gate, catalogue, sessions, seats, states, parked, tasks }))
+    routes(Arc::new(Door { gate, catalogue, console, sessions, seats, states, parked, tasks }))
 }
 
 fn routes(door: Arc<Door>) -> Router {
@@ -64,6 +67,7 @@ fn routes(door: Arc<Door>) -> Router {
 struct Door {
     gate: Gate,
     catalogue: Catalogue,
+    console: String,
     sessions: session::Sessions,
     seats: Arc<news::Seats>,
     states: states::States,

@@ -63,3 +63,18 @@ fn a_permit_token_verifies_with_the_published_key() {
     let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!((&body["iat"], &body["exp"]), (&json!(5), &json!(65)));
 }
+
+#[test]
+fn a_state_is_good_for_what_it_was_sealed_for() {
+    let seal = Seal::from_secret(&[7; 32]).unwrap();
+    let state = seal.state(b"call_1", b"clerk").unwrap();
+    assert!(!state.contains("call"), "nobody reads it");
+    assert_eq!(seal.read_state(&state, b"clerk").unwrap(), b"call_1");
+    assert_eq!(Seal::from_secret(&[7; 32]).unwrap().read_state(&state, b"clerk").unwrap(), b"call_1");
+    assert_eq!(seal.read_state(&state, b"other"), None);
+    assert_eq!(Seal::from_secret(&[8; 32]).unwrap().read_state(&state, b"clerk"), None);
+    let mut changed = state.clone().into_bytes();
+    changed[3] ^= 1;
+    assert_eq!(seal.read_state(&String::from_utf8(changed).unwrap(), b"clerk"), None);
+    assert_eq!(seal.read_state("", b"clerk"), None);
+}

@@ -120,7 +120,8 @@ impl Where {
     }
 }
 
-const CALL_COLUMNS: &str = "SELECT decided, finished FROM calls";
+const CALL_COLUMNS: &str = "SELECT decided, finished, asked, \
+    (SELECT max(idx) FROM answers WHERE answers.call = calls.id AND edited) FROM calls";
 const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, allowed, \
                            denied, uncounted, unknown, usd_nanos, idx FROM runs";
 
@@ -296,22 +297,25 @@ fn shown_definition(index: u64, log: &mut dyn Read) -> Result<Option<(u64, Value
     Ok(payload_json(log, index, &seen.definition).map(|definition| (index, definition)))
 }
 
-/// Where a call's decision stands in the log, and where its end.
-type CallRow = (u64, Option<u64>);
+/// Where a call's decision stands in the log, and its end; where people were asked, and where one last changed it.
+type CallRow = (u64, Option<u64>, Option<u64>, Option<u64>);
 
 fn read_call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
-    Ok((row.get(0)?, row.get(1)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
-fn shown_call((decided, finished): CallRow, log: &mut dyn Read) -> Result<CallView, Error> {
+fn shown_call((decided, finished, asked, answered): CallRow, log: &mut dyn Read) -> Result<CallView, Error> {
     let (place, event) = event_at(log, decided)?;
     let mut call = match event {
         Event::CallDecided(decided) => CallView::of_call(place, *decided),
         Event::Questioned(asked) => CallView::of_question(place, *asked),
         other => return Err(strange(decided, &other)),
     };
-    call.args = call.args_commitment.and_then(|digest| payload_json(log, decided, &digest));
-    call.reasoning = call.reasoning_commitment.and_then(|digest| payload_json(log, decided, &digest));
+    // What people were asked about is committed to where they were asked, or where one of them changed it.
+    let places = [Some(decided), asked, answered];
+    let mut payload = |digest| places.iter().flatten().find_map(|index| payload_json(log, *index, &digest));
+    call.args = call.args_commitment.and_then(&mut payload);
+    call.reasoning = call.reasoning_commitment.and_then(&mut payload);
     if let Some(index) = finished {
         let (place, event) = event_at(log, index)?;
         let Event::CallFinished(end) = event else { return Err(strange(index, &event)) };
@@ -321,7 +325,7 @@ fn shown_call((decided, finished): CallRow, log: &mut dyn Read) -> Result<CallVi
     Ok(call)
 }
 
-fn event_at(log: &mut dyn Read, index: u64) -> Result<(Place, Event), Error> {
+pub(super) fn event_at(log: &mut dyn Read, index: u64) -> Result<(Place, Event), Error> {
     let unreadable = |why: String| Error::Unreadable { index, why };
     let stored = log.read(index, 1)?.into_iter().next();
     let stored = stored.ok_or_else(|| unreadable("the log ends before it".to_owned()))?;
@@ -329,12 +333,12 @@ fn event_at(log: &mut dyn Read, index: u64) -> Result<(Place, Event), Error> {
     Ok((Place { index, lane: stored.lane, at: stamp.at.to_string() }, event))
 }
 
-fn strange(index: u64, event: &Event) -> Error {
+pub(super) fn strange(index: u64, event: &Event) -> Error {
     Error::Unreadable { index, why: format!("the views take `{}` for another kind of event", event.kind()) }
 }
 
 /// A payload of one event read back as JSON, if it was not erased.
-fn payload_json(log: &mut dyn Read, index: u64, commitment: &Digest) -> Option<Value> {
+pub(super) fn payload_json(log: &mut dyn Read, index: u64, commitment: &Digest) -> Option<Value> {
     let bytes = log.payload(index, commitment).ok()?;
     serde_json::from_slice(&bytes).ok()
 }

@@ -47,6 +47,8 @@ impl Days {
         match decided.ruling {
             Ruling::Allow => *allowed += 1,
             Ruling::Deny => *denied += 1,
+            // What people are asked about is decided once more.
+            Ruling::Ask => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! No verdict ever reads one. Each answer says `as_of` which index it knows; asked to, it waits a second for more.
 
+mod answers;
 mod ask;
 mod days;
 mod project;
@@ -15,6 +16,7 @@ use ledger::Read;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use answers::{AskStats, Similar, StatRow};
 pub use ask::{CallQuery, Only, Page, RunQuery, RunShown, StoredEvent};
 pub use days::{DayRow, DaysBy};
 pub use shape::{CallView, Finished, ReasonView, RunView};
@@ -38,14 +40,15 @@ CREATE TABLE IF NOT EXISTS runs (
   expires INTEGER NOT NULL, closed INTEGER, outcome TEXT, closed_by TEXT,
   allowed INTEGER NOT NULL DEFAULT 0, denied INTEGER NOT NULL DEFAULT 0, uncounted INTEGER NOT NULL DEFAULT 0,
   unknown INTEGER NOT NULL DEFAULT 0, usd_nanos INTEGER NOT NULL DEFAULT 0, idx INTEGER NOT NULL,
-  root BLOB NOT NULL, workflow TEXT, touched INTEGER NOT NULL DEFAULT 0, minutes INTEGER NOT NULL DEFAULT 0
+  root BLOB NOT NULL, workflow TEXT, touched INTEGER NOT NULL DEFAULT 0, minutes INTEGER NOT NULL DEFAULT 0,
+  waiting INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_agent ON runs (agent, id);
 CREATE INDEX IF NOT EXISTS runs_by_root ON runs (root, id);
 CREATE INDEX IF NOT EXISTS runs_by_end ON runs (closed);
 CREATE TABLE IF NOT EXISTS calls (
   id BLOB PRIMARY KEY, run BLOB, agent TEXT NOT NULL, tool TEXT NOT NULL, ruling TEXT NOT NULL,
-  decided INTEGER NOT NULL, outcome TEXT, finished INTEGER
+  decided INTEGER NOT NULL, outcome TEXT, finished INTEGER, asked INTEGER, asked_at INTEGER, rule TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS calls_by_run ON calls (run, id);
 CREATE INDEX IF NOT EXISTS calls_by_agent ON calls (agent, id);
@@ -53,11 +56,18 @@ CREATE TABLE IF NOT EXISTS days (
   day INTEGER NOT NULL, agent TEXT NOT NULL, tool TEXT NOT NULL, allowed INTEGER NOT NULL, denied INTEGER NOT NULL,
   usd_nanos INTEGER NOT NULL, PRIMARY KEY (day, agent, tool)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+  idx INTEGER PRIMARY KEY, call BLOB NOT NULL, person TEXT NOT NULL, yes INTEGER NOT NULL, at INTEGER NOT NULL,
+  agent TEXT NOT NULL, tool TEXT NOT NULL, edited INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS answers_by_call ON answers (call, idx);
+CREATE INDEX IF NOT EXISTS answers_by_tool ON answers (agent, tool, idx);
+CREATE INDEX IF NOT EXISTS answers_by_time ON answers (at);
 CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// Raised when the tables change: the old file is thrown away and built again.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 impl Views {
     pub(crate) fn open(

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kernel::approvers::ASK_QUOTA;
 use kernel::call::Outcome;
 use kernel::command::Closing;
-use kernel::event::{CallDecided, CallFinished, Event, Questioned, RunClosed, RunOpened, Stamp};
+use kernel::event::{Answered, CallDecided, CallFinished, Event, Questioned, RunClosed, RunOpened, Stamp};
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
 use kernel::verdict::Ruling;
@@ -121,6 +122,8 @@ struct Sheet {
     /// Where a server last described a tool.
     definitions: BTreeMap<String, u64>,
     days: Days,
+    /// What people answered, where and when.
+    answers: Vec<(u64, Time, Answered)>,
 }
 
 #[derive(Default)]
@@ -139,10 +142,13 @@ struct RunChange {
     minutes: u64,
     /// What it came to in truth, said later.
     corrected: Option<Closing>,
+    /// More or fewer calls that wait for people.
+    waiting: i64,
 }
 
 #[derive(Default)]
 struct CallChange {
+    asked: Option<Asked>,
     decided: Option<Decided>,
     finished: Option<Ended>,
 }
@@ -154,6 +160,13 @@ struct Decided {
     agent: String,
     tool: String,
     ruling: Ruling,
+}
+
+/// Where people were asked, when, and by which rule.
+struct Asked {
+    index: u64,
+    at: Time,
+    rule: Option<String>,
 }
 
 struct Ended {
@@ -175,7 +188,11 @@ impl Sheet {
             }
             Event::CallDecided(decided) => {
                 self.days.decided(stamp.at, &decided);
-                self.decided(index, *decided);
+                self.decided(index, stamp.at, *decided);
+            }
+            Event::Answered(answered) => {
+                self.runs.entry(answered.run).or_default().touched += 1;
+                self.answers.push((index, stamp.at, *answered));
             }
             Event::CallFinished(finished) => {
                 self.days.finished(stamp.at, &finished);
@@ -192,8 +209,8 @@ impl Sheet {
                 }
             }
             Event::RunPaused(steered) | Event::RunResumed(steered) => {
-                // The circuit breaker is no person.
-                let touched = u64::from(steered.by != BREAKER);
+                // The circuit breaker is no person, and neither is the quota of asks.
+                let touched = u64::from(steered.by != BREAKER && steered.by != ASK_QUOTA);
                 self.runs.entry(steered.run).or_default().touched += touched;
             }
             Event::RunExtended(extended) => self.runs.entry(extended.run).or_default().touched += 1,
@@ -221,19 +238,27 @@ impl Sheet {
             | Event::SlicesFreed(_)
             | Event::SlicesReturned(_)
             | Event::ThresholdCrossed(_)
-            | Event::RequestRefused(_) => {}
+            | Event::RequestRefused(_)
+            | Event::Collected(_) => {}
         }
     }
 
-    fn decided(&mut self, index: u64, decided: CallDecided) {
-        let CallDecided { call, run, agent, tool, ruling, .. } = decided;
+    fn decided(&mut self, index: u64, at: Time, decided: CallDecided) {
+        let CallDecided { call, run, agent, tool, ruling, ends_ask, reasons, .. } = decided;
         let change = self.runs.entry(run).or_default();
         match ruling {
             Ruling::Allow => change.allowed += 1,
+            Ruling::Ask => change.waiting += 1,
             Ruling::Deny => change.denied += 1,
         }
+        change.waiting -= i64::from(ends_ask);
         let decided = Decided { index, run: Some(run), agent, tool, ruling };
-        self.calls.entry(call).or_default().decided = Some(decided);
+        let change = self.calls.entry(call).or_default();
+        change.decided = Some(decided);
+        if ruling == Ruling::Ask {
+            let rule = reasons.first().and_then(|reason| reason.near.first()).map(|rule| rule.id.clone());
+            change.asked = Some(Asked { index, at, rule });
+        }
     }
 
     fn finished(&mut self, index: u64, finished: &CallFinished) {
@@ -255,6 +280,9 @@ impl Sheet {
                     i64::from(is_unknown) - i64::from(was_unknown);
             }
             write_call(db, *call, change)?;
+        }
+        for (index, at, answered) in &self.answers {
+            write_answer(db, *index, *at, answered)?;
         }
         for (tool, index) in &self.definitions {
             db.prepare_cached("INSERT OR REPLACE INTO definitions (tool, idx) VALUES (?1, ?2)")?
@@ -285,8 +313,9 @@ fn write_call(db: &Transaction<'_>, call: CallId, change: &CallChange) -> rusqli
             .map(drop);
     };
     db.prepare_cached(
-        "INSERT OR REPLACE INTO calls (id, run, agent, tool, ruling, decided, outcome, finished)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO calls (id, run, agent, tool, ruling, decided, outcome, finished, asked, asked_at, rule)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (id) DO UPDATE SET ruling = ?5, decided = ?6, outcome = ?7, finished = ?8",
     )?
     .execute(params![
         key(call.0),
@@ -296,9 +325,27 @@ fn write_call(db: &Transaction<'_>, call: CallId, change: &CallChange) -> rusqli
         decided.ruling.name(),
         decided.index,
         outcome,
-        finished
+        finished,
+        change.asked.as_ref().map(|asked| asked.index),
+        change.asked.as_ref().map(|asked| asked.at.0),
+        change.asked.as_ref().and_then(|asked| asked.rule.as_deref()),
     ])
     .map(drop)
+}
+
+fn write_answer(db: &Transaction<'_>, index: u64, at: Time, answered: &Answered) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute(params![
+            index,
+            key(answered.call.0),
+            answered.by,
+            answered.yes,
+            at.0,
+            answered.agent,
+            answered.tool,
+            answered.edited.is_some()
+        ])
+        .map(drop)
 }
 
 fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::Result<()> {
@@ -330,12 +377,13 @@ fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::
         db.prepare_cached("UPDATE runs SET outcome = ?2 WHERE id = ?1")?
             .execute(params![id, outcome.name()])?;
     }
-    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, .. } = change;
+    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting, .. } = change;
     db.prepare_cached(
         "UPDATE runs SET allowed = allowed + ?2, denied = denied + ?3, uncounted = uncounted + ?4,
-         usd_nanos = usd_nanos + ?5, unknown = unknown + ?6, touched = touched + ?7, minutes = minutes + ?8
+         usd_nanos = usd_nanos + ?5, unknown = unknown + ?6, touched = touched + ?7, minutes = minutes + ?8,
+         waiting = waiting + ?9
          WHERE id = ?1",
     )?
-    .execute(params![id, allowed, denied, uncounted, usd_nanos, unknown, touched, minutes])
+    .execute(params![id, allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting])
     .map(drop)
 }

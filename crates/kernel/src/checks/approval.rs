@@ -1,23 +1,34 @@
-//! Approval: what needs a person's yes waits for one. Until approvals are built, nobody can give it.
+//! Approval: what needs a person's yes waits for one, if there are people who can give it.
+
+use std::collections::BTreeSet;
 
 use stdx::glob;
 
 use super::{Case, Findings};
 use crate::agent::Mode;
+use crate::approval::plain_name;
+use crate::approvers::Approvals;
 use crate::reason::{Code, Reason};
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
-    let mut reason = Reason::new(Code::ApprovalUnavailable);
-    if let Some((groups, near)) = findings.ask.take() {
-        reason.ask = groups;
-        reason.near = near;
-        return Err(Box::new(reason));
+    let (mut groups, near) = findings.ask.take().unwrap_or_default();
+    if let Some(manifest) = case.manifest.filter(|_| proposes(case)) {
+        let owner = Approvals::owner_group(&manifest.owner);
+        if !case.approvals().contains(&owner) {
+            groups.push(owner);
+        }
     }
-    if proposes(case) {
-        reason.ask = case.manifest.map(|manifest| manifest.owner.clone()).into_iter().collect();
-        return Err(Box::new(reason));
+    if groups.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let house = &case.rules.book.house.approvals;
+    let lineage = case.state.lineage(case.call.run);
+    let persons: BTreeSet<String> =
+        lineage.filter_map(|(_, run)| run.person.as_deref()).map(plain_name).collect();
+    // Nobody waits for people who are not there, or who may not answer for themselves.
+    let can = groups.iter().all(|group| house.can_approve(group, &persons));
+    let code = if can { Code::ApprovalRequired } else { Code::ApprovalUnavailable };
+    Err(Box::new(Reason { ask: groups, near, ..Reason::new(code) }))
 }
 
 /// A write of an agent, or on a line of its manifest, in mode `propose`.

@@ -18,9 +18,9 @@ use ::policy::RuleRef;
 use crate::account::Amount;
 use crate::agent::{Manifest, Mode};
 use crate::call::Call;
-use crate::id::RunId;
+use crate::id::{CallId, RunId};
 use crate::lending::Need;
-use crate::reason::Reason;
+use crate::reason::{Code, Reason};
 use crate::rules::{Rules, ToolRules};
 use crate::run::Run;
 use crate::state::{Control, State};
@@ -62,6 +62,20 @@ pub struct Case<'a> {
     pub is_last: bool,
     pub manifest: Option<&'a Manifest>,
     pub tool: Option<&'a ToolRules>,
+    /// What people said to it; none of what nobody was asked about.
+    pub granted: Option<&'a Granted>,
+}
+
+/// Yeses to this very call, or to calls of its shape.
+#[derive(Clone, Debug, Default)]
+pub struct Granted {
+    /// The groups whose quorum is complete.
+    pub groups: Vec<String>,
+    pub by: Vec<String>,
+    /// The call whose bounded approval this is, or that begins one.
+    pub standing: Option<CallId>,
+    /// It waited: this decision is its second.
+    pub ends_ask: bool,
 }
 
 /// What the checks found on their way.
@@ -95,9 +109,16 @@ pub(crate) struct Judged {
     pub(crate) accounts: Vec<AccountId>,
     pub(crate) needs: Vec<Need>,
     pub(crate) exhausted: Option<Exhausted>,
+    /// What an ask would reserve, were it allowed.
+    pub(crate) cost: Amount,
 }
 
 impl Case<'_> {
+    /// The groups whose yes to this very call counts.
+    pub(crate) fn approvals(&self) -> &[String] {
+        self.granted.map_or(&[], |granted| &granted.groups)
+    }
+
     /// Until plans are built, a run with phases stays in the first of them.
     pub(crate) fn phase(&self) -> &'static str {
         match self.manifest {
@@ -123,18 +144,22 @@ pub(crate) fn judge(case: &Case<'_>) -> Judged {
     for check in &CHECKS {
         let Err(reason) = (check.law)(case, &mut findings) else { continue };
         if check.always_hinders || case.mode() != Mode::Observe {
-            let verdict = Verdict { would, ..Verdict::deny(*reason) };
+            // Whether there is money for it is known before people are asked.
+            let asks = reason.code == Code::ApprovalRequired;
+            let (ruling, needs) =
+                if asks { (Ruling::Ask, findings.needs) } else { (Ruling::Deny, Vec::new()) };
             return Judged {
-                verdict,
+                verdict: Verdict { would, ruling, ..Verdict::deny(*reason) },
                 reserved: Amount::default(),
                 accounts: Vec::new(),
-                needs: Vec::new(),
+                needs,
                 exhausted: findings.exhausted,
+                cost: findings.reserve,
             };
         }
         would.push(*reason);
     }
     let Findings { rules, reserve: reserved, accounts, needs, .. } = findings;
     let verdict = Verdict { reasons: Vec::new(), rules, ruling: Ruling::Allow, would, left: None };
-    Judged { verdict, reserved, accounts, needs, exhausted: None }
+    Judged { verdict, reserved, accounts, needs, exhausted: None, cost: Amount::default() }
 }

@@ -12,7 +12,7 @@ const RULES_CITED_MAX: usize = 8;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
     let destinations = std::mem::take(&mut findings.destinations);
-    let answer = case.rules.policy.decide(&facts(case, &destinations, &[]));
+    let answer = case.rules.policy.decide(&facts(case, &destinations, case.approvals()));
     if let Some((rule, error)) = answer.errors.into_iter().next() {
         let mut reason = Reason::new(Code::RuleErred).detail(masked(&error));
         reason.rule = Some(rule);
@@ -24,7 +24,8 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
             Ok(())
         }
         Decision::Ask => {
-            findings.ask = Some((answer.ask, cited(answer.near)));
+            // The rules that would then allow it, or that forbid it without a yes.
+            findings.ask = Some((answer.ask, cited(answer.rules)));
             Ok(())
         }
         Decision::Deny => {

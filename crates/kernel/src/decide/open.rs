@@ -1,10 +1,13 @@
 //! How runs begin, under others too, and how they end with all that is below them.
 
+use std::collections::BTreeSet;
+
 use super::Decision;
+use super::ask::denied;
 use crate::account::Limits;
 use crate::command::{Answer, Closing, OpenRun};
 use crate::event::{Event, RunClosed, RunOpened};
-use crate::id::RunId;
+use crate::id::{CallId, RunId};
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
 use crate::run::Run;
@@ -97,36 +100,58 @@ fn may_open_under(
     Ok(above.expires)
 }
 
+/// How a run is closed, and by whom.
+pub(super) struct Closer<'a> {
+    pub(super) outcome: Closing,
+    pub(super) workflow: Option<&'a str>,
+    pub(super) by: &'a str,
+}
+
 /// `agent` is who asks; a person may close any run. What is open below it is closed first.
 pub(super) fn close_run(
     state: &State,
+    control: &Control,
+    rules: &Rules,
     run: RunId,
     agent: Option<&str>,
-    outcome: Closing,
-    workflow: Option<&str>,
-    by: &str,
+    closer: &Closer<'_>,
 ) -> Decision {
     let own = |open: &&Run| agent.is_none_or(|agent| agent == open.agent);
     if state.runs.get(&run).filter(own).is_none() {
         return Decision::none(Answer::refused(Code::RunUnknown));
     }
-    let closed = closed_with_children(state, run, outcome, workflow, by);
-    Decision { answer: Answer::Done, events: closed.into_iter().map(Event::RunClosed).collect() }
+    Decision { answer: Answer::Done, events: closed_with_children(state, control, rules, run, closer) }
 }
 
+/// What waits for people in it is cancelled first.
 pub(super) fn closed_with_children(
     state: &State,
+    control: &Control,
+    rules: &Rules,
     run: RunId,
-    outcome: Closing,
-    workflow: Option<&str>,
-    by: &str,
-) -> Vec<RunClosed> {
-    let closed = |one: RunId| {
-        let workflow = workflow.filter(|_| one == run).map(str::to_owned);
-        let outcome = if one == run { outcome } else { Closing::Abandoned };
-        RunClosed { by: by.to_owned(), outcome, run: one, workflow }
+    closer: &Closer<'_>,
+) -> Vec<Event> {
+    let runs = state.descent(run);
+    let closed = |one: &RunId| {
+        let workflow = closer.workflow.filter(|_| *one == run).map(str::to_owned);
+        let outcome = if *one == run { closer.outcome } else { Closing::Abandoned };
+        Event::RunClosed(RunClosed { by: closer.by.to_owned(), outcome, run: *one, workflow })
     };
-    state.descent(run).into_iter().map(closed).collect()
+    let waiting = state.runs.get(&run).is_some_and(|run| run.waiting > 0);
+    let asks = if waiting { asks_of(state, &runs) } else { Vec::new() };
+    let cancelled = |id| {
+        let reason = Reason::new(Code::ApprovalCancelled).detail("its run was closed");
+        denied(state, control, rules, id, reason)
+    };
+    asks.into_iter().filter_map(cancelled).chain(runs.iter().map(closed)).collect()
+}
+
+fn asks_of(state: &State, runs: &[RunId]) -> Vec<CallId> {
+    let runs: BTreeSet<&RunId> = runs.iter().collect();
+    let of_them = state.pending.iter().filter(|(_, pending)| runs.contains(&pending.run));
+    let mut asks: Vec<CallId> = of_them.map(|(id, _)| *id).collect();
+    asks.sort_unstable();
+    asks
 }
 
 /// What a child may borrow: no more than every run above it has room for.

@@ -4,8 +4,8 @@ use kernel::reason::Code;
 
 use crate::script::{CODES, ONLY_CODES};
 use crate::{
-    scripts_accounts, scripts_budget, scripts_ends, scripts_gateway, scripts_halt, scripts_limits,
-    scripts_policy,
+    scripts_accounts, scripts_approval, scripts_budget, scripts_ends, scripts_gateway, scripts_halt,
+    scripts_limits, scripts_policy,
 };
 
 #[test]
@@ -14,6 +14,7 @@ fn every_code_occurs_in_some_script() {
     let scripts = [
         scripts_policy::ALL,
         scripts_accounts::ALL,
+        scripts_approval::ALL,
         scripts_budget::ALL,
         scripts_ends::ALL,
         scripts_halt::ALL,

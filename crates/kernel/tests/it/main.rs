@@ -1,6 +1,7 @@
 //! The law as its users meet it: scripts, the bytes of events, and properties of random histories.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod asking;
 mod book;
 mod bytes;
 mod bytes_money;
@@ -10,6 +11,7 @@ mod money;
 mod names;
 mod script;
 mod scripts_accounts;
+mod scripts_approval;
 mod scripts_budget;
 mod scripts_ends;
 mod scripts_gateway;

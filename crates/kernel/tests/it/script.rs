@@ -39,6 +39,10 @@ pub(crate) struct Stage {
     pub(crate) control: Control,
     calls: Vec<CallId>,
     runs: HashMap<String, RunId>,
+    /// What a person saw when they last looked at a call.
+    pub(crate) seen: HashMap<CallId, Digest>,
+    /// The rules that the verb `rules` makes the law.
+    pub(crate) next: Option<Rules>,
 }
 
 type Row = HashMap<String, String>;
@@ -46,8 +50,19 @@ type Row = HashMap<String, String>;
 /// Plays the table and compares it, with four columns more.
 #[track_caller]
 pub(crate) fn check(book: Book, table: &str, want: Expect) {
+    play(Stage::new(book), table, want);
+}
+
+/// The verb `rules` makes `next` the law.
+#[track_caller]
+pub(crate) fn check_change(book: Book, next: Book, table: &str, want: Expect) {
+    let next = Some(crate::book::compile(next));
+    play(Stage { next, ..Stage::new(book) }, table, want);
+}
+
+#[track_caller]
+fn play(mut stage: Stage, table: &str, want: Expect) {
     let (head, rows) = read(table);
-    let mut stage = Stage::new(book);
     let mut shown = vec![
         head.iter()
             .map(String::as_str)
@@ -97,6 +112,8 @@ impl Stage {
             control: Control::default(),
             calls: Vec::new(),
             runs: HashMap::new(),
+            seen: HashMap::new(),
+            next: None,
         }
     }
 
@@ -104,7 +121,10 @@ impl Stage {
         let cell = |name: &str| row.get(name).map_or("", String::as_str);
         let now = START.plus_ms(stdx::duration::parse_ms(cell("at")).unwrap());
         let next = u128::try_from(self.runs.len() + 1).unwrap();
-        let run = *self.runs.entry(cell("run").to_owned()).or_insert(RunId(next));
+        let above = self.runs.get(cell("under")).filter(|_| !cell("under").is_empty());
+        // Of one family with the run that it is opened under.
+        let new = above.map_or(RunId(next), |above| RunId(next << 32).beneath(*above));
+        let run = *self.runs.entry(cell("run").to_owned()).or_insert(new);
         let agent = if cell("agent").is_empty() { "desk" } else { cell("agent") }.to_owned();
         let by = "ann".to_owned();
         let mut words = cell("args").split(' ');
@@ -114,9 +134,13 @@ impl Stage {
                 let implicit = cell("key").strip_prefix('k').map(|key| KeyId(key.parse().unwrap()));
                 let parent = self.runs.get(cell("under")).copied().filter(|_| !cell("under").is_empty());
                 let budget = parent.map(|_| serde_json::from_str(&format!("{{{}}}", cell("args"))).unwrap());
-                let (person, intent) = (None, None);
+                let person = row.get("for").filter(|name| !name.is_empty()).cloned();
+                let intent = None;
                 let open = OpenRun { run, agent, person, intent, implicit, parent, budget };
                 self.lane(now, &Command::OpenRun(open))
+            }
+            verb @ ("look" | "yes" | "no" | "edit" | "release" | "collect" | "rules") => {
+                return self.asking(verb, row, now);
             }
             "seen" => {
                 let digest = Digest::of(word().as_bytes());
@@ -182,6 +206,10 @@ impl Stage {
             }
             other => panic!("the script knows no verb `{other}`"),
         };
+        self.said(run, &decision)
+    }
+
+    pub(crate) fn said(&self, run: RunId, decision: &Decision) -> [String; 4] {
         let events = decision.events.iter().map(|event| self.event(event)).collect::<Vec<_>>().join("; ");
         let [answer, code] = self.answer(&decision.answer);
         let account = self.state.runs.get(&run).map(|run| account(&run.account)).unwrap_or_default();
@@ -213,8 +241,13 @@ impl Stage {
     }
 
     fn call(&mut self, row: &Row, run: RunId, agent: String, carrier: Carrier, now: Time) -> Decision {
-        let call = Arc::new(self.new_call(row, run, agent, carrier));
-        let decision = self.lane(now, &Command::Propose(call.clone()));
+        let mut call = Arc::new(self.new_call(row, run, agent, carrier));
+        let mut decision = self.lane(now, &Command::Propose(call.clone()));
+        if let Answer::Marks(fields) = &decision.answer {
+            let marks = crate::asking::marks(&self.rules, &call, fields);
+            call = Arc::new(Call { ask_marks: Some(marks), ..call.as_ref().clone() });
+            decision = self.lane(now, &Command::Propose(call.clone()));
+        }
         let Answer::Short(needs) = &decision.answer else { return decision };
         let lent = kernel::decide::lend::decide_lend(&self.control, &self.rules, 1, 1, needs, now);
         self.fold_control(now, &lent);
@@ -275,6 +308,12 @@ impl Stage {
             Answer::Balances(balances) => [format!("{} balances", balances.len()), String::new()],
             Answer::Short(needs) => [format!("short of {}", needs.len()), String::new()],
             Answer::Returned(parts) => [format!("{} returned", parts.len()), String::new()],
+            Answer::Waiting(call) => [format!("waits as {}", self.name(*call)), String::new()],
+            Answer::Marks(fields) => [format!("marks of {}", fields.len()), String::new()],
+            Answer::Given { complete: true, .. } => ["enough".to_owned(), String::new()],
+            Answer::Given { waits_for, .. } => {
+                [format!("counts, waits for {}", waits_for.len()), String::new()]
+            }
             Answer::Done => ["done".to_owned(), String::new()],
             Answer::Refused(reason) => ["refused".to_owned(), show(reason)],
         }
@@ -285,11 +324,17 @@ impl Stage {
         match event {
             Event::CallDecided(decided) => {
                 let expires = decided.expires.map(|at| format!(" until {}", &at.to_string()[11..19]));
+                let asked = decided.asked.as_ref().map(|asked| asked.expires.to_string());
+                let asked = asked.map(|at| format!(" until {}", &at[11..19]));
+                let by =
+                    (!decided.approved.is_empty()).then(|| format!(" by {}", decided.approved.join(" and ")));
                 format!(
-                    "{kind} {} {}{}",
+                    "{kind} {} {}{}{}{}",
                     self.name(decided.call),
                     decided.ruling.name(),
-                    expires.unwrap_or_default()
+                    expires.unwrap_or_default(),
+                    asked.unwrap_or_default(),
+                    by.unwrap_or_default()
                 )
             }
             Event::CallFinished(finished) => {
@@ -300,6 +345,12 @@ impl Stage {
                 let of = account.unwrap_or_default();
                 format!("{kind} {} {}{of}", crossed.percent, crossed.action.name())
             }
+            Event::Answered(answered) => {
+                let yes = if answered.yes { "yes" } else { "no" };
+                let groups = if answered.groups.is_empty() { String::new() } else { " for ".to_owned() };
+                format!("{kind} {yes} by {}{groups}{}", answered.by, answered.groups.join(" and "))
+            }
+            Event::RunPaused(paused) => format!("{kind} by {}", paused.by),
             Event::Questioned(asked) => format!("{kind} {}", self.name(asked.call)),
             Event::RunClosed(closed) => format!("{kind} {} by {}", closed.outcome.name(), closed.by),
             Event::RequestRefused(refused) => {
@@ -343,6 +394,8 @@ pub(crate) fn call(
         carrier,
         destinations: Vec::new(),
         hosts: Vec::new(),
+        credential: None,
+        ask_marks: None,
     }
 }
 

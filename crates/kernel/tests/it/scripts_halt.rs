@@ -274,12 +274,12 @@ fn a_halt_of_a_run_holds_what_descends_from_it() {
         0s | open | c   | b     |          |         | c open until 13:00:00 |                                                                                           |                      | run_opened
         1s | halt | b   |       |          | run:own | done                  |                                                                                           |                      | halted
         1s | call | a   |       | crm.note | {}      | allow                 | by desk.may                                                                               | calls 0+1 writes 0+1 | call_decided c1 allow
-        1s | call | b   |       | crm.note | {}      | deny                  | halted (run:run_00000000000000000000000002, since 2026-11-21T12:00:01.000Z by ann: smoke) |                      | call_decided c2 deny
-        1s | call | c   |       | crm.note | {}      | deny                  | halted (run:run_00000000000000000000000002, since 2026-11-21T12:00:01.000Z by ann: smoke) |                      | call_decided c3 deny
-        1s | open | d   | c     |          |         | refused               | halted (run:run_00000000000000000000000002, since 2026-11-21T12:00:01.000Z by ann: smoke) |                      |
+        1s | call | b   |       | crm.note | {}      | deny                  | halted (run:run_00000000000000000008000001, since 2026-11-21T12:00:01.000Z by ann: smoke) |                      | call_decided c2 deny
+        1s | call | c   |       | crm.note | {}      | deny                  | halted (run:run_00000000000000000008000001, since 2026-11-21T12:00:01.000Z by ann: smoke) |                      | call_decided c3 deny
+        1s | open | d   | c     |          |         | refused               | halted (run:run_00000000000000000008000001, since 2026-11-21T12:00:01.000Z by ann: smoke) |                      |
         1s | open | e   | a     |          |         | e open until 13:00:00 |                                                                                           |                      | run_opened
         1s | call | e   |       | crm.note | {}      | allow                 | by desk.may                                                                               | calls 0+1 writes 0+1 | call_decided c4 allow
-    "#]],
+        "#]],
     );
 }
 

@@ -154,10 +154,10 @@ fn asking_needs_approvals() {
         book(vec![manifest("desk", vec![small, ask])]),
         table,
         expect![[r#"
-        at | do   | run | tool       | args          | answer                | code                           | account                                 | event
-        0s | open | a   |            |               | a open until 13:00:00 |                                |                                         | run_opened
-        1s | call | a   | pay.refund | {"cents":100} | allow                 | by desk.may[0]                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
-        1s | call | a   | pay.refund | {"cents":101} | deny                  | approval_unavailable ask leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        at | do   | run | tool       | args          | answer                | code                                                               | account                                 | event
+        0s | open | a   |            |               | a open until 13:00:00 |                                                                    |                                         | run_opened
+        1s | call | a   | pay.refund | {"cents":100} | allow                 | by desk.may[0]                                                     | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        1s | call | a   | pay.refund | {"cents":101} | deny                  | approval_unavailable ask leads near desk.may[1]: approved by leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
         "#]],
     );
 }
@@ -181,13 +181,13 @@ fn propose_mode_turns_writes_into_questions_for_people() {
         book(vec![agent, line]),
         table,
         expect![[r#"
-        at | do   | run | agent | tool       | args        | answer                | code                                   | account                                 | event
-        0s | open | a   | desk  |            |             | a open until 13:00:00 |                                        |                                         | run_opened
-        1s | call | a   | desk  | crm.lookup | {"id":"7"}  | allow                 | by desk.may                            | calls 0+1                               | call_decided c1 allow
-        1s | call | a   | desk  | crm.note   | {}          | deny                  | approval_unavailable ask support-leads | calls 0+1                               | call_decided c2 deny
-        2s | open | b   | line  |            |             | b open until 13:00:02 |                                        |                                         | run_opened
-        2s | call | b   | line  | crm.note   | {}          | deny                  | approval_unavailable ask support-leads |                                         | call_decided c3 deny
-        2s | call | b   | line  | pay.refund | {"cents":1} | allow                 | by line.may[0]                         | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c4 allow
+        at | do   | run | agent | tool       | args        | answer                | code                                         | account                                 | event
+        0s | open | a   | desk  |            |             | a open until 13:00:00 |                                              |                                         | run_opened
+        1s | call | a   | desk  | crm.lookup | {"id":"7"}  | allow                 | by desk.may                                  | calls 0+1                               | call_decided c1 allow
+        1s | call | a   | desk  | crm.note   | {}          | deny                  | approval_unavailable ask owner:support-leads | calls 0+1                               | call_decided c2 deny
+        2s | open | b   | line  |            |             | b open until 13:00:02 |                                              |                                         | run_opened
+        2s | call | b   | line  | crm.note   | {}          | deny                  | approval_unavailable ask owner:support-leads |                                         | call_decided c3 deny
+        2s | call | b   | line  | pay.refund | {"cents":1} | allow                 | by line.may[0]                               | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c4 allow
         "#]],
     );
 }
@@ -219,19 +219,19 @@ fn observe_lets_go_but_not_everything() {
         book(vec![agent]),
         table,
         expect![[r#"
-        at | do   | run | tool       | args                 | answer                | code                                                                                               | account                                 | event
-        0s | open | a   |            |                      | a open until 13:00:00 |                                                                                                    |                                         | run_opened
-        1s | call | a   | crm.lookup | {"id":"7"}           | allow                 | by desk.may[0]                                                                                     | calls 0+1                               | call_decided c1 allow
-        1s | call | a   | crm.lookup | {"id":"7"}           | allow                 | would: limit_reached (calls of this tool in one run) max 1; by desk.may[0]                         | calls 0+2                               | call_decided c2 allow
-        1s | call | a   | crm.note   | {}                   | allow                 | would: phase_forbids (explore); would: no_rule_allows                                              | calls 0+3 writes 0+1                    | call_decided c3 allow
-        1s | call | a   | mail.send  | {"to":"a@x.example"} | allow                 | would: phase_forbids (explore); would: approval_unavailable ask leads                              | calls 0+4 writes 0+2 final 0+1          | call_decided c4 allow
-        1s | call | a   | pay.refund | {"cents":1}          | allow                 | would: phase_forbids (explore); would: no_rule_allows                                              | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c5 allow; threshold_crossed 100 stop
-        1s | call | a   | pay.refund | {"cents":1}          | deny                  | budget_exceeded (usd (nano-dollars)) max 10; would: phase_forbids (explore); would: no_rule_allows | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c6 deny
-        1s | call | a   | crm.lookup | {}                   | deny                  | schema_mismatch at  ("id" is a required property)                                                  | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c7 deny
-        1s | call | a   | crm.erase  | {}                   | deny                  | tool_unknown (crm.erase)                                                                           | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c8 deny
-        1s | call | b   | crm.lookup | {"id":"7"}           | deny                  | run_unknown                                                                                        |                                         | call_decided c9 deny
-        2s | halt |     |            | all                  | done                  |                                                                                                    |                                         | halted
-        2s | call | a   | crm.lookup | {"id":"7"}           | deny                  | halted (all, since 2026-11-21T12:00:02.000Z by ann: smoke)                                         | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c10 deny
+        at | do   | run | tool       | args                 | answer                | code                                                                                                      | account                                 | event
+        0s | open | a   |            |                      | a open until 13:00:00 |                                                                                                           |                                         | run_opened
+        1s | call | a   | crm.lookup | {"id":"7"}           | allow                 | by desk.may[0]                                                                                            | calls 0+1                               | call_decided c1 allow
+        1s | call | a   | crm.lookup | {"id":"7"}           | allow                 | would: limit_reached (calls of this tool in one run) max 1; by desk.may[0]                                | calls 0+2                               | call_decided c2 allow
+        1s | call | a   | crm.note   | {}                   | allow                 | would: phase_forbids (explore); would: no_rule_allows                                                     | calls 0+3 writes 0+1                    | call_decided c3 allow
+        1s | call | a   | mail.send  | {"to":"a@x.example"} | allow                 | would: phase_forbids (explore); would: approval_unavailable ask leads near desk.may[1]: approved by leads | calls 0+4 writes 0+2 final 0+1          | call_decided c4 allow
+        1s | call | a   | pay.refund | {"cents":1}          | allow                 | would: phase_forbids (explore); would: no_rule_allows                                                     | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c5 allow; threshold_crossed 100 stop
+        1s | call | a   | pay.refund | {"cents":1}          | deny                  | budget_exceeded (usd (nano-dollars)) max 10; would: phase_forbids (explore); would: no_rule_allows        | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c6 deny
+        1s | call | a   | crm.lookup | {}                   | deny                  | schema_mismatch at  ("id" is a required property)                                                         | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c7 deny
+        1s | call | a   | crm.erase  | {}                   | deny                  | tool_unknown (crm.erase)                                                                                  | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c8 deny
+        1s | call | b   | crm.lookup | {"id":"7"}           | deny                  | run_unknown                                                                                               |                                         | call_decided c9 deny
+        2s | halt |     |            | all                  | done                  |                                                                                                           |                                         | halted
+        2s | call | a   | crm.lookup | {"id":"7"}           | deny                  | halted (all, since 2026-11-21T12:00:02.000Z by ann: smoke)                                                | calls 0+5 writes 0+3 final 0+2 usd 0+10 | call_decided c10 deny
         "#]],
     );
 }

@@ -106,7 +106,9 @@ fn lane() -> Vec<(Stamp, Event)> {
     let decided = |call, ruling| CallDecided {
         accounts: Vec::new(),
         agent: "desk".into(),
+        approved: Vec::new(),
         args: digest,
+        asked: None,
         call,
         carrier: Carrier::Executor,
         context_tokens: Some(7),
@@ -114,6 +116,7 @@ fn lane() -> Vec<(Stamp, Event)> {
         control_seq: 1,
         destinations: Vec::new(),
         effect: "read".into(),
+        ends_ask: false,
         expires: Some(Time(8_000)),
         hosts: Vec::new(),
         key: Some(Mark([u8::try_from(call.0).unwrap(); 16])),
@@ -126,6 +129,7 @@ fn lane() -> Vec<(Stamp, Event)> {
         rules_digest: digest,
         ruling,
         run,
+        standing: None,
         tool: "pay.refund".into(),
         would: reasons.clone(),
     };

@@ -81,6 +81,14 @@ impl Read for Reader {
         Ok(found)
     }
 
+    fn index_of(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT idx FROM events WHERE lane = ?1 AND lane_seq = ?2")?;
+        let found: Option<i64> =
+            statement.query_row(params![lane, signed(lane_seq)?], |row| row.get(0)).optional()?;
+        Ok(found.and_then(|index| u64::try_from(index).ok()))
+    }
+
     fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error> {
         type PayloadRow = (String, Option<Vec<u8>>, Option<Vec<u8>>, bool);
         // An index that no log can reach has no payloads.

@@ -6,6 +6,7 @@ mod check;
 mod doctor;
 mod halt;
 mod idle;
+mod inbox;
 mod login;
 mod markdown;
 mod policy;
@@ -77,6 +78,11 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
         }
         Command::Tail { follow, from } => runs::tail(whose, follow, from).await,
         Command::Explain { id } => runs::explain(whose, &id).await,
+        Command::Inbox { call: None, stats: true, .. } => inbox::stats(whose).await,
+        Command::Inbox { call: None, person, .. } => inbox::list(whose, person).await,
+        Command::Inbox { call: Some(call), person, .. } => inbox::show(whose, &call, person).await,
+        Command::Approve(options) => inbox::approve(whose, options).await,
+        Command::Deny { call, person, why } => inbox::deny(whose, &call, person, why).await,
         Command::Halt { scope, why, until, reads_allowed, force } => {
             let ask = api::people::Halt { why, until, reads_allowed, force, ..Default::default() };
             halt::halt(whose, &scope, ask).await

@@ -22,8 +22,19 @@ may:
   - { tool: modern.read_resource }
 ";
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Where the clients and servers of others are; none if they are not, which is an error where they must be.
+pub fn peers() -> Option<PathBuf> {
+    let peers = root().join("target/peers");
+    if !["node", "python", "python-old", "python-fastmcp"].iter().all(|name| peers.join(name).exists()) {
+        assert!(std::env::var_os("REMIT_PEERS").is_none(), "run `cargo xtask peers`");
+        eprintln!("SKIPPED: peers are missing; `cargo xtask peers` installs them");
+        return None;
+    }
+    Some(peers)
 }
 
 /// Remit in front of the SDK's own server, and a key.
@@ -35,12 +46,7 @@ struct Desk {
 
 impl Desk {
     async fn up() -> Option<Desk> {
-        let peers = root().join("target/peers");
-        if !["node", "python", "python-old", "python-fastmcp"].iter().all(|name| peers.join(name).exists()) {
-            assert!(std::env::var_os("REMIT_PEERS").is_none(), "run `cargo xtask peers`");
-            eprintln!("SKIPPED: peers are missing; `cargo xtask peers` installs them");
-            return None;
-        }
+        let peers = peers()?;
         let install = Install::new("http://127.0.0.1:9");
         let (python, server) = (peers.join("python/bin/python"), root().join("tests/peers/modern.py"));
         let tools = format!(

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod asks;
 mod budgets;
 mod clients;
 mod corpus;

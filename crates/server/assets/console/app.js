@@ -6,6 +6,7 @@ import { listen, watch } from "./live.js";
 import { head, link, question, trouble } from "./parts.js";
 import * as agents from "./agents.js";
 import * as calls from "./calls.js";
+import * as inbox from "./inbox.js";
 import * as ledger from "./ledger.js";
 import * as login from "./login.js";
 import * as now from "./now.js";
@@ -21,6 +22,8 @@ import * as tools from "./tools.js";
  */
 const PAGES = [
   { path: /^\/$/, title: "Now", key: "n", show: now.show, menu: "/" },
+  { path: /^\/inbox$/, title: "Inbox", key: "i", show: inbox.show, menu: "/inbox", badge: () => house.waiting },
+  { path: /^\/inbox\/([^/]+)$/, title: "Inbox", show: inbox.show },
   { path: /^\/runs$/, title: "Runs", key: "r", show: runs.show, menu: "/runs" },
   { path: /^\/runs\/([^/]+)$/, title: "Run", show: runs.showOne },
   { path: /^\/calls$/, title: "Calls", key: "c", show: calls.show, menu: "/calls" },
@@ -38,6 +41,8 @@ const PAGES = [
 const house = {
   session: undefined,
   halts: [],
+  /** Calls that wait for this person's answer. */
+  waiting: 0,
   leave: [],
   query: () => new URLSearchParams(location.search),
   go,
@@ -121,7 +126,8 @@ function frame(current) {
   put(document.getElementById("top"),
     h("a", { class: "mark", href: "/", "aria-label": "Remit: what happens now" }, "Remit"),
     h("nav", { "aria-label": "Pages" }, shown.map((page) =>
-      h("a", { href: page.menu, title: `g ${page.key}`, "aria-current": page.menu === here ? "page" : undefined }, page.title))),
+      h("a", { href: page.menu, title: `g ${page.key}`, "aria-current": page.menu === here ? "page" : undefined }, page.title,
+        page.badge && h("span", { class: "badge", id: "waiting", hidden: !page.badge() }, count(page.badge()), h("span", { class: "visually-hidden" }, " for you"))))),
     h("div", { class: "who" },
       h("button", { type: "button", class: "quiet", title: "Keys", "aria-label": "Keys of the console", onclick: help }, "?"),
       h("button", { type: "button", class: "quiet name", title: roles(), onclick: leaveSession }, words(house.session.person)),
@@ -217,7 +223,7 @@ async function resume(scope) {
 function help() {
   const keys = [
     ...PAGES.filter((page) => page.key && (!page.audit || house.session?.may_audit)).map((page) => [`g ${page.key}`, page.title]),
-    ["j / k", "next / previous row"], ["Enter", "open the row"], ["/", "search"], ["s", "stop"], ["Esc", "go back"], ["?", "this"],
+    ["j / k", "next / previous row"], ["Enter", "open the row"], ["/", "search"], ["y / n / e", "in the inbox: yes, no, change"], ["s", "stop"], ["Esc", "go back"], ["?", "this"],
   ];
   question({
     title: "Keys", deed: "Close", act: () => true,
@@ -226,6 +232,14 @@ function help() {
 }
 
 function walk(step) {
+  const ones = [...document.querySelectorAll("main .waiting a.one")];
+  if (ones.length > 0) {
+    const at = ones.findIndex((one) => one.getAttribute("aria-current"));
+    const next = ones[Math.min(Math.max(at + step, 0), ones.length - 1)];
+    next.focus();
+    next.click();
+    return;
+  }
   const rows = [...document.querySelectorAll("main table.list tbody tr")].filter((row) => row.querySelector("a"));
   if (rows.length === 0) return;
   const at = rows.findIndex((row) => row.contains(document.activeElement));
@@ -265,6 +279,8 @@ document.addEventListener("keydown", (event) => {
     s: () => stop(),
     "/": search,
     "?": help,
+    // What stands on the page brings its own keys, so they are never those of another.
+    ...document.querySelector("main .item")?.acts,
   }[event.key];
   if (does) {
     event.preventDefault();
@@ -278,13 +294,31 @@ let endLive;
 
 /** With a session: who it is, what is halted, and then whatever comes. */
 async function enter() {
-  const [session, halted] = await Promise.all([get("/v1/session"), get("/v1/halts")]);
-  Object.assign(house, { session, halts: halted.items });
+  const [session, halted, inboxNow] = await Promise.all([get("/v1/session"), get("/v1/halts"), get("/v1/inbox?mine=true")]);
+  Object.assign(house, { session, halts: halted.items, waiting: inboxNow.mine });
   endLive ??= listen(({ event }) => {
+    if (event.kind === "answered" || (event.kind === "call_decided" && (event.body.ruling === "ask" || event.body.ends_ask))) recount();
     if (event.kind !== "halted" && event.kind !== "resumed") return;
     say(`${event.kind === "halted" ? "Halted" : "Resumed"}: ${plain(event.body.scope)}`);
     halts().catch(() => {});
   });
+}
+
+let counting;
+
+/** How many wait for this person; asked once for many events. */
+function recount() {
+  counting ??= setTimeout(async () => {
+    counting = undefined;
+    const now = await get("/v1/inbox?mine=true").catch(() => undefined);
+    if (!now || !house.session) return;
+    if (now.mine > house.waiting) say(`${several(now.mine, "call")} ${now.mine === 1 ? "waits" : "wait"} for you`);
+    house.waiting = now.mine;
+    const badge = document.getElementById("waiting");
+    if (!badge) return;
+    badge.hidden = now.mine === 0;
+    badge.firstChild.textContent = count(now.mine);
+  }, 300);
 }
 
 watch((state) => document.documentElement.setAttribute("data-live", state));

@@ -49,7 +49,7 @@ function filters(house, asked, agents, tools) {
   const outcomes = ["succeeded", "failed", "unknown", "not_dispatched", "open"];
   return h("form", { class: "filters", role: "search", onsubmit: go },
     asked.run && h("input", { type: "hidden", name: "run", value: asked.run }),
-    select("ruling", "Verdict", [["", "every verdict"], ["allow", "allowed"], ["deny", "refused"]]),
+    select("ruling", "Verdict", [["", "every verdict"], ["allow", "allowed"], ["deny", "refused"], ["ask", "asked of people"]]),
     select("outcome", "Outcome", [["", "every outcome"], ...outcomes.map((it) => [it, it.replaceAll("_", " ")])]),
     select("agent", "Agent", [["", "every agent"], ...agents.map((it) => [it.agent, it.agent])]),
     select("tool", "Tool", [["", "every tool"], ...tools.map((it) => [it.tool, it.tool])]));

@@ -94,8 +94,11 @@ class Flow {
   decided(event) {
     this.roll();
     const ruling = event.body.ruling;
-    this.past[SECONDS - 1][ruling] += 1;
-    this.told[ruling] += 1;
+    // What waits for people is neither yet; it is counted when it is decided.
+    if (ruling !== "ask") {
+      this.past[SECONDS - 1][ruling] += 1;
+      this.told[ruling] += 1;
+    }
     const second = Math.floor(Date.now() / 1000);
     if (this.second.at !== second) this.second = { at: second, shown: 0, seen: 0, refusals: 0, before: this.second };
     this.second.seen += 1;
@@ -169,6 +172,7 @@ class Flow {
       ["Allowed, last minute", count(sum("allow")), "", "allow"],
       ["Refused, last minute", count(sum("deny")), "", "deny"],
       ["Under way", count(status.in_flight), ""],
+      ["Wait for people", link("/inbox", count(status.waiting)), ""],
       ["Since start", `${count(status.allowed)} / ${count(status.denied)}`, "allowed / refused"],
       ["Ledger", count(status.head_index), "events"],
       ["Rules", digest(status.rules_digest), several(status.rules, "rule")],
@@ -216,6 +220,7 @@ function drawBars(place, past, kind) {
 function draw(place, house, status, unknown, tools) {
   const needs = [];
   if (!status.ready) needs.push([pill("not ready", "deny"), words(status.trouble)]);
+  if (status.waiting > 0) needs.push([pill("ask"), link("/inbox", several(status.waiting, "call")), status.waiting === 1 ? " waits for a person's yes" : " wait for a person's yes"]);
   for (const tool of tools.items) {
     const path = `/tools/${encodeURIComponent(tool.tool)}`;
     if (tool.quarantined) needs.push([pill("quarantined", "unknown"), link(path, words(tool.tool)), " is described otherwise than it was accepted"]);

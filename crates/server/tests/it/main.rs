@@ -13,6 +13,7 @@ mod connections;
 mod console;
 mod days;
 mod doors;
+mod inbox;
 mod roles;
 mod routes;
 mod sessions;

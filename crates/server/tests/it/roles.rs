@@ -13,16 +13,20 @@ use serde_json::{Value, json};
 use crate::world::{Ask, Browser, CLERK, World, delete, post};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
-const VIEWER: [&str; 27] = [
+const VIEWER: [&str; 31] = [
     "agent",
     "agentKeys",
     "agents",
+    "answer",
     "budget",
     "callShown",
     "calls",
     "explain",
     "halt",
     "halts",
+    "inbox",
+    "inboxItem",
+    "inboxStats",
     "incident",
     "keys",
     "metrics",

@@ -38,6 +38,8 @@ pub(crate) const USERS: [(&str, &str, &[&str]); 5] = [
 pub(crate) const PORTAL: &str = "portal";
 /// Calls for itself alone.
 pub(crate) const CLERK: &str = "clerk";
+/// Asks finance before it pays.
+pub(crate) const PAYER: &str = "payer";
 
 pub(crate) struct World {
     pub(crate) gate: Gate,
@@ -73,6 +75,7 @@ impl World {
         let options = server::Options {
             people: known,
             clock: clock.clone(),
+            console: "http://people.example".to_owned(),
             ..server::Options::new(OPERATOR_KEY, stopped)
         };
         let agents = server::agents_router(gate.clone(), options.clone(), doors);
@@ -101,6 +104,8 @@ fn directory() -> server::People {
         ("aude", vec![Role::Auditor]),
         ("olga", vec![Role::Operator]),
         ("fay", vec![Role::Approver("finance".to_owned())]),
+        ("fred", vec![Role::Approver("finance".to_owned())]),
+        ("leo", vec![Role::Approver("legal".to_owned())]),
         ("nobody", Vec::new()),
     ];
     roles.into_iter().map(|(name, roles)| (name.to_owned(), roles)).collect()
@@ -242,12 +247,16 @@ fn book() -> Book {
     agents.insert(PORTAL.to_owned(), Manifest { executor: true, ..manifest(PORTAL, Vec::new()) });
     let may = may(CLERK, 0, "desk.look", Some("args.ticket <= 100"));
     agents.insert(CLERK.to_owned(), manifest(CLERK, vec![may]));
+    let pay = May { ask: Some("finance".to_owned()), ..may_line(PAYER, "desk.pay", "args.cents <= 9000") };
+    agents.insert(PAYER.to_owned(), manifest(PAYER, vec![pay]));
     let owned = json!({"type": "object", "additionalProperties": false, "required": ["type", "id", "ownerID"],
         "properties": {"type": {"type": "string"}, "id": {"type": "string"}, "ownerID": {"type": "string"}}});
     let plain = json!({"type": "object", "additionalProperties": false, "required": ["type", "id"],
         "properties": {"type": {"type": "string"}, "id": {"type": "string"}}});
     let desk = json!({"type": "object", "additionalProperties": false, "required": ["ticket"],
         "properties": {"ticket": {"type": "integer"}}});
+    let sum = json!({"type": "object", "additionalProperties": false, "required": ["cents"],
+        "properties": {"cents": {"type": "integer"}}});
     let tools = [
         contract("user", "can_read_user", Effect::Read, &plain),
         contract("todo", "can_read_todos", Effect::Read, &plain),
@@ -255,6 +264,7 @@ fn book() -> Book {
         contract("todo", "can_update_todo", Effect::Reversible, &owned),
         contract("todo", "can_delete_todo", Effect::Irreversible, &owned),
         contract("desk", "look", Effect::Read, &desk),
+        contract("desk", "pay", Effect::Irreversible, &sum),
     ];
     let mut tools: BTreeMap<String, Contract> =
         tools.into_iter().map(|contract| (contract.name.clone(), contract)).collect();
@@ -263,7 +273,19 @@ fn book() -> Book {
         tool.pin = Some(stdx::digest::Digest::of(&stdx::json::canonical(&definition)));
         tool.definition = Some(definition);
     }
-    Book { agents, house: House::default(), rules: Vec::new(), tools }
+    let mut house = House::default();
+    for (name, roles) in directory() {
+        let groups = roles.iter().filter_map(|role| match role {
+            Role::Approver(group) => Some(group.clone()),
+            _ => None,
+        });
+        house.approvals.people.insert(name, groups.collect());
+    }
+    Book { agents, house, rules: Vec::new(), tools }
+}
+
+fn may_line(agent: &str, tool: &str, when: &str) -> May {
+    may(agent, 0, tool, Some(when))
 }
 
 /// Everybody reads; editors create, and change their own; an admin deletes any, an evil genius updates any.

@@ -89,6 +89,8 @@ impl World {
             carrier,
             destinations: Vec::new(),
             hosts: Vec::new(),
+            credential: None,
+            ask_marks: None,
         });
         self.sent.push(call.clone());
         self.ask(lane_of(run), Command::Propose(call.clone()), vec![payload], Waiter::Call(call));

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::methods::{self, Request};
 use super::refused::Refused;
 use super::rounds::{self, Walked};
+use super::tickets::Wait;
 use super::{Visit, told};
 use crate::mcp::upstream::Kind;
 use crate::mcp::wire::{Members, RpcError};
@@ -61,8 +62,14 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
     let ask = CallAsk { run, tool, args, reason: None, model, context_tokens, idempotency_key };
     let uri = request.params.get("uri").and_then(Value::as_str).map(str::to_owned);
     let (session, method) = (request.session, request.method.clone());
-    let result = match rounds::walk(request, Some(&contract), ask, told::offered).await? {
+    let wait = Wait::of(&request, &ask.tool, &ask.args);
+    let result = match rounds::walk(&request, Some(&contract), ask, told::offered).await? {
         Walked::Told(result) => result,
+        // What is read has no place for a ticket: it is held, and then refused until it is asked for again.
+        Walked::Asked(answered) => match wait.held_back(&answered).await? {
+            Some(over) => told::offered(over)?,
+            None => told::offered(*answered)?,
+        },
         Walked::Denied(_, denied) => told::offered(*denied)?,
         Walked::House(error) => return Err(Refused::house(&error)),
     };

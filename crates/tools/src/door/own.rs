@@ -1,6 +1,10 @@
 //! Remit's own tools at this door. They are no calls: they reach nobody, and what they do is an event of its own.
 
+use std::time::Duration;
+
+use gate::error::Error;
 use kernel::balance::{Balance, Of, Whose};
+use kernel::id::CallId;
 use kernel::reason::{Code, Reason};
 use serde_json::{Value, json};
 
@@ -12,8 +16,9 @@ use crate::mcp::wire::Members;
 
 const REPLAN: &str = "remit.replan";
 const STATUS: &str = "remit.status";
-const STATUS_ABOUT: &str = "What you may still spend in this run, what you have spent, and whether anything was \
-    decided about that. It costs nothing to ask.";
+const STATUS_ABOUT: &str = "What you may still spend in this run, what you have spent, whether anything was decided \
+    about that, and which of your calls wait for a person; with `ticket`: what became of that call. It costs nothing to \
+    ask.";
 const REPLAN_ABOUT: &str = "Say what you learned, before you go on. Remit asks for this when a write failed and \
     you want to make the very same call again, or when you go in circles. After a write that failed, also read anew \
     what it should have changed: it may have happened.";
@@ -48,15 +53,23 @@ pub(super) fn list(visit: &Visit) -> Vec<Value> {
 fn status() -> Value {
     json!({
         "name": STATUS,
-        "title": "Ask what may still be spent",
+        "title": "Ask what may still be spent, and what waits",
         "description": STATUS_ABOUT,
-        "inputSchema": { "type": "object", "properties": {}, "additionalProperties": false },
+        "inputSchema": {
+            "type": "object",
+            "properties": { "ticket": { "type": "string", "description": "The ticket of a call that waited for a person." } },
+            "additionalProperties": false,
+        },
         "annotations": { "readOnlyHint": true, "destructiveHint": false, "openWorldHint": false },
     })
 }
 
 pub(super) async fn call(request: &Request<'_>) -> Result<Members, Refused> {
     if request.params.get("name").and_then(Value::as_str) == Some(STATUS) {
+        let ticket = request.params.get("arguments").and_then(|arguments| arguments.get("ticket"));
+        if let Some(ticket) = ticket.filter(|ticket| !ticket.is_null()) {
+            return told_ticket(request.visit, ticket).await;
+        }
         return told_status(request).await;
     }
     let visit = request.visit;
@@ -76,6 +89,26 @@ pub(super) async fn call(request: &Request<'_>) -> Result<Members, Refused> {
     }
 }
 
+/// What became of one call that waited for people.
+async fn told_ticket(visit: &Visit, ticket: &Value) -> Result<Members, Refused> {
+    let unknown = || Refused::params("`ticket` is none of yours: call_… as Remit told it");
+    let call = ticket.as_str().and_then(|text| text.parse::<CallId>().ok()).ok_or_else(unknown)?;
+    let answered = match visit.door.gate.wait_ticket(&visit.caller, call, Duration::ZERO).await {
+        Ok(answered) => answered,
+        Err(Error::NotFound { .. }) => return Err(unknown()),
+        Err(error) => return Err(Refused::house(&error)),
+    };
+    let Some(ticket) = answered.ticket.clone() else {
+        let (mut answered, name) = (answered, call.to_string());
+        if !answered.verdict.allows() {
+            return Ok(told::refusal(&name, None, &answered));
+        }
+        let said = told::said(&mut answered);
+        return told::outcome(&name, None, answered).map(|result| told::approved(said, result));
+    };
+    Ok(told::pending(&ticket, told::ticket(&ticket, &visit.door.console)))
+}
+
 /// Every account that counts for the run of the one who asks.
 async fn told_status(request: &Request<'_>) -> Result<Members, Refused> {
     let visit = request.visit;
@@ -87,7 +120,11 @@ async fn told_status(request: &Request<'_>) -> Result<Members, Refused> {
     let own =
         |balance: &Balance| matches!(&balance.of, Of::Run { agent, .. } if *agent == visit.caller.agent);
     match visit.door.gate.balances(Whose::Run(run)).await {
-        Ok(Ok(balances)) if balances.first().is_some_and(own) => Ok(told::status(run, &balances)),
+        Ok(Ok(balances)) if balances.first().is_some_and(own) => {
+            let tickets = visit.door.gate.tickets(&visit.caller, None);
+            let waiting = tickets.iter().map(|ticket| told::ticket(ticket, &visit.door.console));
+            Ok(told::status(run, &balances, waiting.collect()))
+        }
         Ok(_) => {
             let reason = Reason::new(Code::RunUnknown);
             Ok(told::unrun(visit, &Refused::law(&reason)).await)

@@ -35,6 +35,8 @@ pub(super) enum Walked {
     Told(Members),
     /// An answer that may not be given, by the name of the tool that stands for it.
     Denied(String, Box<Answered>),
+    /// People are asked first.
+    Asked(Box<Answered>),
     House(Error),
 }
 
@@ -60,15 +62,16 @@ enum Begun {
 
 /// Carries a call out; in as many rounds as its server wants and its client answers.
 pub(super) async fn walk(
-    request: Request<'_>,
+    request: &Request<'_>,
     contract: Option<&Contract>,
     ask: CallAsk,
     told: impl Fn(Answered) -> Result<Members, Refused>,
 ) -> Result<Walked, Refused> {
-    let Request { visit, feed, unwanted, .. } = &request;
-    let Some(round) = contract.and_then(|contract| Round::of(&request, contract, &ask)) else {
+    let Request { visit, feed, unwanted, .. } = request;
+    let Some(round) = contract.and_then(|contract| Round::of(request, contract, &ask)) else {
         let answered = visit.door.gate.call_fed(&visit.caller, ask, feed.clone(), unwanted.clone()).await;
         return match answered {
+            Ok(answered) if answered.ticket.is_some() => Ok(Walked::Asked(Box::new(answered))),
             Ok(answered) => Ok(Walked::Told(told(answered)?)),
             Err(error) => Ok(Walked::House(error)),
         };
@@ -87,6 +90,7 @@ pub(super) async fn walk(
             Came::Asks(wanted) => return Ok(Walked::Told(wanted)),
             Came::Ended(ended) => match *ended {
                 Err(error) => return Ok(Walked::House(error)),
+                Ok(answered) if answered.ticket.is_some() => return Ok(Walked::Asked(Box::new(answered))),
                 Ok(answered) => told(answered)?,
             },
         };

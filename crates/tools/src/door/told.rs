@@ -1,7 +1,7 @@
 //! A verdict and a result in words that a model can act on, and in a form that a program can.
 
 use gate::error::Error;
-use gate::{Answered, Instead, Receipt};
+use gate::{Answered, Instead, Receipt, Ticket};
 use kernel::account::Limits;
 use kernel::balance::{Balance, Of};
 use kernel::call::Outcome;
@@ -25,6 +25,10 @@ const META_OUTCOME: &str = "dev.remit/outcome";
 const META_FALLBACK: &str = "dev.remit/fallback";
 /// In the `_meta` of every answer to a call: what may still be spent.
 const META_BUDGET: &str = "dev.remit/budget";
+/// In the `_meta` of what is told of a call that waits for people.
+pub(super) const META_TICKET: &str = "dev.remit/ticket";
+/// In the `_meta` of a call that people said yes to.
+const META_APPROVAL: &str = "dev.remit/approval";
 /// What is ours in a `_meta`: a server cannot speak in our name.
 const META_OURS: &str = "dev.remit/";
 
@@ -36,6 +40,9 @@ pub(super) fn refusal(name: &str, contract: Option<&Contract>, answered: &Answer
         text.push_str(&format!("\nWhy: {} [{}].", reason.says(), reason.code));
         text.push_str(&format!("\nWhat would help: {}.", reason.remedy()));
     }
+    if let Some(words) = &answered.words {
+        text.push_str(&format!("\nThe person who said no writes: “{words}”"));
+    }
     text.push_str(&format!("\nThis is {}", answered.call));
     match answered.receipt {
         Some(receipt) => text.push_str(&format!(", event {} of the ledger.", receipt.index)),
@@ -46,6 +53,7 @@ pub(super) fn refusal(name: &str, contract: Option<&Contract>, answered: &Answer
         "code": reasons.first().map(|reason| reason.code.name()),
         "reasons": reasons.iter().map(told).collect::<Vec<_>>(),
         "receipt": answered.receipt.map(receipt),
+        "words": answered.words,
     });
     let mut result = tool_error(text, verdict);
     if let (Some(Value::Object(meta)), Some(left)) = (result.get_mut("_meta"), budget(answered)) {
@@ -61,6 +69,78 @@ pub(super) fn refusal(name: &str, contract: Option<&Contract>, answered: &Answer
 fn has_output_schema(contract: Option<&Contract>) -> bool {
     let definition = contract.and_then(|contract| contract.definition.as_ref());
     definition.is_some_and(|definition| definition.get("outputSchema").is_some())
+}
+
+/// A call that waits for people, in a form that a program can act on.
+pub(super) fn ticket(ticket: &Ticket, console: &str) -> Value {
+    json!({
+        "asked": ticket.asked.to_string(),
+        "console": format!("{console}/inbox/{}", ticket.call),
+        "expires": ticket.expires.to_string(),
+        "groups": ticket.groups,
+        "ticket": ticket.call.to_string(),
+        "tool": ticket.tool,
+    })
+}
+
+/// It waits still. Marked as an error, so that no model takes it for the tool's answer.
+pub(super) fn pending(ticket: &Ticket, told: Value) -> Members {
+    let asked = match ticket.groups.as_slice() {
+        [] => format!("people said yes to `{}`, and it is under way", ticket.tool),
+        groups => format!(
+            "Remit asks a person of {} before `{}` is called; it was not called yet",
+            groups.join(" and "),
+            ticket.tool
+        ),
+    };
+    let text = format!(
+        "Pending: {asked}. This is ticket {}, until {}. \
+         Go on with something else; then make the very same call again, which asks nobody anew and gets the outcome, or \
+         ask `remit.status` with this ticket.",
+        ticket.call, ticket.expires
+    );
+    let members = [
+        ("content", json!([{ "type": "text", "text": text }])),
+        ("isError", true.into()),
+        ("_meta", json!({ META_TICKET: told })),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What people said who were asked.
+pub(super) struct Said {
+    by: Vec<String>,
+    edited: Option<Value>,
+    words: Option<String>,
+}
+
+pub(super) fn said(answered: &mut Answered) -> Said {
+    let by = std::mem::take(&mut answered.approved);
+    Said { by, edited: answered.edited.take(), words: answered.words.take() }
+}
+
+/// The agent is told what people said to its call, above all if they changed it.
+pub(super) fn approved(said: Said, mut result: Members) -> Members {
+    let Said { by, edited, words } = said;
+    if by.is_empty() {
+        return result;
+    }
+    let mut text = format!("Approved by {}.", by.join(" and "));
+    if let Some(edited) = &edited {
+        text.push_str(&format!(" They changed the arguments; this was called instead: {edited}"));
+    }
+    if let Some(words) = &words {
+        text.push_str(&format!(" They write: “{words}”"));
+    }
+    let is_worth_a_word = edited.is_some() || words.is_some();
+    if let (Some(Value::Array(content)), true) = (result.get_mut("content"), is_worth_a_word) {
+        content.insert(0, json!({ "type": "text", "text": text }));
+    }
+    let meta = result.entry("_meta").or_insert_with(|| json!({}));
+    if let Value::Object(meta) = meta {
+        meta.insert(META_APPROVAL.to_owned(), json!({ "by": by, "edited": edited, "words": words }));
+    }
+    result
 }
 
 /// What became of a call whose answer has no place for a tool's error: then it is an error of the protocol.
@@ -121,7 +201,7 @@ fn limits(limits: &Limits) -> Value {
     serde_json::to_value(limits).unwrap_or_default()
 }
 
-pub(super) fn status(run: RunId, balances: &[Balance]) -> Members {
+pub(super) fn status(run: RunId, balances: &[Balance], waiting: Vec<Value>) -> Members {
     let left = balances.iter().fold(Limits::default(), |left, balance| {
         left.within(&balance.limits.minus(&balance.account.taken()))
     });
@@ -141,7 +221,7 @@ pub(super) fn status(run: RunId, balances: &[Balance]) -> Members {
         })
     });
     let accounts: Vec<Value> = accounts.collect();
-    plain(json!({ "accounts": accounts, "left": limits(&left), "run": run.to_string() }))
+    plain(json!({ "accounts": accounts, "left": limits(&left), "run": run.to_string(), "waiting": waiting }))
 }
 
 /// Remit itself cannot decide at the moment.

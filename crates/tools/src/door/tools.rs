@@ -11,6 +11,7 @@ use stdx::encode::{base64url, unbase64url};
 use super::methods::{self, Request};
 use super::refused::Refused;
 use super::rounds::{self, Walked};
+use super::tickets::{Wait, Waited};
 use super::{Scope, offers, own, told};
 use crate::mcp::wire::Members;
 
@@ -60,15 +61,34 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
     let told = |answered: Answered| match &contract {
         None if !answered.verdict.allows() => Err(unknown(&name).recorded()),
         _ if !answered.verdict.allows() => Ok(told::refusal(&name, contract.as_deref(), &answered)),
-        _ => told::outcome(&name, contract.as_deref(), answered),
+        _ => {
+            let mut answered = answered;
+            let said = told::said(&mut answered);
+            told::outcome(&name, contract.as_deref(), answered).map(|result| told::approved(said, result))
+        }
     };
-    match rounds::walk(request, contract.as_deref(), ask, told).await? {
+    let mut wait = Wait::of(&request, &ask.tool, &ask.args);
+    if let Some(ticket) = wait.brought_back()? {
+        return waited(wait.taken_up(ticket).await?, told);
+    }
+    match rounds::walk(&request, contract.as_deref(), ask, &told).await? {
         Walked::Told(result) => Ok(result),
+        Walked::Asked(answered) => match answered.ticket.clone() {
+            Some(ticket) => waited(wait.wait(ticket).await?, told),
+            None => told(*answered),
+        },
         Walked::Denied(tool, denied) => Ok(told::refusal(&tool, None, &denied)),
         Walked::House(error @ (Error::LogUnwritable | Error::DiskLow | Error::Overloaded)) => {
             Ok(told::unavailable(&error))
         }
         Walked::House(error) => Err(Refused::house(&error)),
+    }
+}
+
+fn waited(waited: Waited, told: impl Fn(Answered) -> Result<Members, Refused>) -> Result<Members, Refused> {
+    match waited {
+        Waited::Told(result) => Ok(result),
+        Waited::Over(answered) => told(*answered),
     }
 }
 

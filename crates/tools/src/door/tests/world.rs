@@ -28,6 +28,8 @@ use crate::mcp::era;
 
 pub(super) const CLERK: &str = "clerk";
 pub(super) const OTHER: &str = "other";
+/// Where people answer.
+pub(super) const CONSOLE: &str = "http://127.0.0.1:7471";
 
 pub(super) struct World {
     pub(super) gate: Gate,
@@ -55,7 +57,16 @@ impl World {
         gate.begin().await.unwrap();
         let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
         let (sessions, seats, states, parked, tasks) = Default::default();
-        let door = Arc::new(Door { gate: gate.clone(), catalogue, sessions, seats, states, parked, tasks });
+        let door = Arc::new(Door {
+            gate: gate.clone(),
+            catalogue,
+            console: CONSOLE.to_owned(),
+            sessions,
+            seats,
+            states,
+            parked,
+            tasks,
+        });
         World { router: routes(door.clone()), door, gate, cancelled, _folder: folder }
     }
 

@@ -1,0 +1,221 @@
+//! Asks: what waits for people, as people are shown it. Read from what the lanes remember, not from a view.
+
+use std::sync::Arc;
+
+use kernel::account::Amount;
+use kernel::approval::{Pending, RiskPart};
+use kernel::approvers::Approvals;
+use kernel::call::Carrier;
+use kernel::id::{CallId, RunId};
+use kernel::policy::RuleRef;
+use kernel::risk::score;
+use kernel::rules::Rules;
+use kernel::state::State;
+use kernel::time::Time;
+use serde_json::Value;
+use stdx::digest::Digest;
+
+use crate::caller::{Caller, Ticket};
+use crate::error::Error;
+use crate::gate::Gate;
+
+/// A call that waits for people, without its payloads.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub call: CallId,
+    pub run: RunId,
+    pub above: Vec<RunId>,
+    pub agent: String,
+    /// Whom its run, and the runs above it, say that they act for; these may not answer.
+    pub persons: Vec<String>,
+    pub tool: String,
+    pub effect: String,
+    pub carrier: Carrier,
+    pub model: Option<String>,
+    pub asked: Time,
+    pub expires: Time,
+    pub groups: Vec<GroupView>,
+    /// What an answer must name: it is worth nothing for anything else.
+    pub bound: Digest,
+    pub risk: Vec<RiskPart>,
+    pub score: u64,
+    /// A yes must come with a reason.
+    pub needs_words: bool,
+    /// What it would cost at most; not reserved while it waits.
+    pub cost: Amount,
+    /// The rules that ask.
+    pub near: Vec<Arc<RuleRef>>,
+    /// Commitment to the arguments of now.
+    pub args: Digest,
+    pub edited: bool,
+    /// The yeses so far.
+    pub answers: Vec<AnswerView>,
+    /// Who may still answer, now.
+    pub may_answer: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct GroupView {
+    pub name: String,
+    /// So many of them must say yes.
+    pub quorum: u64,
+    pub yes: Vec<String>,
+    /// Who may answer for it now.
+    pub members: Vec<String>,
+    /// When who else may, too.
+    pub escalates: Option<(Time, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AnswerView {
+    pub by: String,
+    pub at: Time,
+    /// It was said to what it is now, and counts.
+    pub stands: bool,
+}
+
+/// One call that waits, with what the ledger keeps beside it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub waiting: Waiting,
+    /// As they are now; none, if they were erased.
+    pub args: Option<Value>,
+    /// As the agent asked, where an approver has changed them.
+    pub asked_args: Option<Value>,
+    /// The agent's words, which nobody has checked.
+    pub reasoning: Option<Value>,
+}
+
+impl Gate {
+    /// All that waits for people, the riskiest first, and of those the oldest.
+    pub fn inbox(&self) -> Vec<Waiting> {
+        let (law, now) = (self.law(), self.0.clock.now());
+        let show = |state: &State| -> Vec<Waiting> {
+            state.pending.iter().map(|(call, pending)| shown(*call, pending, &law.rules, now)).collect()
+        };
+        let mut waiting: Vec<Waiting> =
+            self.0.lanes.iter().filter_map(|lane| lane.look(show)).flatten().collect();
+        waiting.sort_by_key(|one| (std::cmp::Reverse(one.score), one.call));
+        waiting
+    }
+
+    /// How many calls wait for people.
+    pub fn waiting_count(&self) -> usize {
+        self.0.lanes.iter().filter_map(|lane| lane.look(|state| state.pending.len())).sum()
+    }
+
+    /// One call that waits; none, if it waits no longer.
+    pub async fn pending(&self, call: CallId) -> Result<Option<Shown>, Error> {
+        let Some((lane, pending)) = self.find_pending(call) else { return Ok(None) };
+        let waiting = shown(call, &pending, &self.law().rules, self.0.clock.now());
+        let asked = self.0.asked.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut log = asked.lock().map_err(|_| Error::Stopping)?;
+            let mut payload = |seq: u64, commitment: Digest| -> Result<Option<Value>, Error> {
+                let Some(index) = log.index_of(lane, seq)? else { return Ok(None) };
+                let bytes = log.payload(index, &commitment).ok();
+                Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+            };
+            let args = payload(pending.args_seq, pending.args)?;
+            let edited = pending.args != pending.asked_args;
+            let asked_args = if edited { payload(pending.asked_seq, pending.asked_args)? } else { None };
+            let reasoning = match pending.reasoning {
+                Some(commitment) => payload(pending.asked_seq, commitment)?,
+                None => None,
+            };
+            Ok::<_, Error>((args, asked_args, reasoning))
+        });
+        let (args, asked_args, reasoning) = read.await.map_err(|_| Error::Stopping)??;
+        Ok(Some(Shown { waiting, args, asked_args, reasoning }))
+    }
+
+    /// What waits of this agent, or of one of its runs, the oldest first.
+    pub fn tickets(&self, caller: &Caller, run: Option<RunId>) -> Vec<Ticket> {
+        let own =
+            |pending: &Pending| pending.agent == caller.agent && run.is_none_or(|run| run == pending.run);
+        let find = |state: &State| -> Vec<Ticket> {
+            let own = state.pending.iter().filter(|(_, pending)| own(pending));
+            own.map(|(call, pending)| Ticket::of(*call, pending)).collect()
+        };
+        let mut tickets: Vec<Ticket> =
+            self.0.lanes.iter().filter_map(|lane| lane.look(find)).flatten().collect();
+        tickets.sort_by_key(|ticket| ticket.call);
+        tickets
+    }
+
+    /// What waits under this name, and the number of its lane.
+    pub(crate) fn find_pending(&self, call: CallId) -> Option<(u16, Pending)> {
+        let find = |state: &State| Some((state.lane, state.pending.get(&call)?.clone()));
+        self.0.lanes.iter().find_map(|lane| lane.look(find)?)
+    }
+}
+
+impl Ticket {
+    pub(crate) fn of(call: CallId, pending: &Pending) -> Ticket {
+        Ticket {
+            call,
+            run: pending.run,
+            tool: pending.tool.clone(),
+            groups: pending.reason.ask.clone(),
+            asked: pending.asked,
+            expires: pending.expires,
+        }
+    }
+}
+
+fn shown(call: CallId, pending: &Pending, rules: &Rules, now: Time) -> Waiting {
+    let house = &rules.book.house.approvals;
+    let bound = pending.bound(call, rules);
+    let score = score(&pending.risk);
+    let answers = pending.yeses.iter().map(|given| AnswerView {
+        by: given.by.clone(),
+        at: given.at,
+        stands: given.bound == bound,
+    });
+    let answered =
+        |person: &&String| pending.yeses.iter().any(|given| given.bound == bound && given.by == **person);
+    let may = |person: &&String| !answered(person) && pending.groups_of(person, house, now).is_ok();
+    Waiting {
+        call,
+        run: pending.run,
+        above: pending.above.clone(),
+        agent: pending.agent.clone(),
+        persons: pending.persons.iter().cloned().collect(),
+        tool: pending.tool.clone(),
+        effect: pending.effect.clone(),
+        carrier: pending.carrier,
+        model: pending.model.clone(),
+        asked: pending.asked,
+        expires: pending.expires,
+        groups: pending
+            .reason
+            .ask
+            .iter()
+            .map(|group| group_view(group, pending, house, bound, now))
+            .collect(),
+        bound,
+        risk: pending.risk.clone(),
+        score,
+        needs_words: score >= house.reason_from,
+        cost: pending.cost.clone(),
+        near: pending.reason.near.clone(),
+        args: pending.args,
+        edited: pending.args != pending.asked_args,
+        answers: answers.collect(),
+        may_answer: house.people.keys().filter(may).cloned().collect(),
+    }
+}
+
+fn group_view(group: &str, pending: &Pending, house: &Approvals, bound: Digest, now: Time) -> GroupView {
+    let may = |person: &&String| {
+        house.answers_for(person, group, pending.asked, now) && pending.groups_of(person, house, now).is_ok()
+    };
+    let escalation = house.escalation(group);
+    GroupView {
+        name: group.to_owned(),
+        quorum: house.quorum(group),
+        yes: pending.yes_for(group, bound).map(str::to_owned).collect(),
+        members: house.people.keys().filter(may).cloned().collect(),
+        escalates: escalation.map(|one| (pending.asked.plus_ms(one.after_ms), one.to.clone())),
+    }
+}

@@ -1,0 +1,196 @@
+//! Released: what people said yes to is decided again from its stored bytes and carried out; and how its agent hears of
+//! it. A hang-up of the agent cancels nothing, and neither does a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::approval::Pending;
+use kernel::call::Carrier;
+use kernel::command::Command;
+use kernel::id::CallId;
+use kernel::reason::Reason;
+use kernel::run::OpenCall;
+use kernel::state::State;
+use kernel::verdict::{Ruling, Verdict};
+use ledger::Receipt;
+use serde_json::Value;
+use stdx::json::canonical;
+
+use crate::caller::{Answered, Caller, Ticket};
+use crate::counts::bump;
+use crate::error::Error;
+use crate::gate::Gate;
+use crate::line::Draft;
+use crate::port::Feed;
+
+/// What a call is that people were asked about, while it has no end.
+enum Standing {
+    Waits(Pending),
+    /// They said yes, and it is under way.
+    Open(Box<OpenCall>),
+}
+
+impl Gate {
+    /// Carries out what has its yeses, or hears the law say why not; nobody waits for it here.
+    pub(crate) fn release(&self, call: CallId) {
+        let gate = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = gate.released(call).await {
+                tracing::warn!(%error, %call, "a call that was approved is not released yet");
+            }
+            gate.0.waits.tell(call);
+        });
+    }
+
+    /// What has its yeses and was not released: the process stopped in between, or its run was paused.
+    pub(crate) fn release_ready(&self) {
+        let law = self.law();
+        let ready = |state: &State| -> Vec<CallId> {
+            let answered = state.answered.iter().filter_map(|id| Some((*id, state.pending.get(id)?)));
+            let ready = answered.filter(|(id, pending)| {
+                pending.carrier == Carrier::Gate
+                    && state.paused(pending.run).is_none()
+                    && pending.waits_for(*id, &law.rules).is_empty()
+            });
+            ready.map(|(id, _)| id).collect()
+        };
+        for call in self.0.lanes.iter().filter_map(|lane| lane.look(ready)).flatten() {
+            self.release(call);
+        }
+    }
+
+    async fn released(&self, call: CallId) -> Result<Option<Answered>, Error> {
+        self.ready()?;
+        let Some((_, pending)) = self.find_pending(call) else { return Ok(None) };
+        let draft = self.stored(call, &pending).await?;
+        match pending.carrier {
+            Carrier::Gate => self.carried(draft, Feed::default(), None).await?.map(Some),
+            Carrier::Executor => self.permitted(draft).await.map(Some),
+        }
+    }
+
+    /// The stored bytes, and no resubmission, are what is decided on and carried out.
+    async fn stored(&self, call: CallId, pending: &Pending) -> Result<Draft, Error> {
+        let args = self.stored_args(pending).await?;
+        let bytes = canonical(&args);
+        let call = Arc::new(self.rebuilt(call, pending, args));
+        Ok(Draft { call, bytes: bytes.into(), payloads: Vec::new(), reason: None, is_release: true })
+    }
+
+    pub(crate) async fn stored_args(&self, pending: &Pending) -> Result<Value, Error> {
+        let lane = u16::try_from(self.lane_of(pending.run) + 1).unwrap_or(u16::MAX);
+        let (log, seq, commitment) = (self.0.asked.clone(), pending.args_seq, pending.args);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut log = log.lock().map_err(|_| Error::Stopping)?;
+            let gone = || Error::NotFound { what: "the arguments of this call".to_owned() };
+            let index = log.index_of(lane, seq)?.ok_or_else(gone)?;
+            let bytes = log.payload(index, &commitment)?;
+            let unreadable = |error: serde_json::Error| Error::Unreadable { index, why: error.to_string() };
+            serde_json::from_slice(&bytes).map_err(unreadable)
+        });
+        read.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// The call waits for people now: its agent gets a ticket.
+    pub(crate) fn asked(
+        &self,
+        call: &kernel::call::Call,
+        verdict: Verdict,
+        receipts: &[Receipt],
+    ) -> Answered {
+        // A second decision that asks again is the law's `Waiting`; so this is the first.
+        bump(&self.0.tally.asked);
+        let ticket = self.find_pending(call.id).map(|(_, pending)| Ticket::of(call.id, &pending));
+        Answered { ticket, ..Answered::new(call, verdict, receipts.first().copied()) }
+    }
+
+    /// The same call came again while it waits, or while it is under way.
+    pub(crate) async fn standing_by(&self, call: CallId) -> Result<Answered, Error> {
+        match self.standing(call) {
+            Some(standing) => Ok(standing.answered(call)),
+            // It ended just now.
+            None => self.told(call).await,
+        }
+    }
+
+    fn standing(&self, call: CallId) -> Option<Standing> {
+        let find = |state: &State| {
+            let waits = state.pending.get(&call).cloned().map(Standing::Waits);
+            let open = || state.calls.get(&call).filter(|open| !open.unknown).cloned();
+            waits.or_else(|| open().map(|open| Standing::Open(Box::new(open))))
+        };
+        self.0.lanes.iter().find_map(|lane| lane.look(find)?)
+    }
+
+    /// Waits until a call that people were asked about has ended, or so long. An executor's call that has its yeses is
+    /// released by this very question, because its permit is short-lived.
+    pub async fn wait_ticket(
+        &self,
+        caller: &Caller,
+        call: CallId,
+        wait: Duration,
+    ) -> Result<Answered, Error> {
+        let not_found = || Error::NotFound { what: format!("the call `{call}`") };
+        let until = tokio::time::Instant::now() + wait;
+        let mut news = self.0.waits.listen(call);
+        loop {
+            let Some(standing) = self.standing(call) else { break };
+            if standing.agent() != caller.agent {
+                return Err(not_found());
+            }
+            if let Standing::Waits(pending) = &standing
+                && pending.carrier == Carrier::Executor
+                && pending.waits_for(call, &self.law().rules).is_empty()
+                && let Some(answered) = self.released(call).await?
+            {
+                return Ok(answered);
+            }
+            if tokio::time::timeout_at(until, news.changed()).await.is_err() {
+                return Ok(standing.answered(call));
+            }
+        }
+        let answered = self.told(call).await?;
+        let (run, agent) = self.owner_of(call).await?;
+        if agent != caller.agent {
+            return Err(not_found());
+        }
+        let command = Command::Collect { call, run, agent };
+        self.ask_lane(self.lane_of(run), command, Vec::new()).await?;
+        Ok(answered)
+    }
+
+    /// A release that somebody else was quicker with.
+    pub(crate) fn vanished(&self, reason: &Reason) -> Error {
+        Error::NotFound { what: format!("a call that waits ({})", reason.says()) }
+    }
+}
+
+impl Standing {
+    fn agent(&self) -> &str {
+        match self {
+            Standing::Waits(pending) => &pending.agent,
+            Standing::Open(open) => &open.agent,
+        }
+    }
+
+    fn answered(&self, call: CallId) -> Answered {
+        let (verdict, ticket) = match self {
+            Standing::Waits(pending) => {
+                let verdict = Verdict { ruling: Ruling::Ask, ..Verdict::deny(pending.reason.clone()) };
+                (verdict, Ticket::of(call, pending))
+            }
+            Standing::Open(open) => {
+                let ticket = Ticket {
+                    call,
+                    run: open.run,
+                    tool: open.tool.clone(),
+                    groups: Vec::new(),
+                    asked: open.decided,
+                    expires: open.expires.unwrap_or(open.decided),
+                };
+                (Verdict::allow(), ticket)
+            }
+        };
+        Answered { again: true, ticket: Some(ticket), ..Answered::of(call, verdict, None) }
+    }
+}

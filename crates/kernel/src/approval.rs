@@ -1,0 +1,354 @@
+//! Approval: a person's answer, bound to the exact bytes of one call; and what is remembered while it waits for one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use stdx::digest::Digest;
+
+use crate::account::{Amount, Limits};
+use crate::call::Carrier;
+use crate::command::Ended;
+use crate::event::{Answered, CallDecided, Collected};
+use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::reason::Reason;
+use crate::state::{Due, Hour, State};
+use crate::time::Time;
+use crate::verdict::Verdict;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// What is approved. A yes to one kind is never a yes to another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    #[default]
+    Call,
+}
+
+/// What makes a person look twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Amount,
+    Destination,
+    Effect,
+    FirstUse,
+    Hour,
+    Labels,
+}
+
+impl Part {
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Amount => "amount",
+            Part::Destination => "destination",
+            Part::Effect => "effect",
+            Part::FirstUse => "first_use",
+            Part::Hour => "hour",
+            Part::Labels => "labels",
+        }
+    }
+
+    /// What it means, in words.
+    pub fn says(self) -> &'static str {
+        match self {
+            Part::Amount => "more than this agent ever spent in one call of this tool",
+            Part::Destination => "goes where no approved call of this agent went",
+            Part::Effect => "changes something outside",
+            Part::FirstUse => "the first write of this agent with this tool",
+            Part::Hour => "outside working hours",
+            Part::Labels => "the tool's contract carries labels",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RiskPart {
+    pub part: Part,
+    pub points: u64,
+}
+
+/// What the gate adds to a call that people are asked about: nobody else pays for it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AskMarks {
+    /// Where it goes: equality in the house.
+    pub places: Vec<Mark>,
+    /// Values of arguments by JSON Pointer, as far as a bounded approval asks: equality in the house.
+    pub fields: BTreeMap<String, Mark>,
+}
+
+/// What `CallDecided` holds of an ask.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Asked {
+    pub bound: Digest,
+    /// What it would cost: not reserved while it waits.
+    #[serde(default, skip_serializing_if = "Amount::is_zero")]
+    pub cost: Amount,
+    /// The credential that asked, where it is one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<KeyId>,
+    pub expires: Time,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Mark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub risk: Vec<RiskPart>,
+}
+
+/// Arguments that an approver put in the place of the agent's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edited {
+    pub args: Digest,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<Mark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<Mark>,
+    pub mark: Mark,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<Mark>,
+}
+
+/// A bounded approval: the next calls of this shape pass, too.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// At most so much of each currency, all of them together.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub amount: Limits,
+    /// Whole numbers by JSON Pointer, none of which may be larger.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub caps: BTreeMap<String, u64>,
+    /// Arguments by JSON Pointer that must be what they are in this call.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub same: BTreeMap<String, Mark>,
+    pub times: u64,
+    pub until: Time,
+}
+
+/// One person's answer to what it was then.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    pub at: Time,
+    pub bound: Digest,
+    pub by: String,
+    /// The asked groups that it counts for.
+    pub groups: Vec<String>,
+    pub standing: Option<Terms>,
+}
+
+/// A call that waits for people: all that is needed to build it again after a restart, and what was said so far.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pending {
+    pub subject: Subject,
+    pub agent: String,
+    pub run: RunId,
+    /// The runs above, and the people that all of them say they act for.
+    pub above: Vec<RunId>,
+    pub persons: BTreeSet<String>,
+    pub tool: String,
+    pub effect: String,
+    pub args: Digest,
+    pub mark: Mark,
+    pub destinations: Vec<Mark>,
+    pub hosts: Vec<Mark>,
+    pub places: Vec<Mark>,
+    /// As the agent asked: by this a repeat is known.
+    pub asked_mark: Mark,
+    pub asked_args: Digest,
+    pub key: Option<Mark>,
+    pub reasoning: Option<Digest>,
+    pub model: Option<String>,
+    pub context_tokens: Option<u64>,
+    pub carrier: Carrier,
+    pub credential: Option<KeyId>,
+    /// The groups asked, and the rules that ask them.
+    pub reason: Reason,
+    pub cost: Amount,
+    pub risk: Vec<RiskPart>,
+    pub asked: Time,
+    pub expires: Time,
+    /// Sequences of the events that hold the first arguments, and the arguments of now.
+    pub asked_seq: u64,
+    pub args_seq: u64,
+    pub yeses: Vec<Given>,
+}
+
+/// What the run of a call that was asked about remembers, so that the agent may come again for its outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ticket {
+    pub call: CallId,
+    /// None: it waits.
+    pub verdict: Option<Verdict>,
+    pub ended: Option<Ended>,
+}
+
+/// A bounded approval in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    pub agent: String,
+    pub family: u64,
+    pub tool: String,
+    pub places: BTreeSet<Mark>,
+    pub groups: Vec<String>,
+    pub by: Vec<String>,
+    pub rules: Digest,
+    pub contract: Option<Digest>,
+    pub terms: Terms,
+    pub used: u64,
+    pub taken: Amount,
+}
+
+impl State {
+    /// What waits, were this ask folded in. None: its run is not here.
+    pub(crate) fn pending_of(&self, at: Time, seq: u64, decided: &CallDecided) -> Option<Pending> {
+        let asked = decided.asked.as_ref()?;
+        let persons = self.lineage(decided.run).filter_map(|(_, run)| run.person.as_deref());
+        Some(Pending {
+            subject: Subject::Call,
+            agent: decided.agent.clone(),
+            run: decided.run,
+            above: self.chain(decided.run).get(1..).unwrap_or_default().to_vec(),
+            persons: persons.map(plain_name).collect(),
+            tool: decided.tool.clone(),
+            effect: decided.effect.clone(),
+            args: decided.args,
+            mark: decided.mark,
+            destinations: decided.destinations.clone(),
+            hosts: decided.hosts.clone(),
+            places: asked.places.clone(),
+            asked_mark: decided.mark,
+            asked_args: decided.args,
+            key: decided.key,
+            reasoning: decided.reasoning,
+            model: decided.model.clone(),
+            context_tokens: decided.context_tokens,
+            carrier: decided.carrier,
+            credential: asked.credential,
+            reason: decided.reasons.first()?.clone(),
+            cost: asked.cost.clone(),
+            risk: asked.risk.clone(),
+            asked: at,
+            expires: asked.expires,
+            asked_seq: seq,
+            args_seq: seq,
+            yeses: Vec::new(),
+        })
+    }
+
+    /// People are asked: nothing is reserved, and the call waits.
+    pub(crate) fn ask_begun(&mut self, at: Time, decided: &CallDecided) {
+        let Some(pending) = self.pending_of(at, self.seq, decided) else { return };
+        let asks = self.asks.entry(decided.agent.clone()).or_default();
+        if at.since_ms(asks.since) >= HOUR_MS {
+            *asks = Hour { count: 0, since: at };
+        }
+        asks.count += 1;
+        self.waits(&pending, true);
+        if let Some(run) = self.runs.get_mut(&pending.run) {
+            run.asks += 1;
+            if pending.key.is_none() {
+                let ticket = Ticket { call: decided.call, verdict: None, ended: None };
+                run.tickets.insert(pending.asked_mark, ticket);
+            }
+        }
+        self.due.insert((pending.expires, Due::Ask(decided.call)));
+        self.pending.insert(decided.call, pending);
+    }
+
+    /// The second decision of a call: it waits no longer, and its agent may come for the outcome.
+    pub(crate) fn ask_ended(&mut self, decided: &CallDecided) -> Option<Pending> {
+        let pending = self.pending.remove(&decided.call)?;
+        self.due.remove(&(pending.expires, Due::Ask(decided.call)));
+        self.answered.remove(&decided.call);
+        self.waits(&pending, false);
+        let run = self.runs.get_mut(&pending.run);
+        if let Some(ticket) = run.and_then(|run| run.tickets.get_mut(&pending.asked_mark))
+            && ticket.call == decided.call
+        {
+            ticket.verdict = Some(decided.verdict());
+        }
+        Some(pending)
+    }
+
+    pub(crate) fn person_answered(&mut self, at: Time, answered: &Answered) {
+        let seq = self.seq;
+        let Some(pending) = self.pending.get_mut(&answered.call).filter(|_| answered.yes) else { return };
+        if let Some(edited) = &answered.edited {
+            pending.args = edited.args;
+            pending.args_seq = seq;
+            pending.mark = edited.mark;
+            pending.destinations.clone_from(&edited.destinations);
+            pending.hosts.clone_from(&edited.hosts);
+            pending.places.clone_from(&edited.places);
+        }
+        pending.yeses.push(Given::new(at, answered));
+        self.answered.insert(answered.call);
+    }
+
+    pub(crate) fn collected(&mut self, collected: &Collected) {
+        if let Some(run) = self.runs.get_mut(&collected.run) {
+            run.tickets.retain(|_, ticket| ticket.call != collected.call);
+        }
+    }
+
+    /// A call was permitted by a bounded approval, or begins one.
+    pub(crate) fn standing_moved(&mut self, at: Time, decided: &CallDecided, pending: Option<&Pending>) {
+        let Some(id) = decided.standing else { return };
+        if let Some(pending) = pending.filter(|_| id == decided.call) {
+            self.standing.retain(|_, standing| standing.terms.until > at);
+            let terms = pending.yeses.last().and_then(|given| given.standing.clone());
+            self.standing.extend(terms.map(|terms| (id, Standing::new(decided, pending, terms))));
+        } else if let Some(standing) = self.standing.get_mut(&id) {
+            standing.used += 1;
+            standing.taken = standing.taken.plus(&decided.reserved);
+            if standing.used >= standing.terms.times {
+                self.standing.remove(&id);
+            }
+        }
+    }
+
+    /// A run is not idle while people are asked for it, or for a run below it.
+    fn waits(&mut self, pending: &Pending, more: bool) {
+        for id in std::iter::once(&pending.run).chain(&pending.above) {
+            let Some(run) = self.runs.get_mut(id) else { continue };
+            self.due.remove(&(run.ends(), Due::Run(*id)));
+            run.waiting = if more { run.waiting + 1 } else { run.waiting.saturating_sub(1) };
+            self.due.insert((run.ends(), Due::Run(*id)));
+        }
+    }
+}
+
+impl Given {
+    pub(crate) fn new(at: Time, answered: &Answered) -> Given {
+        let Answered { bound, by, groups, standing, .. } = answered;
+        Given { at, bound: *bound, by: by.clone(), groups: groups.clone(), standing: standing.clone() }
+    }
+}
+
+impl Standing {
+    fn new(decided: &CallDecided, pending: &Pending, terms: Terms) -> Standing {
+        Standing {
+            agent: pending.agent.clone(),
+            family: pending.run.family(),
+            tool: pending.tool.clone(),
+            places: pending.places.iter().copied().collect(),
+            groups: pending.reason.ask.clone(),
+            by: decided.approved.clone(),
+            rules: decided.rules_digest,
+            contract: decided.contract,
+            terms,
+            used: 0,
+            taken: Amount::default(),
+        }
+    }
+}
+
+/// A person by name, however it is spelled.
+pub(crate) fn plain_name(name: &str) -> String {
+    name.trim().to_lowercase()
+}

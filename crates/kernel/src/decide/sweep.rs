@@ -1,0 +1,73 @@
+//! The sweep: what is overdue ends, and what waits for people although nobody may be asked any more.
+
+use std::collections::BTreeSet;
+
+use super::ask::{cancelled, denied};
+use super::open::{Closer, closed_with_children};
+use super::{Decision, SWEEP_MAX, unknown};
+use crate::approval::Pending;
+use crate::command::{Answer, Closing};
+use crate::event::Event;
+use crate::id::{CallId, RunId};
+use crate::reason::{Code, Reason};
+use crate::rules::Rules;
+use crate::state::{Control, Due, State};
+use crate::time::Time;
+
+/// What ended in this sweep already: a run may be due with a run above it, and an ask with its run.
+#[derive(Default)]
+struct Ended {
+    events: Vec<Event>,
+    runs: BTreeSet<RunId>,
+    asks: BTreeSet<CallId>,
+}
+
+impl Ended {
+    fn add(&mut self, event: Event) {
+        let is_new = match &event {
+            Event::RunClosed(closed) => self.runs.insert(closed.run),
+            Event::CallDecided(decided) => self.asks.insert(decided.call),
+            _ => true,
+        };
+        self.events.extend(is_new.then_some(event));
+    }
+}
+
+pub(super) fn sweep(state: &State, control: &Control, rules: &Rules, now: Time) -> Decision {
+    let mut ended = Ended::default();
+    let closer = Closer { outcome: Closing::Expired, workflow: None, by: "sweep" };
+    for (_, due) in state.due.iter().take_while(|(at, _)| *at <= now).take(SWEEP_MAX) {
+        match due {
+            Due::Call(id) => {
+                let open = state.calls.get(id);
+                ended.events.extend(open.map(|open| unknown(*id, open, now, "sweep")));
+            }
+            Due::Ask(id) => {
+                let reason = Reason::new(Code::ApprovalExpired);
+                let over = denied(state, control, rules, *id, reason);
+                over.into_iter().for_each(|event| ended.add(event));
+            }
+            Due::Run(run) => {
+                let closed = closed_with_children(state, control, rules, *run, &closer);
+                closed.into_iter().for_each(|event| ended.add(event));
+                if ended.events.len() >= SWEEP_MAX {
+                    break;
+                }
+            }
+        }
+    }
+    for (id, reason) in barred(state, control, rules, now) {
+        let over = denied(state, control, rules, id, reason);
+        over.into_iter().for_each(|event| ended.add(event));
+    }
+    Decision { answer: Answer::Done, events: ended.events }
+}
+
+/// Asks that a halt holds, or whose credential is gone: nobody need answer them. In order, and not all at once.
+fn barred(state: &State, control: &Control, rules: &Rules, now: Time) -> Vec<(CallId, Reason)> {
+    let barred = |(id, pending): (&CallId, &Pending)| Some((*id, cancelled(control, rules, pending, now)?));
+    let mut barred: Vec<(CallId, Reason)> = state.pending.iter().filter_map(barred).collect();
+    barred.sort_by_key(|(id, _)| *id);
+    barred.truncate(SWEEP_MAX);
+    barred
+}

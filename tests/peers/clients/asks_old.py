@@ -1,0 +1,31 @@
+"""Waits for people, on the official Python SDK 1.x, which is held: `asks_old.py URL KEY A`. Prints one JSON object."""
+
+import asyncio
+import json
+import sys
+
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+
+url, key, a = sys.argv[1:]
+
+
+async def main():
+    async with streamablehttp_client(url, headers={"Authorization": f"Bearer {key}"}) as (read, write, _):
+        async with ClientSession(read, write) as client:
+            heard = []
+
+            async def progress(_done, _total, message):
+                heard.append(message)
+
+            said = {"version": (await client.initialize()).protocolVersion}
+            result = await client.call_tool("modern.add", {"a": int(a), "b": 1}, progress_callback=progress)
+            said["error"] = result.isError
+            said["text"] = result.content[0].text
+            said["structured"] = result.structuredContent
+            said["meta"] = result.meta
+            said["progress"] = heard
+            print(json.dumps(said))
+
+
+asyncio.run(main())
