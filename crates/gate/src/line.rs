@@ -31,6 +31,8 @@ struct Draft {
     call: Arc<Call>,
     bytes: Arc<[u8]>,
     payloads: Vec<Payload>,
+    /// The idempotency key upstream.
+    key: Arc<str>,
 }
 
 impl Gate {
@@ -72,7 +74,7 @@ impl Gate {
     }
 
     async fn walk(&self, draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads } = draft;
+        let Draft { call, bytes, payloads, key } = draft;
 
         // 2 propose: decided, appended, durable; without a receipt there is no permit
         let written = self.decided(&call, payloads).await?;
@@ -88,7 +90,7 @@ impl Gate {
             return Ok(answered);
         };
         let Some(tool) = written.law.rules.tool(&call.tool) else { return Ok(answered) };
-        let permit = Permit::new(receipt, call.clone(), tool.contract.clone(), bytes);
+        let permit = Permit::new(receipt, call.clone(), tool.contract.clone(), bytes, key);
         bump(&self.0.tally.allowed);
         ledger::failpoint::hit("gate.before_dispatch");
 
@@ -123,7 +125,7 @@ impl Gate {
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads } = self.draft(caller, ask, Carrier::Executor)?;
+        let Draft { call, bytes, payloads, .. } = self.draft(caller, ask, Carrier::Executor)?;
         let written = self.decided(&call, payloads).await?;
         let verdict = match written.answer {
             Answer::Verdict(verdict) => verdict,
@@ -157,8 +159,9 @@ impl Gate {
         // The same key with another tool is another call, so the tool is part of what must be equal.
         let args_mark = mark("args", &[tool.as_bytes(), b"\0", &bytes].concat());
         let law = self.law();
+        let key: Arc<str> = id.to_string().into();
         if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
-            && stamp::stamp(&known.contract, &mut args, run, id)
+            && stamp::stamp(&known.contract, &mut args, run, &key)
         {
             bytes = canonical(&args);
         }
@@ -191,7 +194,7 @@ impl Gate {
             destinations: self.house_marks("destination", &places),
             hosts: self.house_marks("host", &hosts),
         };
-        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads })
+        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads, key })
     }
 
     /// Decides it. A lane that is short of an account's slice asks control for more, and the call is proposed again.

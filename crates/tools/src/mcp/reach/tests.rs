@@ -58,7 +58,8 @@ fn mcp() -> Mcp {
 }
 
 fn order<'o>(contract: &'o Contract, args: &'o Value) -> Order<'o> {
-    Order { contract, args, run: RunId(7), call: CallId(9), secret: None, feed: Feed::default() }
+    let (run, call) = (RunId(7), CallId(9));
+    Order { contract, args, run, call, key: "deed-1", secret: None, feed: Feed::default() }
 }
 
 async fn carry(mcp: &Mcp, order: Order<'_>) -> Reached {
