@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use kernel::call::{Call, Carrier, Outcome, Settlement};
+use kernel::call::{Call, Carrier, Outcome, Part, Settlement};
 use kernel::command::{Answer, Command};
 use kernel::id::{Mark, RunId};
 use ledger::Payload;
+use serde_json::Value;
 use stdx::digest::Digest;
 use stdx::json::canonical;
 use tokio::sync::watch;
@@ -27,12 +28,34 @@ use crate::{bounds, seal, stamp};
 const LEND_ROUNDS_MAX: usize = 16;
 
 /// A call on its way to be decided, with the bytes that everything after is bound to.
-struct Draft {
+pub(crate) struct Draft {
     call: Arc<Call>,
     bytes: Arc<[u8]>,
     payloads: Vec<Payload>,
     /// The idempotency key upstream.
     key: Arc<str>,
+    /// What was there before, if it was read to be written back.
+    before: Option<Value>,
+}
+
+/// What a call is beside what is asked.
+pub(crate) struct Role {
+    pub(crate) carrier: Carrier,
+    pub(crate) part: Option<Part>,
+    /// The idempotency key upstream, of what another call may have tried before; none: its own id.
+    pub(crate) key: Option<String>,
+    pub(crate) before: Option<Value>,
+}
+
+impl Role {
+    /// A single call.
+    fn of(carrier: Carrier) -> Role {
+        Role { carrier, part: None, key: None, before: None }
+    }
+
+    pub(crate) fn part(part: Part) -> Role {
+        Role { part: Some(part), ..Role::of(Carrier::Gate) }
+    }
 }
 
 impl Gate {
@@ -52,7 +75,21 @@ impl Gate {
         ledger::failpoint::hit("gate.after_parse");
         // 1 admit: the house takes no more than it can finish
         self.ready()?;
-        let draft = self.draft(caller, ask, Carrier::Gate)?;
+        let draft = self.draft(&caller.agent, ask, Role::of(Carrier::Gate))?;
+        let answered = self.carried(draft, feed, unwanted).await?;
+        if answered.lost_its_run() {
+            self.forget_implicit(caller.key);
+        }
+        Ok(answered)
+    }
+
+    /// The rest of the line, detached from whoever waits for it.
+    pub(crate) async fn carried(
+        &self,
+        draft: Draft,
+        feed: Feed,
+        unwanted: Option<watch::Receiver<bool>>,
+    ) -> Result<Answered, Error> {
         let gate = self.clone();
         self.0.walking.fetch_add(1, Ordering::AcqRel);
         let walk = tokio::spawn(async move {
@@ -66,15 +103,11 @@ impl Gate {
             gate.0.walking.fetch_sub(1, Ordering::AcqRel);
             answered
         });
-        let answered = walk.await.map_err(|_| Error::Stopping)?;
-        if answered.as_ref().is_ok_and(Answered::lost_its_run) {
-            self.forget_implicit(caller.key);
-        }
-        answered
+        walk.await.map_err(|_| Error::Stopping)?
     }
 
     async fn walk(&self, draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads, key } = draft;
+        let Draft { call, bytes, payloads, key, before } = draft;
 
         // 2 propose: decided, appended, durable; without a receipt there is no permit
         let written = self.decided(&call, payloads).await?;
@@ -102,6 +135,7 @@ impl Gate {
 
         // 5 settle: how it went is recorded before it is told
         let result = Payload::new("result", seal::random(), reached.body.clone(), false);
+        let left = self.left_by(&written.law, &call, &reached, before.as_ref());
         let settlement = Settlement {
             call: call.id,
             agent: None,
@@ -112,8 +146,11 @@ impl Gate {
             used: reached.used,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             trouble: reached.trouble.as_deref().map(bounds::code),
+            undo: left.undo,
+            facts: left.facts,
         };
-        self.settled(self.lane_of(call.run), settlement, vec![result]).await?;
+        let payloads = std::iter::once(result).chain(left.payload).collect();
+        self.settled(self.lane_of(call.run), settlement, payloads).await?;
         ledger::failpoint::hit("gate.before_answer");
 
         // 6 answer
@@ -125,7 +162,7 @@ impl Gate {
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads, .. } = self.draft(caller, ask, Carrier::Executor)?;
+        let Draft { call, bytes, payloads, .. } = self.draft(&caller.agent, ask, Role::of(Carrier::Executor))?;
         let written = self.decided(&call, payloads).await?;
         let verdict = match written.answer {
             Answer::Verdict(verdict) => verdict,
@@ -150,16 +187,17 @@ impl Gate {
         Ok(answered)
     }
 
-    fn draft(&self, caller: &Caller, ask: CallAsk, carrier: Carrier) -> Result<Draft, Error> {
+    pub(crate) fn draft(&self, agent: &str, ask: CallAsk, role: Role) -> Result<Draft, Error> {
         bounds::call(&ask)?;
+        let Role { carrier, part, key: first, before } = role;
         let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
         let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
         let mut bytes = canonical(&args);
-        // The same key with another tool is another call, so the tool is part of what must be equal.
-        let args_mark = mark("args", &[tool.as_bytes(), b"\0", &bytes].concat());
+        let args_mark = self.args_mark(run, &tool, &bytes);
         let law = self.law();
-        let key: Arc<str> = id.to_string().into();
+        let (touches, facts) = self.about(&law, run, agent, &tool, &args);
+        let key: Arc<str> = first.unwrap_or_else(|| id.to_string()).into();
         if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
             && stamp::stamp(&known.contract, &mut args, run, &key)
         {
@@ -176,12 +214,11 @@ impl Gate {
             payloads.push(payload);
             commitment
         });
-        let agent = caller.agent.clone();
-        let (places, hosts) = law.rules.places(&agent, &tool, &args);
+        let (places, hosts) = law.rules.places(agent, &tool, &args);
         let call = Call {
             id,
             run,
-            agent,
+            agent: agent.to_owned(),
             tool,
             args,
             args_commitment,
@@ -193,8 +230,11 @@ impl Gate {
             carrier,
             destinations: self.house_marks("destination", &places),
             hosts: self.house_marks("host", &hosts),
+            part,
+            touches,
+            facts,
         };
-        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads, key })
+        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads, key, before })
     }
 
     /// Decides it. A lane that is short of an account's slice asks control for more, and the call is proposed again.
@@ -214,8 +254,13 @@ impl Gate {
         }
     }
 
+    /// Equality of tool and arguments inside a run: the same key with another tool is another call.
+    pub(crate) fn args_mark(&self, run: RunId, tool: &str, bytes: &[u8]) -> Mark {
+        self.0.seal.mark(run, "args", &[tool.as_bytes(), b"\0", bytes].concat())
+    }
+
     /// Equality in the whole house, and no more: whoever lacks its key cannot guess what is meant.
-    fn house_marks(&self, what: &str, places: &[String]) -> Vec<Mark> {
+    pub(crate) fn house_marks(&self, what: &str, places: &[String]) -> Vec<Mark> {
         places.iter().map(|place| self.0.seal.mark(RunId(0), what, place.as_bytes())).collect()
     }
 
@@ -254,6 +299,8 @@ impl Gate {
     /// Closes a call whose permit was never made, if its decision is in the ledger; else there is nothing to close.
     async fn never_dispatched(&self, call: &Call) {
         let settlement = Settlement {
+            undo: None,
+            facts: Vec::new(),
             call: call.id,
             agent: (call.carrier == Carrier::Executor).then(|| call.agent.clone()),
             outcome: Outcome::NotDispatched,

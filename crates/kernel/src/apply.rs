@@ -44,6 +44,13 @@ impl State {
             | Event::RefusalsCounted(_)
             | Event::ToolRested(_)
             | Event::RunCorrected(_) => {}
+            Event::PhaseChanged(_)
+            | Event::PlanProposed(_)
+            | Event::CommitStarted(_)
+            | Event::StepChecked(_)
+            | Event::UnwindStarted(_)
+            | Event::CommitEnded(_)
+            | Event::ResidueAccepted(_) => {}
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
             | Event::KeyRevoked(_)
@@ -51,6 +58,8 @@ impl State {
             | Event::Resumed(_)
             | Event::SlicesLent(_)
             | Event::SlicesFreed(_)
+            | Event::Claimed(_)
+            | Event::ClaimsReleased(_)
             | Event::ToolSeen(_) => debug_assert!(false, "a control event in lane {}", stamp.lane),
         }
     }
@@ -77,6 +86,10 @@ impl State {
             crossed: 0,
             paused: None,
             extensions: Vec::new(),
+            phase: Default::default(),
+            plans: Vec::new(),
+            versions: 0,
+            facts: Default::default(),
         };
         if let Some(parent) = opened.parent {
             if let Some(limits) = &opened.budget {
@@ -146,6 +159,7 @@ impl State {
             unknown: false,
             above: path.get(1..).unwrap_or_default().to_vec(),
             accounts: decided.accounts.clone(),
+            part: decided.part.clone(),
         };
         self.calls.insert(decided.call, open);
         self.family_reserve(&path, &decided.reserved);

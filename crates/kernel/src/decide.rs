@@ -74,6 +74,17 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         Command::CountRefusals { agent, counts } => count_refusals(state, agent, counts),
         Command::ToolRested(rested) => Decision::one(Answer::Done, Event::ToolRested(rested.clone())),
         Command::Replan { run, agent, learned } => replan(state, rules, *run, agent, *learned),
+        Command::Phase { .. }
+        | Command::Plan { .. }
+        | Command::Commit { .. }
+        | Command::Abort { .. }
+        | Command::StepChecked(_)
+        | Command::Unwind { .. }
+        | Command::Pause { .. }
+        | Command::EndCommit { .. }
+        | Command::ResolveCall { .. }
+        | Command::TakeBack { .. }
+        | Command::AcceptResidue { .. } => Decision::none(Answer::refused(Code::PlanUnknown)),
         Command::Sweep => sweep(state, now),
         Command::Restarted => restarted(state),
     }
@@ -105,6 +116,9 @@ pub fn decide_control(control: &Control, rules: &Rules, command: &ControlCommand
                 |scope: &Scope| Event::Resumed(resumed(scope.clone(), why.to_owned(), by.to_owned()));
             let events = control.overdue(now).take(SWEEP_MAX).map(lifted).collect();
             return Decision { answer: Answer::Done, events };
+        }
+        ControlCommand::Claim { .. } | ControlCommand::Release { .. } => {
+            return Decision::none(Answer::Done);
         }
         ControlCommand::SeeTool { tool, digest, .. } if control.seen.get(&tool) == Some(&digest) => {
             return Decision::none(Answer::Done);
@@ -174,10 +188,12 @@ fn propose(case: &Case<'_>) -> Decision {
         destinations: call.destinations.clone(),
         effect: case.tool.map_or("unknown", |tool| tool.contract.effect.name()).to_owned(),
         expires: executor.then(|| now.plus_ms(house.permit_ttl_ms + house.permit_grace_ms)),
+        facts: call.facts.clone(),
         hosts: call.hosts.clone(),
         key: call.key_mark,
         mark: call.args_mark,
         model: call.model.clone(),
+        part: call.part.clone(),
         reasoning: call.reasoning,
         reasons: verdict.reasons.clone(),
         reserved,
@@ -186,6 +202,7 @@ fn propose(case: &Case<'_>) -> Decision {
         ruling: verdict.ruling,
         run: call.run,
         tool: call.tool.clone(),
+        touches: call.touches.clone(),
         would: verdict.would.clone(),
     };
     let broken = broken(state, exhausted.as_ref(), house.pauses);
@@ -288,6 +305,7 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
         by: by.to_owned(),
         call: settlement.call,
         duration_ms: settlement.duration_ms,
+        facts: settlement.facts.clone(),
         outcome: settlement.outcome,
         posted,
         result: settlement.result,
@@ -295,6 +313,8 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
         run: open.run,
         transient: settlement.transient,
         trouble: settlement.trouble.clone(),
+        undo: settlement.undo.clone(),
+        why: None,
     };
     Decision::one(Answer::Done, Event::CallFinished(finished))
 }
@@ -333,6 +353,7 @@ fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
         by: by.to_owned(),
         call,
         duration_ms: now.since_ms(open.decided),
+        facts: Vec::new(),
         outcome: Outcome::Unknown,
         posted: Amount::default(),
         result: None,
@@ -340,6 +361,8 @@ fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
         run: open.run,
         transient: false,
         trouble: None,
+        undo: None,
+        why: None,
     })
 }
 

@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Amount};
-use crate::call::Carrier;
+use crate::call::{Carrier, Part};
 use crate::command::Ended;
 use crate::family::Loan;
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::pace::Pace;
+use crate::phase::Phase;
+use crate::progress::PlanState;
 use crate::snapshot::sorted;
 use crate::steer::{Extension, Paused};
 use crate::time::Time;
@@ -49,6 +51,23 @@ pub struct Run {
     pub crossed: u64,
     pub paused: Option<Paused>,
     pub extensions: Vec<Extension>,
+    pub phase: Phase,
+    /// Its plans, the last one last; of earlier ones those that were committed.
+    pub plans: Vec<PlanState>,
+    /// Versions that were proposed.
+    pub versions: u32,
+    /// What its reads told, and when, where `before` rules ask for it.
+    #[serde(serialize_with = "sorted")]
+    pub facts: HashMap<Mark, Time>,
+}
+
+/// A closed run whose plans may still be taken back, or must still be looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Past {
+    pub agent: String,
+    pub plans: Vec<PlanState>,
+    pub until: Time,
 }
 
 /// Refusals are counted in windows of this length.
@@ -94,6 +113,7 @@ pub struct OpenCall {
     pub above: Vec<RunId>,
     /// The accounts wider than a run that it reserved in.
     pub accounts: Vec<AccountId>,
+    pub part: Option<Part>,
 }
 
 impl Run {

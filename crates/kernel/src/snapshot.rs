@@ -48,18 +48,24 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 21] = [
+const SOURCES: [(&str, &str); 28] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("balance", include_str!("balance.rs")),
     ("call", include_str!("call.rs")),
+    ("claim", include_str!("claim.rs")),
     ("command", include_str!("command.rs")),
+    ("deed", include_str!("deed.rs")),
+    ("effect", include_str!("effect.rs")),
     ("event", include_str!("event.rs")),
     ("family", include_str!("family.rs")),
     ("halt", include_str!("halt.rs")),
     ("id", include_str!("id.rs")),
     ("lending", include_str!("lending.rs")),
     ("pace", include_str!("pace.rs")),
+    ("phase", include_str!("phase.rs")),
+    ("plan", include_str!("plan.rs")),
+    ("progress", include_str!("progress.rs")),
     ("rate", include_str!("rate.rs")),
     ("reason", include_str!("reason.rs")),
     ("run", include_str!("run.rs")),
@@ -68,6 +74,7 @@ const SOURCES: [(&str, &str); 21] = [
     ("steer", include_str!("steer.rs")),
     ("threshold", include_str!("threshold.rs")),
     ("time", include_str!("time.rs")),
+    ("undo", include_str!("undo.rs")),
     ("verdict", include_str!("verdict.rs")),
     ("window", include_str!("window.rs")),
 ];

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
+use crate::claim::{Claim, Touched};
 use crate::halt::{Halt, Scope};
-use crate::id::{CallId, KeyId, RunId};
+use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::{Lending, Share};
 use crate::rate::{AgentRates, ToolRates};
-use crate::run::{OpenCall, Refusals, Run};
+use crate::run::{OpenCall, Past, Refusals, Run};
 use crate::snapshot::{sorted, sorted_shared};
 use crate::time::Time;
 use crate::window::AccountId;
@@ -49,6 +50,10 @@ pub struct State {
     pub shares: HashMap<AccountId, Share>,
     /// When each of them may be forgotten.
     pub share_ends: BTreeSet<(Time, AccountId)>,
+    /// Closed runs whose plans somebody may still take back, or must still look at.
+    #[serde(serialize_with = "sorted")]
+    pub past: HashMap<RunId, Past>,
+    pub past_ends: BTreeSet<(Time, RunId)>,
 }
 
 impl State {
@@ -96,6 +101,10 @@ pub struct Control {
     pub lending: Lending,
     /// What tool servers last said of their tools, by full name.
     pub seen: BTreeMap<String, Digest>,
+    /// What runs have claimed.
+    pub claims: Arc<BTreeMap<Mark, Claim>>,
+    /// The last committed run that touched it, as long as one may be taken back.
+    pub touched: Arc<BTreeMap<Mark, Touched>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

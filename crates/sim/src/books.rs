@@ -53,6 +53,7 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
         ..Limits::default()
     };
     Manifest {
+        commits: Default::default(),
         agent: agent.to_owned(),
         owner: "leads".to_owned(),
         purpose: String::new(),
@@ -93,6 +94,7 @@ fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properties: Value) 
     let required: Vec<String> =
         properties.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
     Contract {
+        deed: Default::default(),
         about: String::new(),
         credential: None,
         cost_usd_nanos,

@@ -18,6 +18,7 @@ const CANARY: &str = "sk-canary-\"7f3a";
 
 fn contract(url: &str, path: &str, effect: Effect) -> Contract {
     Contract {
+        deed: Default::default(),
         about: String::new(),
         credential: None,
         cost_usd_nanos: 0,

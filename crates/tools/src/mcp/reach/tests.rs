@@ -20,6 +20,7 @@ mod real;
 
 fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
     Contract {
+        deed: Default::default(),
         about: String::new(),
         care: Care::default(),
         credential: None,
