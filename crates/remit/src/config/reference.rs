@@ -91,9 +91,8 @@ const TAIL: &str = "
 ## Not built yet
 
 These keys have their meaning in the design and are refused until something stands behind them:
-in `remit.yaml` `memory`, `models`, `store.postgres`; in a manifest `before`, `on_failure`, `delegate`; in a
-contract `via.openapi`, `http.headers`, `cache`, `delay`, `expect`, `preview`, `touches`, `undo`,
-`version`, `limits.per_hour` and `limits.per_day`.
+in `remit.yaml` `memory`, `models`, `store.postgres`; in a manifest `delegate`; in a contract `via.openapi`,
+`http.headers`, `cache`, `limits.per_hour` and `limits.per_day`.
 ";
 
 /// The same as a page.

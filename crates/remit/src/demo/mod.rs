@@ -13,8 +13,9 @@ use tokio::net::TcpListener;
 use crate::cli::{Demo, Whose};
 use crate::{compose, config, out, private};
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("remit.yaml", include_str!("../../../../examples/refund-desk/remit.yaml")),
+    ("agents/claims-desk.yaml", include_str!("../../../../examples/refund-desk/agents/claims-desk.yaml")),
     ("agents/refund-desk.yaml", include_str!("../../../../examples/refund-desk/agents/refund-desk.yaml")),
     ("tools/desk.yaml", include_str!("../../../../examples/refund-desk/tools/desk.yaml")),
     ("policies/house.cedar", include_str!("../../../../examples/refund-desk/policies/house.cedar")),
