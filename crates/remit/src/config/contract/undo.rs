@@ -15,7 +15,7 @@ use crate::config::yaml::At;
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(in crate::config) struct Companion {
-    /// The full name of a tool whose effect is `read`.
+    /// Its full name.
     pub(in crate::config) tool: At<String>,
     /// Its arguments. A text that is one template, such as `"{args.charge_id}"`, becomes the value itself.
     #[serde(default = "no_args")]
