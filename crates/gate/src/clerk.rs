@@ -11,6 +11,7 @@ use kernel::command::Command;
 use kernel::halt::Scope;
 use kernel::id::CallId;
 use kernel::run::OpenCall;
+use kernel::state::State;
 use ledger::Payload;
 
 use crate::clock::Clock;
@@ -111,6 +112,11 @@ impl Clerk {
     pub(crate) fn census(&self, law: &Law, scope: &Scope) -> Vec<(CallId, OpenCall)> {
         let (Some(lane), Some(halt)) = (self.lane(), law.control.halts.get(scope)) else { return Vec::new() };
         lane.desk.state.held(&law.rules, scope, halt)
+    }
+
+    /// What the lane knows now, durable or not.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&State, &Law) -> T) -> Option<T> {
+        self.lane().map(|lane| at(&lane.desk.state, &lane.law))
     }
 
     /// None: a law broke in the middle of a decision. Nobody knows this lane's state before the next start.

@@ -162,7 +162,8 @@ impl Gate {
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
-        let Draft { call, bytes, payloads, .. } = self.draft(&caller.agent, ask, Role::of(Carrier::Executor))?;
+        let Draft { call, bytes, payloads, .. } =
+            self.draft(&caller.agent, ask, Role::of(Carrier::Executor))?;
         let written = self.decided(&call, payloads).await?;
         let verdict = match written.answer {
             Answer::Verdict(verdict) => verdict,

@@ -94,6 +94,7 @@ impl Gate {
             reaches: options.reaches,
             care: Default::default(),
             flights,
+            sagas: Default::default(),
             tally,
             head: head_receiver,
             views,
@@ -121,6 +122,7 @@ impl Gate {
             // What a lane gave back, and control had not counted as free before a crash.
             self.recall(lane, Vec::new()).await?;
         }
+        self.recover_sagas().await;
         drive::start(self.clone());
         Ok(())
     }

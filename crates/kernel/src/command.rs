@@ -150,6 +150,8 @@ pub struct Looked {
     /// Of the plan.
     pub version: u32,
     pub step: u16,
+    /// It could not even be asked, and why: then it has failed.
+    pub barred: Option<String>,
     /// After `Move::Check`.
     pub expectation: Option<Expectation>,
     /// After `Move::Probe`: held, if the deed's effect is there.

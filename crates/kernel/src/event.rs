@@ -205,6 +205,11 @@ impl CallDecided {
         self.effect == "read"
     }
 
+    /// Whether it counts as one of the agent's own calls: not what Remit does beside them.
+    pub fn is_paced(&self) -> bool {
+        is_own(self.part.as_ref())
+    }
+
     pub fn verdict(&self) -> Verdict {
         Verdict {
             reasons: self.reasons.clone(),
@@ -214,6 +219,11 @@ impl CallDecided {
             left: None,
         }
     }
+}
+
+/// A call that the agent asked for: by itself, or as a step of its plan.
+pub(crate) fn is_own(part: Option<&call::Part>) -> bool {
+    matches!(part, None | Some(call::Part::Step { .. }))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -412,6 +422,8 @@ pub struct CommitStarted {
     pub cost: Amount,
     pub on_failure: OnFailure,
     pub on_halt: OnHalt,
+    /// Calls of it under way at once.
+    pub parallel: u64,
     pub run: RunId,
     pub version: u32,
 }
@@ -419,6 +431,9 @@ pub struct CommitStarted {
 /// Somebody looked after a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepChecked {
+    /// It could not even be asked: a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expectation: Option<Expectation>,
     /// Whether its effect is there, asked when nobody knew.

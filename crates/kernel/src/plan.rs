@@ -1,8 +1,12 @@
 //! A plan: what a run means to write, as the agent wrote it, and what is said to it.
 
+mod read;
+
 use serde_json::Value;
 use stdx::digest::Digest;
 
+pub(crate) use self::read::small;
+pub use self::read::{ordered, parse};
 use crate::account::Amount;
 use crate::deed::Expect;
 use crate::effect::Effect;
@@ -100,7 +104,5 @@ pub struct StepVerdict {
     pub conflicts: Vec<Reason>,
 }
 
-/// Reads what an agent wrote, strictly; what is wrong is said with its place.
-pub fn parse(_written: &Value) -> Result<WrittenPlan, Box<Reason>> {
-    Err(Box::new(Reason::new(crate::reason::Code::PlanInvalid)))
-}
+#[cfg(test)]
+mod tests;

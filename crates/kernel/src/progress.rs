@@ -179,12 +179,23 @@ pub struct Step {
     pub call: Option<CallId>,
     /// Its last call, if it was repeated.
     pub last: Option<CallId>,
-    /// Calls that were made for it.
+    /// Calls that were asked for it.
     pub tries: u32,
+    /// Those of its calls whose end nobody knows.
+    pub unsettled: Vec<CallId>,
+    /// It may come again then: a limit, or a look without an answer, passes with time.
+    pub again: Option<Time>,
     pub ended: Option<Time>,
+    /// Sequence of its last call's end, and its result: a payload there.
+    pub ended_seq: u64,
+    pub result: Option<Digest>,
     pub undo: Option<UndoKept>,
-    /// The call that read what was there before.
+    /// Sequence of the event that brought the undo: its arguments are a payload there.
+    pub undo_seq: u64,
+    /// The call that read what was there before its first try, the sequence of its end, and its result there.
     pub before: Option<CallId>,
+    pub before_seq: u64,
+    pub before_result: Option<Digest>,
     pub version: Option<Mark>,
     pub expectation: Option<Expectation>,
     /// How often it was looked at without an answer.
@@ -196,8 +207,8 @@ pub struct Step {
     pub undo_tries: u32,
     /// When the last of them ended.
     pub undo_ended: Option<Time>,
-    /// Whether the last of them may have happened.
-    pub undo_unknown: bool,
+    /// Those of them whose end nobody knows.
+    pub undo_unsettled: Vec<CallId>,
     /// What it touches: equality in the house.
     pub touches: Vec<Mark>,
     /// Why it failed, as a code.
@@ -209,6 +220,8 @@ pub struct Step {
 #[serde(deny_unknown_fields)]
 pub struct PlanState {
     pub agent: String,
+    /// Sequence of its proposal: its bytes are a payload there.
+    pub seq: u64,
     pub version: u32,
     /// Commitment to the plan's canonical bytes, a payload.
     pub digest: Digest,
@@ -221,6 +234,7 @@ pub struct PlanState {
     pub steps: Vec<Step>,
     /// What its steps may cost, and what taking them all back may cost beside.
     pub cost: Amount,
+    pub undo_cost: Amount,
     /// What is held for it and not taken yet.
     pub hold: Amount,
     /// The accounts wider than a run that it is held in.
@@ -229,6 +243,8 @@ pub struct PlanState {
     pub touches: Vec<Mark>,
     pub on_failure: OnFailure,
     pub on_halt: OnHalt,
+    /// Calls of it under way at once.
+    pub parallel: u64,
     /// When the last step ended that can be taken back: the outbox waits from then on.
     pub stood: Option<Time>,
     pub ended: Option<Time>,
@@ -271,5 +287,16 @@ impl State {
     pub fn plan(&self, run: RunId) -> Option<&PlanState> {
         let open = self.runs.get(&run).map(|run| &run.plans);
         open.or_else(|| self.past.get(&run).map(|past| &past.plans))?.last()
+    }
+
+    /// The last plan of each run that has one.
+    pub fn plans(&self) -> impl Iterator<Item = (RunId, &PlanState)> {
+        let open = self.runs.iter().filter_map(|(run, open)| Some((*run, open.plans.last()?)));
+        open.chain(self.past.iter().filter_map(|(run, past)| Some((*run, past.plans.last()?))))
+    }
+
+    /// Runs whose plan is being carried out or taken back.
+    pub fn plans_under_way(&self) -> impl Iterator<Item = RunId> {
+        self.plans().filter(|(_, plan)| plan.stage.is_under_way()).map(|(run, _)| run)
     }
 }
