@@ -44,6 +44,8 @@ pub struct StepShown {
     /// Its first call, and the last that tried to take it back.
     pub call: Option<CallId>,
     pub undo_call: Option<CallId>,
+    /// Calls of it, and of what takes it back, whose end nobody knows.
+    pub unsettled: Vec<CallId>,
     /// The tool that takes it back.
     pub undo: Option<String>,
     /// After this nobody takes it back.
@@ -144,7 +146,7 @@ impl Gate {
 }
 
 fn step_shown(step: &Step, after: Vec<String>, result: Option<Value>) -> StepShown {
-    let Step { planned, state, call, undo_call, undo, why, .. } = step;
+    let Step { planned, state, call, undo_call, undo, why, unsettled, undo_unsettled, .. } = step;
     StepShown {
         id: planned.id.clone(),
         tool: planned.tool.clone(),
@@ -153,6 +155,7 @@ fn step_shown(step: &Step, after: Vec<String>, result: Option<Value>) -> StepSho
         after,
         call: *call,
         undo_call: *undo_call,
+        unsettled: unsettled.iter().chain(undo_unsettled).copied().collect(),
         undo: undo.as_ref().map(|kept| kept.tool.clone()),
         until: undo.as_ref().and_then(|kept| kept.until),
         guarded: planned.guarded,
