@@ -24,9 +24,16 @@ impl State {
         self.last = self.last.max(stamp.at);
         match event {
             Event::RunOpened(opened) => self.run_opened(stamp.at, opened),
-            Event::RunClosed(closed) => self.run_closed(closed.run),
+            Event::RunClosed(closed) => self.run_closed(stamp.at, closed.run),
             Event::CallDecided(decided) => self.call_decided(stamp.at, decided),
-            Event::CallFinished(finished) => self.call_finished(finished),
+            Event::CallFinished(finished) => self.call_finished(stamp.at, finished),
+            Event::PhaseChanged(changed) => self.phase_changed(changed),
+            Event::PlanProposed(proposed) => self.plan_proposed(stamp.at, proposed),
+            Event::CommitStarted(started) => self.commit_started(stamp.at, started),
+            Event::StepChecked(checked) => self.step_checked(stamp.at, checked),
+            Event::UnwindStarted(started) => self.unwind_started(started),
+            Event::CommitEnded(ended) => self.commit_ended(stamp.at, ended),
+            Event::ResidueAccepted(accepted) => self.residue_accepted(accepted),
             Event::RequestRefused(refused) => {
                 self.refused(stamp.at, refused.run, &refused.agent);
             }
@@ -44,13 +51,6 @@ impl State {
             | Event::RefusalsCounted(_)
             | Event::ToolRested(_)
             | Event::RunCorrected(_) => {}
-            Event::PhaseChanged(_)
-            | Event::PlanProposed(_)
-            | Event::CommitStarted(_)
-            | Event::StepChecked(_)
-            | Event::UnwindStarted(_)
-            | Event::CommitEnded(_)
-            | Event::ResidueAccepted(_) => {}
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
             | Event::KeyRevoked(_)
@@ -106,18 +106,22 @@ impl State {
         self.runs.insert(opened.run, run);
     }
 
-    fn run_closed(&mut self, id: RunId) {
+    fn run_closed(&mut self, at: Time, id: RunId) {
         let Some(run) = self.runs.remove(&id) else { return };
         self.due.remove(&(run.ends(), Due::Run(id)));
         if let Some((key, _)) = run.implicit.filter(|(key, _)| self.implicit.get(key) == Some(&id)) {
             self.implicit.remove(&key);
         }
-        let Some(parent) = run.parent else { return };
-        if let Some(above) = self.runs.get_mut(&parent) {
-            above.children.remove(&id);
+        if let Some(parent) = run.parent {
+            if let Some(above) = self.runs.get_mut(&parent) {
+                above.children.remove(&id);
+            }
+            if let Some(loan) = &run.loan {
+                self.family_return(parent, loan);
+            }
         }
-        if let Some(loan) = &run.loan {
-            self.family_return(parent, loan);
+        if !run.plans.is_empty() {
+            self.remember(at, id, run);
         }
     }
 
@@ -126,7 +130,14 @@ impl State {
         // Whoever names another agent's run is refused, and leaves no trace in that run.
         let own = self.runs.get(&decided.run).filter(|run| run.agent == decided.agent);
         if own.is_none() {
-            return self.refused(at, None, &decided.agent);
+            // What a closed run did may be taken back.
+            return match decided.part.is_some() && self.agent_of(decided.run) == Some(&decided.agent) {
+                true => self.part_of_past(at, decided),
+                false => self.refused(at, None, &decided.agent),
+            };
+        }
+        if decided.part.is_some() {
+            self.part_decided(at, decided);
         }
         self.touch(at, &path);
         let Some(run) = self.runs.get_mut(&decided.run) else { return };
@@ -139,12 +150,21 @@ impl State {
             run.refusals.add(at);
             return;
         }
-        *run.by_tool.entry(decided.tool.clone()).or_default() += 1;
-        self.paced(at, decided);
+        if decided.is_paced() {
+            *run.by_tool.entry(decided.tool.clone()).or_default() += 1;
+            self.paced(at, decided);
+        }
         if let Some(expires) = decided.expires {
             self.due.insert((expires, Due::Call(decided.call)));
         }
-        let open = OpenCall {
+        let open = self.opened(at, decided, &path);
+        self.calls.insert(decided.call, open);
+        self.family_reserve(&path, &decided.reserved);
+        self.shares_reserve(at, &decided.accounts, &decided.reserved);
+    }
+
+    fn opened(&self, at: Time, decided: &CallDecided, path: &[RunId]) -> OpenCall {
+        OpenCall {
             run: decided.run,
             agent: decided.agent.clone(),
             tool: decided.tool.clone(),
@@ -160,10 +180,17 @@ impl State {
             above: path.get(1..).unwrap_or_default().to_vec(),
             accounts: decided.accounts.clone(),
             part: decided.part.clone(),
-        };
-        self.calls.insert(decided.call, open);
-        self.family_reserve(&path, &decided.reserved);
-        self.shares_reserve(at, &decided.accounts, &decided.reserved);
+        }
+    }
+
+    /// A call for a plan of a run that is closed.
+    fn part_of_past(&mut self, at: Time, decided: &CallDecided) {
+        self.part_decided(at, decided);
+        if decided.ruling == Ruling::Allow {
+            let open = self.opened(at, decided, &[decided.run]);
+            self.calls.insert(decided.call, open);
+            self.shares_reserve(at, &decided.accounts, &decided.reserved);
+        }
     }
 
     fn refused(&mut self, at: Time, run: Option<RunId>, agent: &str) {
@@ -173,12 +200,12 @@ impl State {
         }
     }
 
-    fn call_finished(&mut self, finished: &CallFinished) {
+    fn call_finished(&mut self, at: Time, finished: &CallFinished) {
         let Some(call) = self.calls.get_mut(&finished.call) else { return };
         if let Some(expires) = call.expires {
             self.due.remove(&(expires, Due::Call(finished.call)));
         }
-        if let Some(run) = self.runs.get_mut(&call.run) {
+        if let Some(run) = self.runs.get_mut(&call.run).filter(|_| call.is_paced()) {
             run.pace.ended(call, finished, self.seq);
         }
         call.unknown = finished.outcome == Outcome::Unknown;
@@ -186,6 +213,11 @@ impl State {
         let keyed = call.key.and_then(|key| self.runs.get_mut(&call.run)?.keyed.get_mut(&key));
         if let Some(keyed) = keyed {
             keyed.ended = Some(ended);
+        }
+        if call.part.is_some() || !finished.facts.is_empty() {
+            let call = call.clone();
+            self.part_finished(at, &call, finished);
+            self.told(&call, finished);
         }
         if finished.outcome != Outcome::Unknown
             && let Some(call) = self.calls.remove(&finished.call)
@@ -230,6 +262,8 @@ impl Control {
             }
             Event::SlicesLent(lent) => self.lending.lent(stamp.at, lent),
             Event::SlicesFreed(freed) => self.lending.freed(stamp.at, freed),
+            Event::Claimed(claimed) => self.claimed(claimed),
+            Event::ClaimsReleased(released) => self.released(stamp.at, released),
             _ => debug_assert!(false, "{} in the control lane", event.kind()),
         }
     }

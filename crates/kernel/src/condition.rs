@@ -3,6 +3,8 @@
 //! Integers, strings and booleans are compared with their own kind; anything else is unknown, and so is what is
 //! missing. Paths begin with `args`, `deed`, `result` or `before`; see `template::Values`.
 
+use std::str::FromStr;
+
 use serde_json::Value;
 
 use crate::template::Values;
@@ -77,6 +79,16 @@ impl Condition {
         Ok(Condition(clauses))
     }
 
+    /// Every path that it names.
+    pub fn paths(&self) -> Vec<String> {
+        let terms = self.0.iter().flat_map(|clause| [&clause.left, &clause.right]);
+        let path = |term: &Term| match term {
+            Term::Path(path) => Some(path.clone()),
+            Term::Literal(_) => None,
+        };
+        terms.filter_map(path).collect()
+    }
+
     /// None: nobody knows. What is known not to hold does not, whatever else is unknown.
     pub fn holds(&self, values: &Values<'_>) -> Option<bool> {
         let mut known = Some(true);
@@ -88,6 +100,14 @@ impl Condition {
             }
         }
         known
+    }
+}
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Condition, String> {
+        Condition::parse(text)
     }
 }
 

@@ -1,35 +1,44 @@
 //! Decide: what a command leads to. Pure: the same state, rules, command and time give the same events, for ever.
 
 mod balance;
+mod commit;
 pub mod lend;
 mod open;
+mod plan;
 pub mod room;
 mod steer;
 mod survey;
+mod takeback;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use stdx::digest::Digest;
 
 use self::balance::decide_balance;
+use self::commit::answered;
 use self::lend::decide_return;
-use self::open::{close_run, closed_with_children, open_run};
+use self::open::{close_run, closed_with_children, is_open, open_run};
+use self::plan::{Desk, decide_plan};
 use self::steer::{broken, decide_steer};
 use self::survey::survey;
+use self::takeback::Asked;
 use crate::account::Amount;
 use crate::call::{Call, Carrier, Outcome, Settlement};
 use crate::checks::{Case, Judged, judge};
 use crate::command::{Answer, Closing, Command, ControlCommand};
 use crate::event::{
-    CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted, Replanned,
-    RequestRefused, RulesActivated, ToolSeen,
+    CallDecided, CallFinished, Claimed, ClaimsReleased, CommitEnded, Event, Halted, KeyMinted, KeyRevoked,
+    Questioned, RefusalsCounted, Replanned, RequestRefused, RulesActivated, ToolSeen,
 };
 use crate::halt::Scope;
-use crate::id::{CallId, RunId};
+use crate::id::{CallId, Mark, RunId};
+use crate::progress::{End, Stage};
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
 use crate::run::OpenCall;
+use crate::saga::residue;
 use crate::state::{Control, Due, State};
+use crate::threshold::Action;
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
 
@@ -84,9 +93,59 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         | Command::EndCommit { .. }
         | Command::ResolveCall { .. }
         | Command::TakeBack { .. }
-        | Command::AcceptResidue { .. } => Decision::none(Answer::refused(Code::PlanUnknown)),
-        Command::Sweep => sweep(state, now),
+        | Command::AcceptResidue { .. } => planned(&Desk { state, control, rules, now }, command),
+        Command::Sweep => sweep(state, rules, now),
         Command::Restarted => restarted(state),
+    }
+}
+
+/// What is asked about plans.
+fn planned(desk: &Desk<'_>, command: &Command) -> Decision {
+    answered(match command {
+        Command::Phase { run, agent, to } => commit::phase(desk, *run, agent, *to),
+        Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan),
+        Command::Commit { run, agent, version, is_last } => {
+            let call = begun(desk.state, *run, agent);
+            let case = case(desk.state, desk.control, desk.rules, &call, desk.now);
+            commit::commit(desk, &Case { is_last: *is_last, ..case }, *version)
+        }
+        Command::Abort { run, agent, by, why } => commit::abort(desk, *run, agent.as_deref(), by, why),
+        Command::StepChecked(looked) => commit::looked(desk, looked),
+        Command::Unwind { run, .. } => commit::unwind(desk, *run),
+        Command::Pause { run, .. } => commit::pause(desk, *run),
+        Command::EndCommit { run } => commit::end(desk, *run),
+        Command::ResolveCall { call, done, undo, by, why } => {
+            commit::resolve(desk, *call, *done, undo.as_ref(), by, why)
+        }
+        Command::TakeBack { run, step, dry, by, why } => {
+            takeback::take_back(desk, &Asked { run: *run, step: step.as_deref(), dry: *dry, by, why })
+        }
+        Command::AcceptResidue { run, by, why } => commit::accept(desk, *run, by, why),
+        _ => Ok(Decision::none(Answer::Done)),
+    })
+}
+
+/// What stands for all calls of a plan where only its run and its agent are asked for.
+fn begun(state: &State, run: RunId, agent: &str) -> Call {
+    let tool = state.plan(run).and_then(|plan| plan.steps.first()).map(|step| step.planned.tool.clone());
+    Call {
+        id: CallId(0),
+        run,
+        agent: agent.to_owned(),
+        tool: tool.unwrap_or_default(),
+        args: serde_json::Value::Null,
+        args_commitment: Digest::of(b""),
+        args_mark: Mark([0; 16]),
+        key_mark: None,
+        reasoning: None,
+        model: None,
+        context_tokens: None,
+        carrier: Carrier::Gate,
+        destinations: Vec::new(),
+        hosts: Vec::new(),
+        part: None,
+        touches: Vec::new(),
+        facts: Vec::new(),
     }
 }
 
@@ -117,8 +176,17 @@ pub fn decide_control(control: &Control, rules: &Rules, command: &ControlCommand
             let events = control.overdue(now).take(SWEEP_MAX).map(lifted).collect();
             return Decision { answer: Answer::Done, events };
         }
-        ControlCommand::Claim { .. } | ControlCommand::Release { .. } => {
+        ControlCommand::Claim { run, marks, until, now } => {
+            if let Some(refused) = control.claim_refused(run, &marks, now) {
+                return Decision::none(Answer::Refused(refused));
+            }
+            Event::Claimed(Claimed { marks, run, until })
+        }
+        ControlCommand::Release { run, .. } if !control.claims.values().any(|claim| claim.run == run) => {
             return Decision::none(Answer::Done);
+        }
+        ControlCommand::Release { run, committed } => {
+            Event::ClaimsReleased(ClaimsReleased { committed, run })
         }
         ControlCommand::SeeTool { tool, digest, .. } if control.seen.get(&tool) == Some(&digest) => {
             return Decision::none(Answer::Done);
@@ -146,6 +214,7 @@ fn case<'a>(state: &'a State, control: &'a Control, rules: &'a Rules, call: &'a 
         is_last: false,
         manifest: rules.agent(&call.agent),
         tool: rules.tool(&call.tool).map(AsRef::as_ref),
+        planned: None,
     }
 }
 
@@ -167,12 +236,15 @@ fn propose(case: &Case<'_>) -> Decision {
     } else {
         rules.accounts(&call.agent, now).into_iter().map(|(account, _)| account).collect()
     };
-    let (left, crossed) = survey(case, &reserved, &told);
+    // What a part of a plan takes was held, and so taken, before.
+    let held = case.step().map(|(plan, _)| plan.hold.clone()).unwrap_or_default();
+    let (left, crossed) = survey(case, &reserved.minus(&held), &told);
     verdict.left = case.run.filter(|run| run.agent == call.agent).map(|_| Box::new(left));
     let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;
     let refusals = state.refusals(Some(call.run), &call.agent);
-    if !verdict.allows() && refusals.is_flood(now, house.refusals_per_minute_max) {
+    // The end of a step is always recorded: its plan goes by it.
+    if !verdict.allows() && call.part.is_none() && refusals.is_flood(now, house.refusals_per_minute_max) {
         return Decision::none(Answer::Verdict(verdict));
     }
     let executor = verdict.allows() && call.carrier == Carrier::Executor;
@@ -207,8 +279,20 @@ fn propose(case: &Case<'_>) -> Decision {
     };
     let broken = broken(state, exhausted.as_ref(), house.pauses);
     let first = Event::CallDecided(Box::new(decided));
-    let events = std::iter::once(first).chain(crossed).chain(broken).collect();
+    let stops = thinks_again(case, &crossed);
+    let events = std::iter::once(first).chain(crossed).chain(broken).chain(stops).collect();
     Decision { answer: Answer::Verdict(verdict), events }
+}
+
+/// A gate that says `decide` moves a plan that is being carried out back there.
+fn thinks_again(case: &Case<'_>, crossed: &[Event]) -> Option<Event> {
+    let (plan, _) = case.step().filter(|(plan, _)| plan.stage == Stage::Committing)?;
+    let percent = crossed.iter().find_map(|event| match event {
+        Event::ThresholdCrossed(crossed) if crossed.action == Action::Decide => Some(crossed.percent),
+        _ => None,
+    })?;
+    let why = format!("plan {} has come to {percent} % of a budget", plan.version);
+    Some(commit::back_to_decide(case.call.run, "gates", why))
 }
 
 /// What the rules alone say of a call that nobody made, outside any run.
@@ -316,7 +400,26 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
         undo: settlement.undo.clone(),
         why: None,
     };
-    Decision::one(Answer::Done, Event::CallFinished(finished))
+    let also = also_settled(state, open, &finished);
+    let events = std::iter::once(finished).chain(also).map(Event::CallFinished).collect();
+    Decision { answer: Answer::Done, events }
+}
+
+/// What is known of one try of a deed is known of those before it, because the tool takes them for one.
+fn also_settled(state: &State, open: &OpenCall, finished: &CallFinished) -> Vec<CallFinished> {
+    let vague = finished.transient || matches!(finished.outcome, Outcome::Unknown | Outcome::NotDispatched);
+    if open.part.is_none() || vague {
+        return Vec::new();
+    }
+    let also = |(call, other): (CallId, &OpenCall)| CallFinished {
+        by: "repeat".to_owned(),
+        call,
+        posted: other.reserved.clone(),
+        facts: Vec::new(),
+        undo: None,
+        ..finished.clone()
+    };
+    commit::tries(state, open, finished.call).into_iter().map(also).collect()
 }
 
 /// What a call took in the end. What was reserved for the longest wait is posted as the time that it was.
@@ -366,11 +469,33 @@ fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
     })
 }
 
-fn sweep(state: &State, now: Time) -> Decision {
+fn under_way(state: &State, run: RunId) -> bool {
+    let is_under_way = |run: &RunId| state.plan(*run).is_some_and(|plan| plan.stage.is_under_way());
+    state.descent(run).iter().any(is_under_way)
+}
+
+/// A paused plan whose run is over goes back; or is left as it is, if something of it cannot be taken back.
+fn given_up(rules: &Rules, state: &State, run: RunId) -> Option<Event> {
+    let plan = state.plan(run).filter(|plan| plan.stage == Stage::Paused)?;
+    if !plan.may_be_past_recall() {
+        return Some(commit::unwound(run, plan, "sweep", "run_expired", None));
+    }
+    let (end, version) = (End::Quarantined, plan.version);
+    let owner = rules.agent(&plan.agent).map(|manifest| manifest.owner.clone());
+    Some(Event::CommitEnded(CommitEnded { end, owner, residue: residue(plan, end), run, version }))
+}
+
+fn sweep(state: &State, rules: &Rules, now: Time) -> Decision {
     let (mut events, mut closed) = (Vec::new(), BTreeSet::new());
-    for (_, due) in state.due.iter().take_while(|(at, _)| *at <= now).take(SWEEP_MAX) {
+    let due = state.due.iter().take_while(|(at, _)| *at <= now).map(|(_, due)| due);
+    // A run is not closed over its plan: that is ended first.
+    let busy = |due: &&Due| matches!(due, Due::Run(run) if under_way(state, *run));
+    for due in due.filter(|due| !busy(due)).take(SWEEP_MAX) {
         match due {
             Due::Call(id) => events.extend(state.calls.get(id).map(|open| unknown(*id, open, now, "sweep"))),
+            Due::Run(run) if state.descent(*run).iter().any(|one| is_open(state, *one)) => {
+                events.extend(state.descent(*run).into_iter().filter_map(|one| given_up(rules, state, one)));
+            }
             Due::Run(run) => {
                 // A child may be due with a run above it, and is closed once.
                 let ended = closed_with_children(state, *run, Closing::Expired, None, "sweep");

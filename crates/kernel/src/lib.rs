@@ -25,6 +25,7 @@ pub mod effect;
 pub mod event;
 mod facts;
 pub mod family;
+pub mod follow;
 pub mod halt;
 pub mod held;
 pub mod id;

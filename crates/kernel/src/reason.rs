@@ -12,6 +12,8 @@ use crate::account::said;
 
 const LOOP_REMEDY: &str = "stop repeating it: say what was learned (`remit.replan`, or POST /v1/runs/{run}/replan), \
     then do something else, or close the run and say that it cannot be done";
+const PHASE_REMEDY: &str = "read what you need, then propose all that you mean to write as one plan (`remit.plan`, or \
+    POST /v1/runs/{run}/plan) and commit it (`remit.commit`, or POST /v1/runs/{run}/commit)";
 const REPLAN_REMEDY: &str = "look first whether it happened (read what it should have changed) and say what was \
     learned (`remit.replan`, or POST /v1/runs/{run}/replan); then it may come again, or change its arguments";
 
@@ -271,7 +273,7 @@ impl Reason {
             },
             Code::LoopDetected => LOOP_REMEDY.to_owned(),
             Code::ReplanRequired => REPLAN_REMEDY.to_owned(),
-            Code::PhaseForbids => "read only, or set `phases: off` in the manifest".to_owned(),
+            Code::PhaseForbids => PHASE_REMEDY.to_owned(),
             Code::NoRuleAllows => self.near_words(),
             Code::RuleForbids => "choose an action that the rule does not forbid".to_owned(),
             Code::RuleErred => "fix the rule; a rule that errs always denies".to_owned(),

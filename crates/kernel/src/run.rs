@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Account, Amount};
 use crate::call::{Carrier, Part};
 use crate::command::Ended;
+use crate::event::is_own;
 use crate::family::Loan;
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::pace::Pace;
@@ -114,6 +115,12 @@ pub struct OpenCall {
     /// The accounts wider than a run that it reserved in.
     pub accounts: Vec<AccountId>,
     pub part: Option<Part>,
+}
+
+impl OpenCall {
+    pub(crate) fn is_paced(&self) -> bool {
+        is_own(self.part.as_ref())
+    }
 }
 
 impl Run {

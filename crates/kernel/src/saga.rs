@@ -4,6 +4,7 @@
 //! A failure goes back, the last first, as long as nothing irreversible was done; from then on the way is forward
 //! only, and what fails is left and named.
 
+use crate::call::Part;
 use crate::effect::Effect;
 use crate::held::Target;
 use crate::id::RunId;
@@ -149,7 +150,7 @@ impl PlanState {
     }
 
     /// Whether one step waits for another, be it through others.
-    fn builds_on(&self, step: usize, other: usize) -> bool {
+    pub(crate) fn builds_on(&self, step: usize, other: usize) -> bool {
         let mut seen = vec![step];
         let mut at = 0;
         while let Some(known) = seen.get(at).copied() {
@@ -369,6 +370,26 @@ impl Control {
     /// Whether a halt holds this tool for an agent's run and those above it.
     pub fn holds_tool(&self, rules: &Rules, agent: &str, tool: &str, runs: Vec<RunId>, now: Time) -> bool {
         !self.halts.is_empty() && self.halted(&Target::new(rules, agent, tool, runs), now).is_some()
+    }
+}
+
+impl Control {
+    /// The same of any call: what takes back is held by fewer halts.
+    pub fn holds_call(
+        &self,
+        rules: &Rules,
+        agent: &str,
+        tool: &str,
+        runs: Vec<RunId>,
+        part: Option<&Part>,
+        now: Time,
+    ) -> bool {
+        match part {
+            Some(Part::Undo { .. }) => {
+                self.halted_undo(&Target::new(rules, agent, tool, runs), now).is_some()
+            }
+            _ => self.holds_tool(rules, agent, tool, runs, now),
+        }
     }
 }
 

@@ -48,7 +48,7 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 28] = [
+const SOURCES: [(&str, &str); 30] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("balance", include_str!("balance.rs")),
@@ -59,6 +59,7 @@ const SOURCES: [(&str, &str); 28] = [
     ("effect", include_str!("effect.rs")),
     ("event", include_str!("event.rs")),
     ("family", include_str!("family.rs")),
+    ("follow", include_str!("follow.rs")),
     ("halt", include_str!("halt.rs")),
     ("id", include_str!("id.rs")),
     ("lending", include_str!("lending.rs")),
@@ -69,6 +70,7 @@ const SOURCES: [(&str, &str); 28] = [
     ("rate", include_str!("rate.rs")),
     ("reason", include_str!("reason.rs")),
     ("run", include_str!("run.rs")),
+    ("saga", include_str!("saga.rs")),
     ("snapshot", include_str!("snapshot.rs")),
     ("state", include_str!("state.rs")),
     ("steer", include_str!("steer.rs")),

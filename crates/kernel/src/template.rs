@@ -105,6 +105,22 @@ pub fn check(template: &Value, roots: &[&str]) -> Result<(), String> {
     mapped(template, 0, &known).map(drop).map_err(|missing| missing.to_string())
 }
 
+/// Every path that its templates name.
+pub fn paths(template: &Value) -> Vec<String> {
+    let found = std::cell::RefCell::new(Vec::new());
+    let look = |text: &str| {
+        let mut rest = text;
+        while let Some((_, path, after)) = first(rest) {
+            found.borrow_mut().push(path.to_owned());
+            rest = after;
+        }
+        Ok(Value::Null)
+    };
+    // Nothing is filled, so nothing is missing.
+    let _ = mapped(template, 0, &look);
+    found.into_inner()
+}
+
 /// Every reference to another step, in order.
 pub fn references(args: &Value) -> Vec<Reference> {
     let mut found = Vec::new();
