@@ -24,8 +24,8 @@ pub enum Phase {
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseChanged {
+    /// `explore`, `decide` or `commit`: where the run is now.
     pub phase: String,
-    pub receipt: Receipt,
 }
 
 /// `POST /v1/runs/{run}/plan`: what the run means to write, all of it, before any of it happens.
@@ -167,11 +167,20 @@ pub struct PlanShown {
     pub owner: String,
     pub version: u32,
     pub digest: String,
-    /// `proposed`, `committing`, `paused`, `unwinding`, `held`, `committed`, `rolled_back` or `quarantined`
+    /// `proposed`, `committing`, `paused`, `unwinding`, `committed`, `rolled_back` or `quarantined`
     pub stage: String,
-    /// Why it unwinds, is held, is paused, or waits for a person.
+    /// Why it unwinds or is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Steps that a halt holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<String>,
+    /// Steps that nobody but a person can settle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<String>,
+    /// A person has accepted what is left of it.
+    #[serde(default)]
+    pub accepted: bool,
     pub steps: Vec<StepShown>,
     /// What in the world is not as it was before, and not as it was meant to be.
     pub residue: Vec<ResidueView>,
@@ -217,7 +226,8 @@ pub struct ResidueView {
     pub call: Option<String>,
     /// `stands`: it was done and was not taken back. `unknown`: it may have been.
     pub what: String,
-    pub why: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// `POST /v1/runs/{run}/undo`
@@ -262,9 +272,6 @@ pub struct UndoStep {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     pub guarded: bool,
-    /// Why it can not be taken back, if so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub barred: Option<ReasonView>,
 }
 
 /// `POST /v1/runs/{run}/accept`: a person has seen what was left behind, and it stays.

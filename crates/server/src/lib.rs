@@ -28,6 +28,7 @@ mod house;
 mod incident;
 mod metrics;
 mod people;
+mod plans;
 mod refusal;
 mod roles;
 mod roster;

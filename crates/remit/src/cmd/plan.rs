@@ -58,20 +58,17 @@ async fn undo(whose: &Whose, run: &str, ask: UndoRun) -> Result<ExitCode> {
         out::json(&answer)?;
     } else {
         let rows = answer.steps.iter().map(|step| {
-            let barred = step.barred.as_ref().map(|reason| format!("no: {}", reason.says));
             let guarded = if step.guarded { "guarded" } else { "unguarded" };
             let until = step.until.clone().unwrap_or_else(|| "-".to_owned());
             let args = step.args.as_ref().map(ToString::to_string).unwrap_or_default();
-            let state = barred.unwrap_or_else(|| guarded.to_owned());
-            vec![step.step.clone(), step.tool.clone(), step.undo.clone(), args, until, state]
+            vec![step.step.clone(), step.tool.clone(), step.undo.clone(), args, until, guarded.to_owned()]
         });
-        out::table(&["step", "of", "taken back by", "with", "until", "can be"], rows.collect());
+        out::table(&["step", "of", "taken back by", "with", "until", "guarded"], rows.collect());
         out::line(out::safe(&answer.says));
         answer.plan.iter().for_each(told);
     }
-    let barred = answer.steps.iter().any(|step| step.barred.is_some());
     let left = answer.plan.is_some_and(|plan| !plan.residue.is_empty());
-    Ok(if barred || left { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if left { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Runs that wait for a person, each with what it waits for and what can be done.
@@ -100,6 +97,10 @@ fn waits_for(run: &RunView) -> String {
     let unknown = plan.iter().flat_map(|plan| &plan.steps).filter(|step| step.state == "unknown");
     let unknown: Vec<&str> = unknown.filter_map(|step| step.call.as_deref()).collect();
     let mut words: Vec<String> = why.into_iter().collect();
+    let held = plan.iter().flat_map(|plan| &plan.held).map(String::as_str).collect::<Vec<_>>();
+    if !held.is_empty() {
+        words.push(format!("a halt holds {}", held.join(", ")));
+    }
     if !unknown.is_empty() {
         words.push(format!("nobody knows the end of {}", unknown.join(", ")));
     }
@@ -133,7 +134,8 @@ pub(super) fn told(plan: &PlanShown) {
 
 fn residue(left: &ResidueView) -> String {
     let call = left.call.as_ref().map(|call| format!(" ({call})")).unwrap_or_default();
-    format!("  {} {}{call} {}: {}", left.step, left.tool, left.what, left.why)
+    let why = left.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("  {} {}{call} {}{why}", left.step, left.tool, left.what)
 }
 
 fn rows(steps: &[StepShown]) -> Vec<Vec<String>> {

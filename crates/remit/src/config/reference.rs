@@ -150,7 +150,8 @@ fn kind(schema: &Value) -> String {
     if !words.is_empty() {
         let words = words.iter().map(|word| format!("`{word}`"));
         let choices = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
-        let mapping = choices.filter(|choice| choice.get("properties").is_some()).map(|_| "mapping".to_owned());
+        let mapping =
+            choices.filter(|choice| choice.get("properties").is_some()).map(|_| "mapping".to_owned());
         return words.chain(mapping).collect::<Vec<_>>().join(", ");
     }
     if schema.get("pattern").is_some() && schema.get("minimum").is_some() {

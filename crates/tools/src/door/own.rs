@@ -1,5 +1,8 @@
 //! Remit's own tools at this door. They are no calls: they reach nobody, and what they do is an event of its own.
 
+mod plans;
+mod said;
+
 use kernel::balance::{Balance, Of, Whose};
 use kernel::reason::{Code, Reason};
 use serde_json::{Value, json};
@@ -20,7 +23,7 @@ const REPLAN_ABOUT: &str = "Say what you learned, before you go on. Remit asks f
 
 /// Whether a name is one of ours, whatever servers call theirs.
 pub(super) fn is_own(name: &str) -> bool {
-    name == REPLAN || name == STATUS
+    name == REPLAN || name == STATUS || plans::is_of_plans(name)
 }
 
 /// What is shown after the tools of servers, to whoever has any.
@@ -42,7 +45,11 @@ pub(super) fn list(visit: &Visit) -> Vec<Value> {
         },
         "annotations": { "readOnlyHint": true, "destructiveHint": false, "openWorldHint": false },
     });
-    vec![replan, status()]
+    let mut all = vec![replan, status()];
+    if plans::works_in_phases(visit) {
+        all.extend(plans::list());
+    }
+    all
 }
 
 fn status() -> Value {
@@ -56,8 +63,10 @@ fn status() -> Value {
 }
 
 pub(super) async fn call(request: &Request<'_>) -> Result<Members, Refused> {
-    if request.params.get("name").and_then(Value::as_str) == Some(STATUS) {
-        return told_status(request).await;
+    match request.params.get("name").and_then(Value::as_str) {
+        Some(STATUS) => return told_status(request).await,
+        Some(name) if plans::is_of_plans(name) => return plans::call(request, name).await,
+        _ => {}
     }
     let visit = request.visit;
     let learned = request.params.get("arguments").and_then(|arguments| arguments.get("learned"));
