@@ -35,6 +35,9 @@ fuzz_target!(|text: &str| {
     apply(&mut state, &opened.events);
     for name in rules.book.tools.keys() {
         let call = Call {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             id: CallId(9),
             run: RUN,
             agent: "eve".to_owned(),

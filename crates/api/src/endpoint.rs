@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{agent, authzen, budget, call, inbox, incident, people, person, run, story, tool};
+use crate::{agent, authzen, budget, call, inbox, incident, people, person, plan, run, story, tool};
 
 pub const RUNS: &str = "/v1/runs";
 pub const RUN: &str = "/v1/runs/{run}";
@@ -19,8 +19,15 @@ pub const SPEND: &str = "/v1/spend";
 pub const SPEND_DAYS: &str = "/v1/spend/days";
 pub const TOP: &str = "/v1/top";
 pub const RUN_REPLAN: &str = "/v1/runs/{run}/replan";
+pub const RUN_PHASE: &str = "/v1/runs/{run}/phase";
+pub const RUN_PLAN: &str = "/v1/runs/{run}/plan";
+pub const RUN_COMMIT: &str = "/v1/runs/{run}/commit";
+pub const RUN_ABORT: &str = "/v1/runs/{run}/abort";
+pub const RUN_UNDO: &str = "/v1/runs/{run}/undo";
+pub const RUN_ACCEPT: &str = "/v1/runs/{run}/accept";
 pub const CALLS: &str = "/v1/calls";
 pub const CALL: &str = "/v1/calls/{call}";
+pub const CALL_RESOLVE: &str = "/v1/calls/{call}/resolve";
 pub const CALL_OUTCOME: &str = "/v1/calls/{call}/outcome";
 pub const DECISIONS: &str = "/v1/decisions";
 pub const TICKETS: &str = "/v1/tickets";
@@ -176,6 +183,32 @@ pub const ENDPOINTS: &[Endpoint] = &[
     )
     .post(of::<run::Replan>)
     .json(of::<run::Recorded>),
+    get(Agents, InRun, RUN_PHASE, "changePhase", "Go on to another phase: look, or decide what to write.")
+        .post(of::<plan::ChangePhase>)
+        .json(of::<plan::PhaseChanged>),
+    get(
+        Agents,
+        InRun,
+        RUN_PLAN,
+        "proposePlan",
+        "Propose all that the run means to write. It is judged and priced; nothing is written.",
+    )
+    .post(of::<plan::ProposePlan>)
+    .json(of::<plan::PlanVerdict>),
+    get(Agents, Agent, RUN_PLAN, "ownPlan", "Read the plan of one's own run, and what became of each step.")
+        .json(of::<plan::PlanShown>),
+    get(
+        Agents,
+        InRun,
+        RUN_COMMIT,
+        "commitPlan",
+        "Carry the plan out, all of it or nothing. Answers when it is over; a hang-up cancels nothing.",
+    )
+    .post(of::<plan::CommitPlan>)
+    .json(of::<plan::PlanEnded>),
+    get(Agents, InRun, RUN_ABORT, "abortPlan", "Give the plan up: what was done of it is taken back.")
+        .post(of::<plan::AbortPlan>)
+        .json(of::<plan::PlanEnded>),
     get(Agents, Agent, RUN, "ownRun", "Read one's own run.")
         .query(of::<run::AfterQuery>)
         .json(of::<run::RunShown>),
@@ -283,6 +316,35 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get(People, Operator, RUN_CORRECT, "correctRun", "Say what a closed run came to in truth.")
         .post(of::<budget::CorrectRun>)
         .json(of::<run::Recorded>),
+    get(People, Viewer, RUN_PLAN, "plan", "Read the plan of a run, and what became of each step.")
+        .json(of::<plan::PlanShown>),
+    get(
+        People,
+        Operator,
+        RUN_UNDO,
+        "undoRun",
+        "Take a committed run back, or one step of it; `dry` only says what would be done.",
+    )
+    .post(of::<plan::UndoRun>)
+    .json(of::<plan::UndoAnswer>),
+    get(
+        People,
+        Operator,
+        RUN_ACCEPT,
+        "acceptResidue",
+        "Accept what a run has left behind: it stays as it is.",
+    )
+    .post(of::<plan::AcceptResidue>)
+    .json(of::<run::Recorded>),
+    get(
+        People,
+        Operator,
+        CALL_RESOLVE,
+        "resolveCall",
+        "Say what became of a call that nobody knows the end of. Its plan goes on from there.",
+    )
+    .post(of::<plan::ResolveCall>)
+    .json(of::<run::Recorded>),
     get(People, Viewer, CALLS, "calls", "List calls, newest first.")
         .query(of::<call::CallsQuery>)
         .json(of::<call::CallPage>),

@@ -4,7 +4,7 @@
 //!
 //! 1. `endpoint`  every route of both listeners in one table; the server mounts it, OpenAPI prints it
 //! 2. `problem`   what an HTTP error says (RFC 9457) and its codes
-//! 3. `run`, `call`, `authzen`   what agents send and get
+//! 3. `run`, `call`, `plan`, `authzen`   what agents send and get
 //! 4. `people`, `story`, `agent`, `tool`, `incident`, `inbox`   what people read and do; `person`  who they are
 //! 5. `openapi`   the table and the types as OpenAPI 3.1
 //! 6. `client`    the typed client that the command line uses
@@ -22,6 +22,7 @@ pub mod incident;
 pub mod openapi;
 pub mod people;
 pub mod person;
+pub mod plan;
 pub mod problem;
 pub mod run;
 pub mod story;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Spend;
 use crate::call::{CallView, Receipt};
+use crate::plan::PlanShown;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +82,9 @@ pub struct RunView {
     pub cost_usd_nanos: u64,
     /// Ledger index of the event that opened it.
     pub index: u64,
+    /// Its newest plan: of one run, and of runs that wait for a person. Lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<PlanShown>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -124,6 +128,10 @@ pub struct RunsQuery {
     /// `denied`: with refusals; `unknown`: with calls whose outcome nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Only>,
+    /// Only those that wait for a person: a plan that is held or left something behind, a call whose outcome nobody
+    /// knows. All of them are on one page, and nothing else is asked beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<bool>,
     /// A run id: those before it are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

@@ -116,6 +116,9 @@ impl World {
         self.calls += 1;
         let id = CallId(self.calls);
         let call = Arc::new(Call {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             id,
             run,
             agent: "desk".into(),
@@ -146,6 +149,8 @@ impl World {
         let took = started.elapsed().as_nanos();
         assert!(decision.answer.ruling() == Some(kernel::verdict::Ruling::Allow), "{decision:?}");
         let settlement = Settlement {
+            undo: None,
+            facts: Vec::new(),
             call: id,
             agent: None,
             outcome: Outcome::Succeeded,

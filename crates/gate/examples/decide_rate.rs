@@ -115,6 +115,9 @@ fn kernel_alone(rules: &Rules) {
     for n in 0..20_000 {
         let CallAsk { tool, args, .. } = ask(run, n);
         let call = Call {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             id: CallId(u128::try_from(n).unwrap()),
             run,
             agent: "desk".into(),

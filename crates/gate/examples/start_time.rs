@@ -126,6 +126,9 @@ impl Maker {
         let args = json!({ "id": format!("{}", self.calls) });
         let payload = Payload::new("args", [7; 32], stdx::json::canonical(&args), false);
         let call = Call {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             id,
             run,
             agent: "desk".into(),
@@ -146,6 +149,8 @@ impl Maker {
         self.take(&Command::Propose(Arc::new(call)), vec![payload]);
         let body = Payload::new("result", [7; 32], b"{\"ok\":true}".to_vec(), false);
         let settlement = Settlement {
+            undo: None,
+            facts: Vec::new(),
             call: id,
             agent: None,
             outcome: Outcome::Succeeded,

@@ -128,7 +128,7 @@ impl Gate {
         let (run, tool) = (pending.run, pending.tool.clone());
         let plain = canonical(&args);
         if let (Carrier::Gate, Some(known)) = (pending.carrier, law.rules.tool(&tool)) {
-            stamp::stamp(&known.contract, &mut args, run, call);
+            stamp::stamp(&known.contract, &mut args, run, &call.to_string());
         }
         let payload = Payload::new("args", seal::random(), canonical(&args), false);
         let (places, hosts) = law.rules.places(&pending.agent, &tool, &args);
@@ -144,6 +144,7 @@ impl Gate {
 
     /// The call that waits, from what was stored of it.
     pub(crate) fn rebuilt(&self, call: CallId, pending: &Pending, args: Value) -> Call {
+        let (touches, facts) = self.about(&self.law(), pending.run, &pending.agent, &pending.tool, &args);
         Call {
             id: call,
             run: pending.run,
@@ -161,12 +162,10 @@ impl Gate {
             hosts: pending.hosts.clone(),
             credential: pending.credential,
             ask_marks: Some(AskMarks { places: pending.places.clone(), fields: BTreeMap::new() }),
+            part: None,
+            touches,
+            facts,
         }
-    }
-
-    /// The same tool with the same arguments in the same run. The tool is part of what must be equal.
-    pub(crate) fn args_mark(&self, run: RunId, tool: &str, bytes: &[u8]) -> Mark {
-        self.0.seal.mark(run, "args", &[tool.as_bytes(), b"\0", bytes].concat())
     }
 
     /// Where a call goes that people are asked about, and what stands in the arguments that bounded approvals name.

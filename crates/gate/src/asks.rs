@@ -94,14 +94,14 @@ impl Gate {
             state.pending.iter().map(|(call, pending)| shown(*call, pending, &law.rules, now)).collect()
         };
         let mut waiting: Vec<Waiting> =
-            self.0.lanes.iter().filter_map(|lane| lane.look(show)).flatten().collect();
+            self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| show(state))).flatten().collect();
         waiting.sort_by_key(|one| (std::cmp::Reverse(one.score), one.call));
         waiting
     }
 
     /// How many calls wait for people.
     pub fn waiting_count(&self) -> usize {
-        self.0.lanes.iter().filter_map(|lane| lane.look(|state| state.pending.len())).sum()
+        self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| state.pending.len())).sum()
     }
 
     /// One call that waits; none, if it waits no longer.
@@ -138,7 +138,7 @@ impl Gate {
             own.map(|(call, pending)| Ticket::of(*call, pending)).collect()
         };
         let mut tickets: Vec<Ticket> =
-            self.0.lanes.iter().filter_map(|lane| lane.look(find)).flatten().collect();
+            self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| find(state))).flatten().collect();
         tickets.sort_by_key(|ticket| ticket.call);
         tickets
     }
@@ -146,7 +146,7 @@ impl Gate {
     /// What waits under this name, and the number of its lane.
     pub(crate) fn find_pending(&self, call: CallId) -> Option<(u16, Pending)> {
         let find = |state: &State| Some((state.lane, state.pending.get(&call)?.clone()));
-        self.0.lanes.iter().find_map(|lane| lane.look(find)?)
+        self.0.lanes.iter().find_map(|lane| lane.look(|state, _| find(state))?)
     }
 }
 

@@ -114,9 +114,9 @@ impl Clerk {
         lane.desk.state.held(&law.rules, scope, halt)
     }
 
-    /// Looks at what this lane remembers, ahead of the disk; short, because the lane waits.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Option<T> {
-        self.lane().map(|lane| look(&lane.desk.state))
+    /// What the lane knows now, durable or not.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&State, &Law) -> T) -> Option<T> {
+        self.lane().map(|lane| at(&lane.desk.state, &lane.law))
     }
 
     /// None: a law broke in the middle of a decision. Nobody knows this lane's state before the next start.

@@ -1,9 +1,16 @@
 //! The clock: the one place that reads the wall.
 
+use std::time::Duration;
+
 use kernel::time::Time;
 
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Time;
+
+    /// How long to sleep until so much of its time has passed.
+    fn wait(&self, ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

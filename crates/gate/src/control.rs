@@ -50,6 +50,8 @@ pub(crate) enum ControlMessage {
     Lend { to: u16, needs: Vec<Need>, waiter: Waiter },
     /// A lane gave slices back, and that is durable.
     Free { from: u16, returned: Vec<Part>, waiter: Waiter },
+    /// What plans claim, or let go: no barrier either.
+    Claim { command: ControlCommand, waiter: Waiter },
     /// After a failed commit: everything is folded again, and if that works the log is open again.
     Recover { done: oneshot::Sender<Result<(), Error>> },
 }
@@ -85,6 +87,10 @@ impl ControlClerk {
                 }
                 ControlMessage::Free { from, returned, waiter } => {
                     let decision = decide_free(&self.control, from, &returned);
+                    let _ = waiter.send(self.lend(decision));
+                }
+                ControlMessage::Claim { command, waiter } => {
+                    let decision = decide_control(&self.control, &self.law.load().rules, &command);
                     let _ = waiter.send(self.lend(decision));
                 }
                 ControlMessage::Recover { done } => {

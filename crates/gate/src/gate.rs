@@ -26,6 +26,7 @@ use crate::desk::Law;
 use crate::error::Error;
 use crate::flight::Flights;
 use crate::port::Reach;
+use crate::saga::Sagas;
 use crate::seal::Seal;
 use crate::snapshot::Snapshots;
 use crate::views::Views;
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) reaches: Vec<Arc<dyn Reach>>,
     pub(crate) care: Care,
     pub(crate) flights: Flights,
+    pub(crate) sagas: Sagas,
     pub(crate) tally: Arc<Tally>,
     pub(crate) head: watch::Receiver<u64>,
     pub(crate) views: Views,

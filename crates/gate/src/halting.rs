@@ -128,6 +128,7 @@ impl Gate {
             Err(reason) => return Ok(Err(reason)),
         };
         let held = held.await.unwrap_or_default();
+        self.kick_all();
         Ok(Ok(self.contained(receipt, held).await))
     }
 
@@ -148,7 +149,9 @@ impl Gate {
         within("a name", by, NAME_BYTES_MAX)?;
         within("the scope", &scope.to_string(), TOOL_BYTES_MAX + NAME_BYTES_MAX)?;
         let command = ControlCommand::Resume { scope, why: why.to_owned(), by: by.to_owned() };
-        receipted(self.ask_control(command, Vec::new(), None).await?)
+        let resumed = receipted(self.ask_control(command, Vec::new(), None).await?);
+        self.kick_all();
+        resumed
     }
 
     /// The halts that bind now.
@@ -173,6 +176,7 @@ impl Gate {
         let now = self.0.clock.now();
         if self.law().control.overdue(now).next().is_some() {
             let _ = self.ask_control(ControlCommand::LiftOverdue { now }, Vec::new(), None).await;
+            self.kick_all();
         }
     }
 

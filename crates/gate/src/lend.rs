@@ -47,7 +47,10 @@ impl Gate {
         self.control_now(|waiter| ControlMessage::Free { from, returned, waiter }).await.map(drop)
     }
 
-    async fn control_now(&self, message: impl FnOnce(Waiter) -> ControlMessage) -> Result<Written, Error> {
+    pub(crate) async fn control_now(
+        &self,
+        message: impl FnOnce(Waiter) -> ControlMessage,
+    ) -> Result<Written, Error> {
         let (waiter, wait) = oneshot::channel();
         let mut message = message(waiter);
         loop {

@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kernel::approval::AskMarks;
-use kernel::call::{Call, Carrier, Outcome, Settlement};
+use kernel::call::{Call, Carrier, Outcome, Part, Settlement};
 use kernel::command::{Answer, Command};
-use kernel::id::{Mark, RunId};
+use kernel::id::{KeyId, Mark, RunId};
 use ledger::Payload;
+use serde_json::Value;
 use stdx::digest::Digest;
 use stdx::json::canonical;
 use tokio::sync::watch;
@@ -37,6 +38,32 @@ pub(crate) struct Draft {
     pub(crate) reason: Option<String>,
     /// People said yes to it: it is decided a second time.
     pub(crate) is_release: bool,
+    /// The idempotency key upstream.
+    pub(crate) key: Arc<str>,
+    /// What was there before, if it was read to be written back.
+    pub(crate) before: Option<Value>,
+}
+
+/// What a call is beside what is asked.
+pub(crate) struct Role {
+    pub(crate) carrier: Carrier,
+    /// Whose wish it is, if somebody asks for it just now.
+    pub(crate) credential: Option<KeyId>,
+    pub(crate) part: Option<Part>,
+    /// The idempotency key upstream, of what another call may have tried before; none: its own id.
+    pub(crate) key: Option<String>,
+    pub(crate) before: Option<Value>,
+}
+
+impl Role {
+    /// A single call.
+    fn of(carrier: Carrier, caller: &Caller) -> Role {
+        Role { carrier, credential: Some(caller.key), part: None, key: None, before: None }
+    }
+
+    pub(crate) fn part(part: Part) -> Role {
+        Role { carrier: Carrier::Gate, credential: None, part: Some(part), key: None, before: None }
+    }
 }
 
 impl Gate {
@@ -56,21 +83,21 @@ impl Gate {
         ledger::failpoint::hit("gate.after_parse");
         // 1 admit: the house takes no more than it can finish
         self.ready()?;
-        let draft = self.draft(caller, ask, Carrier::Gate)?;
+        let draft = self.draft(&caller.agent, ask, Role::of(Carrier::Gate, caller))?;
         let answered = self.carried(draft, feed, unwanted).await?;
-        if answered.as_ref().is_ok_and(Answered::lost_its_run) {
+        if answered.lost_its_run() {
             self.forget_implicit(caller.key);
         }
-        answered
+        Ok(answered)
     }
 
-    /// Walks on although nobody waits any more.
+    /// The rest of the line, detached from whoever waits for it.
     pub(crate) async fn carried(
         &self,
         draft: Draft,
         feed: Feed,
         unwanted: Option<watch::Receiver<bool>>,
-    ) -> Result<Result<Answered, Error>, Error> {
+    ) -> Result<Answered, Error> {
         let gate = self.clone();
         self.0.walking.fetch_add(1, Ordering::AcqRel);
         let walk = tokio::spawn(async move {
@@ -84,13 +111,13 @@ impl Gate {
             gate.0.walking.fetch_sub(1, Ordering::AcqRel);
             answered
         });
-        walk.await.map_err(|_| Error::Stopping)
+        walk.await.map_err(|_| Error::Stopping)?
     }
 
     async fn walk(&self, mut draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
         // 2 propose: decided, appended, durable; without a receipt there is no permit
         let written = self.decided(&mut draft).await?;
-        let Draft { call, bytes, .. } = draft;
+        let Draft { call, bytes, key, before, .. } = draft;
         let verdict = match written.answer {
             Answer::Verdict(verdict) if verdict.asks() => {
                 return Ok(self.asked(&call, verdict, &written.receipts));
@@ -106,7 +133,7 @@ impl Gate {
             return Ok(answered);
         };
         let Some(tool) = written.law.rules.tool(&call.tool) else { return Ok(answered) };
-        let permit = Permit::new(receipt, call.clone(), tool.contract.clone(), bytes);
+        let permit = Permit::new(receipt, call.clone(), tool.contract.clone(), bytes, key);
         bump(&self.0.tally.allowed);
         ledger::failpoint::hit("gate.before_dispatch");
 
@@ -118,6 +145,7 @@ impl Gate {
 
         // 5 settle: how it went is recorded before it is told
         let result = Payload::new("result", seal::random(), reached.body.clone(), false);
+        let left = self.left_by(&written.law, &call, &reached, before.as_ref());
         let settlement = Settlement {
             call: call.id,
             agent: None,
@@ -128,8 +156,11 @@ impl Gate {
             used: reached.used,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             trouble: reached.trouble.as_deref().map(bounds::code),
+            undo: left.undo,
+            facts: left.facts,
         };
-        self.settled(self.lane_of(call.run), settlement, vec![result]).await?;
+        let payloads = std::iter::once(result).chain(left.payload).collect();
+        self.settled(self.lane_of(call.run), settlement, payloads).await?;
         ledger::failpoint::hit("gate.before_answer");
 
         // 6 answer
@@ -141,7 +172,7 @@ impl Gate {
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
-        let draft = self.draft(caller, ask, Carrier::Executor)?;
+        let draft = self.draft(&caller.agent, ask, Role::of(Carrier::Executor, caller))?;
         let answered = self.permitted(draft).await?;
         match &answered.ticket {
             // The people who were asked may have said yes meanwhile: this is when its executor is there to carry it out.
@@ -182,16 +213,19 @@ impl Gate {
         Ok(answered)
     }
 
-    fn draft(&self, caller: &Caller, ask: CallAsk, carrier: Carrier) -> Result<Draft, Error> {
+    pub(crate) fn draft(&self, agent: &str, ask: CallAsk, role: Role) -> Result<Draft, Error> {
         bounds::call(&ask)?;
+        let Role { carrier, credential, part, key: first, before } = role;
         let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
         let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
         let mut bytes = canonical(&args);
         let args_mark = self.args_mark(run, &tool, &bytes);
         let law = self.law();
+        let (touches, facts) = self.about(&law, run, agent, &tool, &args);
+        let key: Arc<str> = first.unwrap_or_else(|| id.to_string()).into();
         if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
-            && stamp::stamp(&known.contract, &mut args, run, id)
+            && stamp::stamp(&known.contract, &mut args, run, &key)
         {
             bytes = canonical(&args);
         }
@@ -199,12 +233,11 @@ impl Gate {
         let context_tokens = context_tokens.map(bounds::count);
         let reason = reason.filter(|_| law.rules.book.house.capture_reasoning);
         let (payloads, args_commitment, reasoning) = committed(&bytes, reason.as_deref());
-        let agent = caller.agent.clone();
-        let (places, hosts) = law.rules.places(&agent, &tool, &args);
+        let (places, hosts) = law.rules.places(agent, &tool, &args);
         let call = Call {
             id,
             run,
-            agent,
+            agent: agent.to_owned(),
             tool,
             args,
             args_commitment,
@@ -216,10 +249,14 @@ impl Gate {
             carrier,
             destinations: self.house_marks("destination", &places),
             hosts: self.house_marks("host", &hosts),
-            credential: Some(caller.key),
+            credential,
             ask_marks: None,
+            part,
+            touches,
+            facts,
         };
-        Ok(Draft { call: Arc::new(call), bytes: bytes.into(), payloads, reason, is_release: false })
+        let (call, bytes) = (Arc::new(call), bytes.into());
+        Ok(Draft { call, bytes, payloads, reason, is_release: false, key, before })
     }
 
     /// Decides it. A lane that is short of an account's slice asks control for more, a call that people will be asked
@@ -255,6 +292,11 @@ impl Gate {
             Answer::Short(_) | Answer::Marks(_) => Err(Error::Overloaded),
             _ => Ok(written),
         }
+    }
+
+    /// Equality of tool and arguments inside a run: the same key with another tool is another call.
+    pub(crate) fn args_mark(&self, run: RunId, tool: &str, bytes: &[u8]) -> Mark {
+        self.0.seal.mark(run, "args", &[tool.as_bytes(), b"\0", bytes].concat())
     }
 
     /// Equality in the whole house, and no more: whoever lacks its key cannot guess what is meant.
@@ -293,6 +335,8 @@ impl Gate {
     /// Closes a call whose permit was never made, if its decision is in the ledger; else there is nothing to close.
     async fn never_dispatched(&self, call: &Call) {
         let settlement = Settlement {
+            undo: None,
+            facts: Vec::new(),
             call: call.id,
             agent: (call.carrier == Carrier::Executor).then(|| call.agent.clone()),
             outcome: Outcome::NotDispatched,

@@ -13,6 +13,7 @@ pub struct Permit {
     call: Arc<Call>,
     contract: Arc<Contract>,
     bytes: Arc<[u8]>,
+    key: Arc<str>,
     receipt: Receipt,
 }
 
@@ -23,14 +24,15 @@ impl Permit {
         call: Arc<Call>,
         contract: Arc<Contract>,
         bytes: Arc<[u8]>,
+        key: Arc<str>,
     ) -> Permit {
-        Permit { call, contract, bytes, receipt }
+        Permit { call, contract, bytes, key, receipt }
     }
 
     /// For another try of the same call, under the same decision. Only the line itself may.
     pub(crate) fn again(&self) -> Permit {
-        let Permit { call, contract, bytes, receipt } = self;
-        Permit::new(*receipt, call.clone(), contract.clone(), bytes.clone())
+        let Permit { call, contract, bytes, key, receipt } = self;
+        Permit::new(*receipt, call.clone(), contract.clone(), bytes.clone(), key.clone())
     }
 
     pub fn call(&self) -> &Call {
@@ -43,6 +45,11 @@ impl Permit {
 
     pub fn bytes(&self) -> &Arc<[u8]> {
         &self.bytes
+    }
+
+    /// The idempotency key that goes along: the same for each try of one deed, whatever call it is tried in.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     pub fn receipt(&self) -> &Receipt {

@@ -32,6 +32,22 @@ pub(crate) fn redacted(contract: &Contract, reached: Reached) -> Reached {
     Reached { body: canonical(&blotted(heard, &redact.results)), ..reached }
 }
 
+/// What a tool itself answered: of MCP that is inside of an envelope.
+pub(crate) fn inside(contract: &Contract, result: Value) -> Value {
+    if contract.via.get("mcp").is_none() {
+        return result;
+    }
+    if let Some(structured) = result.get("structuredContent") {
+        return structured.clone();
+    }
+    let blocks = result.get("content").and_then(Value::as_array).map(Vec::as_slice);
+    let text = match blocks {
+        Some([only]) => only.get("text").and_then(Value::as_str),
+        _ => None,
+    };
+    text.and_then(document).unwrap_or(result)
+}
+
 // ---- Fields ------------------------------------------------------------------------------------------------------
 
 fn without(mut value: Value, fields: &[Vec<String>]) -> Value {

@@ -35,7 +35,7 @@ impl Gate {
     pub(crate) fn release(&self, call: CallId) {
         let gate = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = gate.released(call).await {
+            if let Err(error) = gate.released_call(call).await {
                 tracing::warn!(%error, %call, "a call that was approved is not released yet");
             }
             gate.0.waits.tell(call);
@@ -54,17 +54,17 @@ impl Gate {
             });
             ready.map(|(id, _)| id).collect()
         };
-        for call in self.0.lanes.iter().filter_map(|lane| lane.look(ready)).flatten() {
+        for call in self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| ready(state))).flatten() {
             self.release(call);
         }
     }
 
-    async fn released(&self, call: CallId) -> Result<Option<Answered>, Error> {
+    async fn released_call(&self, call: CallId) -> Result<Option<Answered>, Error> {
         self.ready()?;
         let Some((_, pending)) = self.find_pending(call) else { return Ok(None) };
         let draft = self.stored(call, &pending).await?;
         match pending.carrier {
-            Carrier::Gate => self.carried(draft, Feed::default(), None).await?.map(Some),
+            Carrier::Gate => self.carried(draft, Feed::default(), None).await.map(Some),
             Carrier::Executor => self.permitted(draft).await.map(Some),
         }
     }
@@ -74,7 +74,9 @@ impl Gate {
         let args = self.stored_args(pending).await?;
         let bytes = canonical(&args);
         let call = Arc::new(self.rebuilt(call, pending, args));
-        Ok(Draft { call, bytes: bytes.into(), payloads: Vec::new(), reason: None, is_release: true })
+        let key = call.id.to_string().into();
+        let (bytes, payloads) = (bytes.into(), Vec::new());
+        Ok(Draft { call, bytes, payloads, reason: None, is_release: true, key, before: None })
     }
 
     pub(crate) async fn stored_args(&self, pending: &Pending) -> Result<Value, Error> {
@@ -106,20 +108,20 @@ impl Gate {
 
     /// The same call came again while it waits, or while it is under way.
     pub(crate) async fn standing_by(&self, call: CallId) -> Result<Answered, Error> {
-        match self.standing(call) {
+        match self.where_is(call) {
             Some(standing) => Ok(standing.answered(call)),
             // It ended just now.
             None => self.told(call).await,
         }
     }
 
-    fn standing(&self, call: CallId) -> Option<Standing> {
+    fn where_is(&self, call: CallId) -> Option<Standing> {
         let find = |state: &State| {
             let waits = state.pending.get(&call).cloned().map(Standing::Waits);
             let open = || state.calls.get(&call).filter(|open| !open.unknown).cloned();
             waits.or_else(|| open().map(|open| Standing::Open(Box::new(open))))
         };
-        self.0.lanes.iter().find_map(|lane| lane.look(find)?)
+        self.0.lanes.iter().find_map(|lane| lane.look(|state, _| find(state))?)
     }
 
     /// Waits until a call that people were asked about has ended, or so long. An executor's call that has its yeses is
@@ -134,14 +136,14 @@ impl Gate {
         let until = tokio::time::Instant::now() + wait;
         let mut news = self.0.waits.listen(call);
         loop {
-            let Some(standing) = self.standing(call) else { break };
+            let Some(standing) = self.where_is(call) else { break };
             if standing.agent() != caller.agent {
                 return Err(not_found());
             }
             if let Standing::Waits(pending) = &standing
                 && pending.carrier == Carrier::Executor
                 && pending.waits_for(call, &self.law().rules).is_empty()
-                && let Some(answered) = self.released(call).await?
+                && let Some(answered) = self.released_call(call).await?
             {
                 return Ok(answered);
             }

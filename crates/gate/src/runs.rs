@@ -119,6 +119,8 @@ impl Gate {
         let result =
             report.result.map(|value| Payload::new("result", seal::random(), canonical(&value), false));
         let settlement = Settlement {
+            undo: None,
+            facts: Vec::new(),
             call,
             agent: Some(caller.agent.clone()),
             outcome: report.outcome,
@@ -155,6 +157,9 @@ impl Gate {
         let bytes = canonical(&args);
         let payload = Payload::new("args", seal::random(), bytes.clone(), false);
         let call = Arc::new(Call {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             id,
             run,
             agent: subject.to_owned(),

@@ -4,17 +4,17 @@
 //! It is written before the law decides, so that what is decided on is what leaves the house.
 
 use kernel::contract::Contract;
-use kernel::id::{CallId, RunId};
+use kernel::id::RunId;
 use serde_json::{Map, Value};
 
 /// Whether anything may have been written.
-pub(crate) fn stamp(contract: &Contract, args: &mut Value, run: RunId, call: CallId) -> bool {
+pub(crate) fn stamp(contract: &Contract, args: &mut Value, run: RunId, key: &str) -> bool {
     if let Some(path) = &contract.stamp {
         write(args, path, run.to_string());
     }
     if let Some(field) = &contract.idempotency_field {
         let path: Vec<String> = field.split('.').map(str::to_owned).collect();
-        write(args, &path, call.to_string());
+        write(args, &path, key.to_owned());
     }
     contract.stamp.is_some() || contract.idempotency_field.is_some()
 }

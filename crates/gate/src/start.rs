@@ -95,6 +95,7 @@ impl Gate {
             reaches: options.reaches,
             care: Default::default(),
             flights,
+            sagas: Default::default(),
             tally,
             head: head_receiver,
             views,
@@ -124,6 +125,7 @@ impl Gate {
             // What a lane gave back, and control had not counted as free before a crash.
             self.recall(lane, Vec::new()).await?;
         }
+        self.recover_sagas().await;
         drive::start(self.clone());
         // What people said yes to, and was not released before the stop.
         self.release_ready();

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Limits;
+use crate::before::Before;
 use crate::book::Origin;
 use crate::price::Count;
+use crate::progress::{OnFailure, OnHalt};
 use crate::stopping::StoppingRules;
 use crate::threshold::Threshold;
 use crate::window::Window;
@@ -45,6 +47,8 @@ pub struct Manifest {
     pub crosses: Vec<String>,
     pub mode: Mode,
     pub phases: bool,
+    #[serde(default, skip_serializing_if = "CommitRules::is_usual")]
+    pub commits: CommitRules,
     /// May ask for decisions and carry calls out itself, and ask on behalf of other subjects.
     pub executor: bool,
     pub may: Vec<May>,
@@ -59,6 +63,23 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Vec<Threshold>>,
     pub origin: Origin,
+}
+
+/// What holds for the plans of an agent, and for its writes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommitRules {
+    /// Reads that must come before a write.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Before>,
+    pub on_failure: OnFailure,
+    pub on_halt: OnHalt,
+}
+
+impl CommitRules {
+    pub fn is_usual(&self) -> bool {
+        *self == CommitRules::default()
+    }
 }
 
 /// One line of a manifest.

@@ -24,11 +24,18 @@ impl State {
         self.last = self.last.max(stamp.at);
         match event {
             Event::RunOpened(opened) => self.run_opened(stamp.at, opened),
-            Event::RunClosed(closed) => self.run_closed(closed.run),
+            Event::RunClosed(closed) => self.run_closed(stamp.at, closed.run),
             Event::CallDecided(decided) => self.call_decided(stamp.at, decided),
-            Event::CallFinished(finished) => self.call_finished(finished),
+            Event::CallFinished(finished) => self.call_finished(stamp.at, finished),
             Event::Answered(answered) => self.person_answered(stamp.at, answered),
             Event::Collected(collected) => self.collected(collected),
+            Event::PhaseChanged(changed) => self.phase_changed(changed),
+            Event::PlanProposed(proposed) => self.plan_proposed(stamp.at, proposed),
+            Event::CommitStarted(started) => self.commit_started(stamp.at, started),
+            Event::StepChecked(checked) => self.step_checked(stamp.at, checked),
+            Event::UnwindStarted(started) => self.unwind_started(started),
+            Event::CommitEnded(ended) => self.commit_ended(stamp.at, ended),
+            Event::ResidueAccepted(accepted) => self.residue_accepted(accepted),
             Event::RequestRefused(refused) => {
                 self.refused(stamp.at, refused.run, &refused.agent);
             }
@@ -53,6 +60,8 @@ impl State {
             | Event::Resumed(_)
             | Event::SlicesLent(_)
             | Event::SlicesFreed(_)
+            | Event::Claimed(_)
+            | Event::ClaimsReleased(_)
             | Event::ToolSeen(_) => debug_assert!(false, "a control event in lane {}", stamp.lane),
         }
     }
@@ -82,6 +91,10 @@ impl State {
             asks: 0,
             waiting: 0,
             tickets: Default::default(),
+            phase: Default::default(),
+            plans: Vec::new(),
+            versions: 0,
+            facts: Default::default(),
         };
         if let Some(parent) = opened.parent {
             if let Some(limits) = &opened.budget {
@@ -98,20 +111,25 @@ impl State {
         self.runs.insert(opened.run, run);
     }
 
-    fn run_closed(&mut self, id: RunId) {
+    fn run_closed(&mut self, at: Time, id: RunId) {
         let Some(run) = self.runs.remove(&id) else { return };
         self.due.remove(&(run.ends(), Due::Run(id)));
         if let Some((key, _)) = run.implicit.filter(|(key, _)| self.implicit.get(key) == Some(&id)) {
             self.implicit.remove(&key);
         }
-        let Some(parent) = run.parent else {
-            return self.standing.retain(|_, standing| standing.family != id.family());
-        };
-        if let Some(above) = self.runs.get_mut(&parent) {
-            above.children.remove(&id);
+        match run.parent {
+            Some(parent) => {
+                if let Some(above) = self.runs.get_mut(&parent) {
+                    above.children.remove(&id);
+                }
+                if let Some(loan) = &run.loan {
+                    self.family_return(parent, loan);
+                }
+            }
+            None => self.standing.retain(|_, standing| standing.family != id.family()),
         }
-        if let Some(loan) = &run.loan {
-            self.family_return(parent, loan);
+        if !run.plans.is_empty() {
+            self.remember(at, id, run);
         }
     }
 
@@ -120,7 +138,14 @@ impl State {
         // Whoever names another agent's run is refused, and leaves no trace in that run.
         let own = self.runs.get(&decided.run).filter(|run| run.agent == decided.agent);
         if own.is_none() {
-            return self.refused(at, None, &decided.agent);
+            // What a closed run did may be taken back.
+            return match decided.part.is_some() && self.agent_of(decided.run) == Some(&decided.agent) {
+                true => self.part_of_past(at, decided),
+                false => self.refused(at, None, &decided.agent),
+            };
+        }
+        if decided.part.is_some() {
+            self.part_decided(at, decided);
         }
         self.touch(at, &path);
         let pending = if decided.ends_ask { self.ask_ended(decided) } else { None };
@@ -137,14 +162,24 @@ impl State {
             Ruling::Deny => return run.refusals.add(at),
             Ruling::Allow => {}
         }
-        *run.by_tool.entry(decided.tool.clone()).or_default() += 1;
-        self.paced(at, decided);
-        self.accustomed(decided, pending.as_ref().map_or(&[], |pending| &pending.places));
+        if decided.is_paced() {
+            *run.by_tool.entry(decided.tool.clone()).or_default() += 1;
+            self.paced(at, decided);
+            self.accustomed(decided, pending.as_ref().map_or(&[], |pending| &pending.places));
+        }
         self.standing_moved(at, decided, pending.as_ref());
         if let Some(expires) = decided.expires {
             self.due.insert((expires, Due::Call(decided.call)));
         }
-        let open = OpenCall {
+        let asked_mark = pending.map(|pending| pending.asked_mark);
+        let open = OpenCall { asked_mark, ..self.opened(at, decided, &path) };
+        self.calls.insert(decided.call, open);
+        self.family_reserve(&path, &decided.reserved);
+        self.shares_reserve(at, &decided.accounts, &decided.reserved);
+    }
+
+    fn opened(&self, at: Time, decided: &CallDecided, path: &[RunId]) -> OpenCall {
+        OpenCall {
             run: decided.run,
             agent: decided.agent.clone(),
             tool: decided.tool.clone(),
@@ -159,11 +194,19 @@ impl State {
             unknown: false,
             above: path.get(1..).unwrap_or_default().to_vec(),
             accounts: decided.accounts.clone(),
-            asked_mark: pending.map(|pending| pending.asked_mark),
-        };
-        self.calls.insert(decided.call, open);
-        self.family_reserve(&path, &decided.reserved);
-        self.shares_reserve(at, &decided.accounts, &decided.reserved);
+            asked_mark: None,
+            part: decided.part.clone(),
+        }
+    }
+
+    /// A call for a plan of a run that is closed.
+    fn part_of_past(&mut self, at: Time, decided: &CallDecided) {
+        self.part_decided(at, decided);
+        if decided.ruling == Ruling::Allow {
+            let open = self.opened(at, decided, &[decided.run]);
+            self.calls.insert(decided.call, open);
+            self.shares_reserve(at, &decided.accounts, &decided.reserved);
+        }
     }
 
     fn refused(&mut self, at: Time, run: Option<RunId>, agent: &str) {
@@ -173,12 +216,12 @@ impl State {
         }
     }
 
-    fn call_finished(&mut self, finished: &CallFinished) {
+    fn call_finished(&mut self, at: Time, finished: &CallFinished) {
         let Some(call) = self.calls.get_mut(&finished.call) else { return };
         if let Some(expires) = call.expires {
             self.due.remove(&(expires, Due::Call(finished.call)));
         }
-        if let Some(run) = self.runs.get_mut(&call.run) {
+        if let Some(run) = self.runs.get_mut(&call.run).filter(|_| call.is_paced()) {
             run.pace.ended(call, finished, self.seq);
         }
         call.unknown = finished.outcome == Outcome::Unknown;
@@ -190,6 +233,11 @@ impl State {
         let keyed = call.key.and_then(|key| self.runs.get_mut(&call.run)?.keyed.get_mut(&key));
         if let Some(keyed) = keyed {
             keyed.ended = Some(ended);
+        }
+        if call.part.is_some() || !finished.facts.is_empty() {
+            let call = call.clone();
+            self.part_finished(at, &call, finished);
+            self.told(&call, finished);
         }
         if finished.outcome != Outcome::Unknown
             && let Some(call) = self.calls.remove(&finished.call)
@@ -234,6 +282,8 @@ impl Control {
             }
             Event::SlicesLent(lent) => self.lending.lent(stamp.at, lent),
             Event::SlicesFreed(freed) => self.lending.freed(stamp.at, freed),
+            Event::Claimed(claimed) => self.claimed(claimed),
+            Event::ClaimsReleased(released) => self.released(stamp.at, released),
             _ => debug_assert!(false, "{} in the control lane", event.kind()),
         }
     }

@@ -8,8 +8,8 @@ use stdx::json::canonical;
 
 use crate::account::Limits;
 use crate::agent::Manifest;
-use crate::calendar::Calendar;
 use crate::approvers::Approvals;
+use crate::calendar::Calendar;
 use crate::contract::Contract;
 use crate::stopping::StoppingRules;
 use crate::threshold::{self, Threshold};

@@ -7,6 +7,7 @@ use stdx::digest::Digest;
 use crate::account::Amount;
 use crate::approval::AskMarks;
 use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::undo::UndoKept;
 
 /// Who carries the call out into the world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -16,6 +17,50 @@ pub enum Carrier {
     Gate,
     /// The agent's own executor does, with a permit token.
     Executor,
+}
+
+/// What a call is to a plan. A call without a part is a single call.
+// Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A read that the contract of a step's tool names. The contract is its authority.
+    Companion {
+        /// The tool whose contract names it.
+        of: String,
+        /// The step of the run's plan that it is made for; none: before there is a plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<u16>,
+        what: Look,
+    },
+    /// A step of the run's plan, exactly as it was planned.
+    Step {
+        step: u16,
+        /// Equality of its tool and of its arguments as planned, references and all.
+        template: Mark,
+        /// Of the plan.
+        version: u32,
+    },
+    /// Takes a deed back.
+    Undo {
+        /// The deed.
+        of: CallId,
+        /// Equality of the version that was read just before; none: it was not, or could not be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Mark>,
+    },
+}
+
+/// What a companion looks at.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// What is there before the deed, to be written back.
+    Before,
+    Expect,
+    Preview,
+    Probe,
+    Version,
 }
 
 /// What was asked, strictly parsed; the digests stand for the payloads that the ledger keeps beside it.
@@ -45,6 +90,11 @@ pub struct Call {
     pub credential: Option<KeyId>,
     /// Only of calls that people are asked about.
     pub ask_marks: Option<AskMarks>,
+    pub part: Option<Part>,
+    /// What it touches: equality in the house.
+    pub touches: Vec<Mark>,
+    /// What `before` rules want of it (see `before::wants`), in their order: equality inside the run.
+    pub facts: Vec<Option<Mark>>,
 }
 
 /// How a permitted call ended.
@@ -88,6 +138,10 @@ pub struct Settlement {
     pub duration_ms: u64,
     /// A short code of what went wrong outside: `timeout`, `http_500`.
     pub trouble: Option<String>,
+    /// How it is taken back, where its contract says so and it succeeded.
+    pub undo: Option<UndoKept>,
+    /// What it told (see `before::tells`), where it is a read that rules ask for: equality inside the run.
+    pub facts: Vec<Mark>,
 }
 
 impl Settlement {

@@ -10,11 +10,15 @@ use crate::balance::{Balance, Whose};
 use crate::call::{Call, Settlement};
 use crate::event::ToolRested;
 use crate::halt::Scope;
-use crate::id::{CallId, KeyId, RunId};
+use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::{Need, Part};
+use crate::phase::Phase;
+use crate::plan::{DraftedPlan, PlanVerdict};
+use crate::progress::{Expectation, PlanState};
 use crate::reason::Code;
 use crate::steer::Steer;
 use crate::time::Time;
+use crate::undo::UndoKept;
 use crate::window::AccountId;
 
 /// Asked of the clerk of one lane.
@@ -80,10 +84,95 @@ pub enum Command {
         /// Commitment to what was learned.
         learned: Digest,
     },
+    /// An agent moves its run between `explore` and `decide`.
+    Phase {
+        run: RunId,
+        agent: String,
+        to: Phase,
+    },
+    /// An agent proposes a plan: `Answer::Plan`.
+    Plan {
+        run: RunId,
+        agent: String,
+        plan: Arc<DraftedPlan>,
+    },
+    /// An agent lets its plan be carried out; what it touches is claimed already.
+    Commit {
+        run: RunId,
+        agent: String,
+        version: u32,
+        /// Control has nothing more to lend for it.
+        is_last: bool,
+    },
+    /// The plan is given up: by its agent, or by a person (`agent` is none).
+    Abort {
+        run: RunId,
+        agent: Option<String>,
+        by: String,
+        why: String,
+    },
+    /// What came of looking after a step.
+    StepChecked(Looked),
+    /// `Move::Unwind`.
+    Unwind {
+        run: RunId,
+        why: String,
+    },
+    /// `Move::Pause`.
+    Pause {
+        run: RunId,
+        why: String,
+    },
+    /// `Move::Finish`; it is judged again.
+    EndCommit {
+        run: RunId,
+    },
+    /// A person knows what became of a call of unknown end.
+    ResolveCall {
+        call: CallId,
+        done: bool,
+        /// How it is taken back, as far as that can be told without its result.
+        undo: Option<UndoKept>,
+        by: String,
+        why: String,
+    },
+    /// What was committed is taken back: all, or one step with what builds on it. `dry`: only told.
+    TakeBack {
+        run: RunId,
+        step: Option<String>,
+        dry: bool,
+        by: String,
+        why: String,
+    },
+    /// A person accepts what is left of a plan, be it over or stuck.
+    AcceptResidue {
+        run: RunId,
+        by: String,
+        why: String,
+    },
     /// Ends what is overdue: permits nobody reported on, runs past their time.
     Sweep,
     /// The process has just started: what was under way is unknown.
     Restarted,
+}
+
+/// What the engine saw of a step: after it, or when nobody knew whether it, or its undo, happened.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    pub run: RunId,
+    /// Of the plan.
+    pub version: u32,
+    pub step: u16,
+    /// It could not even be asked, and why: then it has failed.
+    pub barred: Option<String>,
+    /// After `Move::Check`.
+    pub expectation: Option<Expectation>,
+    /// After `Move::Probe`: held, if the deed's effect is there.
+    pub happened: Option<Expectation>,
+    /// Equality of the version read after the deed.
+    pub seen: Option<Mark>,
+    /// After a probe that says it happened: how it is taken back.
+    pub undo: Option<UndoKept>,
 }
 
 #[derive(Clone, Debug)]
@@ -177,6 +266,19 @@ pub enum ControlCommand {
     LiftOverdue {
         now: Time,
     },
+    /// What a plan touches becomes its own: all of it or nothing. Again: for longer, or for more.
+    Claim {
+        run: RunId,
+        marks: Vec<Mark>,
+        until: Time,
+        now: Time,
+    },
+    /// A run's claims end.
+    Release {
+        run: RunId,
+        /// Its plan was committed; until then somebody may take it back.
+        committed: Option<Time>,
+    },
     /// A tool server was asked what it offers.
     SeeTool {
         tool: String,
@@ -210,6 +312,14 @@ pub enum Answer {
         waits_for: Vec<String>,
     },
     Done,
+    /// What is said to a plan.
+    Plan(Box<PlanVerdict>),
+    /// The phase that the run is in now.
+    Phase(Phase),
+    /// The plan as it stands after the command.
+    Progress(Box<PlanState>),
+    /// What would be taken back, in order, by the places of the steps; nothing was done.
+    WouldTakeBack(Vec<u16>),
     Balances(Vec<Balance>),
     /// The lane's slices of these accounts do not reach; nothing was decided yet.
     Short(Vec<Need>),

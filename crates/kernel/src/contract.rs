@@ -5,30 +5,9 @@ use serde_json::Value;
 use stdx::digest::Digest;
 use stdx::json::canonical;
 
+use crate::deed::Deed;
+pub use crate::effect::Effect;
 use crate::price::Count;
-
-/// What a call does to the world; each does more than the one before.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    Read,
-    Reversible,
-    Irreversible,
-}
-
-impl Effect {
-    pub fn name(self) -> &'static str {
-        match self {
-            Effect::Read => "read",
-            Effect::Reversible => "reversible",
-            Effect::Irreversible => "irreversible",
-        }
-    }
-
-    pub fn writes(self) -> bool {
-        self != Effect::Read
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -170,6 +149,9 @@ pub struct Contract {
     /// What a tool server says of this tool, as a person has accepted it: what agents are shown, and nothing newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Value>,
+    /// What makes a call of it a step that can be checked and taken back.
+    #[serde(default, skip_serializing_if = "Deed::is_plain")]
+    pub deed: Deed,
     pub destinations: Vec<DestinationPath>,
     pub effect: Effect,
     pub env: String,
@@ -211,6 +193,24 @@ fn is_zero(value: &u64) -> bool {
 impl Contract {
     pub fn digest(&self) -> Digest {
         Digest::of(&canonical(self))
+    }
+
+    /// Whether Remit can take it back. Every other write counts as irreversible in a plan, whatever it claims.
+    pub fn takes_back(&self) -> bool {
+        self.effect == Effect::Reversible && self.deed.undo.is_some()
+    }
+
+    /// What it does to the world as a plan sees it.
+    pub fn effect_planned(&self) -> Effect {
+        match self.effect {
+            Effect::Reversible if !self.takes_back() => Effect::Irreversible,
+            effect => effect,
+        }
+    }
+
+    /// Whether a call that is sent again under its key is one call to the tool.
+    pub fn repeats(&self) -> bool {
+        !self.effect.writes() || self.idempotency_header.is_some() || self.idempotency_field.is_some()
     }
 
     pub fn input_digest(&self) -> Digest {

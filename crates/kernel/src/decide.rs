@@ -2,13 +2,16 @@
 
 mod ask;
 mod balance;
+mod commit;
 pub mod lend;
 mod open;
+mod plan;
 mod release;
 pub mod room;
 mod steer;
 mod survey;
 mod sweep;
+mod takeback;
 
 use std::collections::BTreeMap;
 
@@ -16,8 +19,10 @@ use stdx::digest::Digest;
 
 use self::ask::{ask, decide_answer, ticketed};
 use self::balance::decide_balance;
+use self::commit::answered;
 use self::lend::decide_return;
 use self::open::{Closer, close_run, open_run};
+use self::plan::{Desk, decide_plan};
 use self::release::{collect, release};
 use self::steer::{broken, decide_steer};
 use self::survey::survey;
@@ -28,15 +33,17 @@ use crate::call::{Call, Carrier, Outcome, Settlement};
 use crate::checks::{Case, Judged, judge};
 use crate::command::{Answer, Command, ControlCommand};
 use crate::event::{
-    CallDecided, CallFinished, Event, Halted, KeyMinted, KeyRevoked, Questioned, RefusalsCounted, Replanned,
-    RequestRefused, RulesActivated, ToolSeen,
+    CallDecided, CallFinished, Claimed, ClaimsReleased, Event, Halted, KeyMinted, KeyRevoked, Questioned,
+    RefusalsCounted, Replanned, RequestRefused, RulesActivated, ToolSeen,
 };
 use crate::halt::Scope;
-use crate::id::{CallId, RunId};
+use crate::id::{CallId, Mark, RunId};
+use crate::progress::Stage;
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
 use crate::run::OpenCall;
 use crate::state::{Control, State};
+use crate::threshold::Action;
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
 
@@ -88,8 +95,72 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         Command::CountRefusals { agent, counts } => count_refusals(state, agent, counts),
         Command::ToolRested(rested) => Decision::one(Answer::Done, Event::ToolRested(rested.clone())),
         Command::Replan { run, agent, learned } => replan(state, rules, *run, agent, *learned),
+        Command::Phase { .. }
+        | Command::Plan { .. }
+        | Command::Commit { .. }
+        | Command::Abort { .. }
+        | Command::StepChecked(_)
+        | Command::Unwind { .. }
+        | Command::Pause { .. }
+        | Command::EndCommit { .. }
+        | Command::ResolveCall { .. }
+        | Command::TakeBack { .. }
+        | Command::AcceptResidue { .. } => planned(&Desk { state, control, rules, now }, command),
         Command::Sweep => sweep(state, control, rules, now),
         Command::Restarted => restarted(state),
+    }
+}
+
+/// What is asked about plans.
+fn planned(desk: &Desk<'_>, command: &Command) -> Decision {
+    answered(match command {
+        Command::Phase { run, agent, to } => commit::phase(desk, *run, agent, *to),
+        Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan),
+        Command::Commit { run, agent, version, is_last } => {
+            let call = begun(desk.state, *run, agent);
+            let case = case(desk.state, desk.control, desk.rules, &call, desk.now);
+            commit::commit(desk, &Case { is_last: *is_last, ..case }, *version)
+        }
+        Command::Abort { run, agent, by, why } => commit::abort(desk, *run, agent.as_deref(), by, why),
+        Command::StepChecked(looked) => commit::looked(desk, looked),
+        Command::Unwind { run, .. } => commit::unwind(desk, *run),
+        Command::Pause { run, .. } => commit::pause(desk, *run),
+        Command::EndCommit { run } => commit::end(desk, *run),
+        Command::ResolveCall { call, done, undo, by, why } => {
+            commit::resolve(desk, *call, *done, undo.as_ref(), by, why)
+        }
+        Command::TakeBack { run, step, dry, by, why } => takeback::take_back(
+            desk,
+            &takeback::Asked { run: *run, step: step.as_deref(), dry: *dry, by, why },
+        ),
+        Command::AcceptResidue { run, by, why } => commit::accept(desk, *run, by, why),
+        _ => Ok(Decision::none(Answer::Done)),
+    })
+}
+
+/// What stands for all calls of a plan where only its run and its agent are asked for.
+fn begun(state: &State, run: RunId, agent: &str) -> Call {
+    let tool = state.plan(run).and_then(|plan| plan.steps.first()).map(|step| step.planned.tool.clone());
+    Call {
+        id: CallId(0),
+        run,
+        agent: agent.to_owned(),
+        tool: tool.unwrap_or_default(),
+        args: serde_json::Value::Null,
+        args_commitment: Digest::of(b""),
+        args_mark: Mark([0; 16]),
+        key_mark: None,
+        reasoning: None,
+        model: None,
+        context_tokens: None,
+        carrier: Carrier::Gate,
+        destinations: Vec::new(),
+        hosts: Vec::new(),
+        credential: None,
+        ask_marks: None,
+        part: None,
+        touches: Vec::new(),
+        facts: Vec::new(),
     }
 }
 
@@ -120,6 +191,18 @@ pub fn decide_control(control: &Control, rules: &Rules, command: &ControlCommand
             let events = control.overdue(now).take(SWEEP_MAX).map(lifted).collect();
             return Decision { answer: Answer::Done, events };
         }
+        ControlCommand::Claim { run, marks, until, now } => {
+            if let Some(refused) = control.claim_refused(run, &marks, now) {
+                return Decision::none(Answer::Refused(refused));
+            }
+            Event::Claimed(Claimed { marks, run, until })
+        }
+        ControlCommand::Release { run, .. } if !control.claims.values().any(|claim| claim.run == run) => {
+            return Decision::none(Answer::Done);
+        }
+        ControlCommand::Release { run, committed } => {
+            Event::ClaimsReleased(ClaimsReleased { committed, run })
+        }
         ControlCommand::SeeTool { tool, digest, .. } if control.seen.get(&tool) == Some(&digest) => {
             return Decision::none(Answer::Done);
         }
@@ -147,6 +230,7 @@ fn case<'a>(state: &'a State, control: &'a Control, rules: &'a Rules, call: &'a 
         manifest: rules.agent(&call.agent),
         tool: rules.tool(&call.tool).map(AsRef::as_ref),
         granted: None,
+        planned: None,
     }
 }
 
@@ -178,14 +262,17 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
     } else {
         rules.accounts(&call.agent, now).into_iter().map(|(account, _)| account).collect()
     };
-    let (left, crossed) = survey(case, &reserved, &told);
+    // What a part of a plan takes was held, and so taken, before.
+    let held = case.step().map(|(plan, _)| plan.hold.clone()).unwrap_or_default();
+    let (left, crossed) = survey(case, &reserved.minus(&held), &told);
     verdict.left = case.run.filter(|run| run.agent == call.agent).map(|_| Box::new(left));
     let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;
     let refusals = state.refusals(Some(call.run), &call.agent);
     let ends_ask = granted.is_some_and(|granted| granted.ends_ask);
     let denies = verdict.ruling == Ruling::Deny && !ends_ask;
-    if denies && refusals.is_flood(now, house.refusals_per_minute_max) {
+    // The end of a step is always recorded: its plan goes by it.
+    if denies && call.part.is_none() && refusals.is_flood(now, house.refusals_per_minute_max) {
         return Decision::none(Answer::Verdict(verdict));
     }
     let executor = verdict.allows() && call.carrier == Carrier::Executor;
@@ -204,10 +291,12 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
         effect: case.tool.map_or("unknown", |tool| tool.contract.effect.name()).to_owned(),
         ends_ask,
         expires: executor.then(|| now.plus_ms(house.permit_ttl_ms + house.permit_grace_ms)),
+        facts: call.facts.clone(),
         hosts: call.hosts.clone(),
         key: call.key_mark,
         mark: call.args_mark,
         model: call.model.clone(),
+        part: call.part.clone(),
         reasoning: call.reasoning,
         reasons: verdict.reasons.clone(),
         reserved,
@@ -217,12 +306,25 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
         run: call.run,
         standing: granted.filter(|_| allowed).and_then(|granted| granted.standing),
         tool: call.tool.clone(),
+        touches: call.touches.clone(),
         would: verdict.would.clone(),
     };
     let broken = broken(state, exhausted.as_ref(), house.pauses);
     let first = Event::CallDecided(Box::new(decided));
-    let events = std::iter::once(first).chain(crossed).chain(broken).collect();
+    let stops = thinks_again(case, &crossed);
+    let events = std::iter::once(first).chain(crossed).chain(broken).chain(stops).collect();
     Decision { answer: Answer::Verdict(verdict), events }
+}
+
+/// A gate that says `decide` moves a plan that is being carried out back there.
+fn thinks_again(case: &Case<'_>, crossed: &[Event]) -> Option<Event> {
+    let (plan, _) = case.step().filter(|(plan, _)| plan.stage == Stage::Committing)?;
+    let percent = crossed.iter().find_map(|event| match event {
+        Event::ThresholdCrossed(crossed) if crossed.action == Action::Decide => Some(crossed.percent),
+        _ => None,
+    })?;
+    let why = format!("plan {} has come to {percent} % of a budget", plan.version);
+    Some(commit::back_to_decide(case.call.run, "gates", why))
 }
 
 /// What the rules alone say of a call that nobody made, outside any run.
@@ -322,6 +424,7 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
         by: by.to_owned(),
         call: settlement.call,
         duration_ms: settlement.duration_ms,
+        facts: settlement.facts.clone(),
         outcome: settlement.outcome,
         posted,
         result: settlement.result,
@@ -329,8 +432,29 @@ fn settle(state: &State, settlement: &Settlement) -> Decision {
         run: open.run,
         transient: settlement.transient,
         trouble: settlement.trouble.clone(),
+        undo: settlement.undo.clone(),
+        why: None,
     };
-    Decision::one(Answer::Done, Event::CallFinished(finished))
+    let also = also_settled(state, open, &finished);
+    let events = std::iter::once(finished).chain(also).map(Event::CallFinished).collect();
+    Decision { answer: Answer::Done, events }
+}
+
+/// What is known of one try of a deed is known of those before it, because the tool takes them for one.
+fn also_settled(state: &State, open: &OpenCall, finished: &CallFinished) -> Vec<CallFinished> {
+    let vague = finished.transient || matches!(finished.outcome, Outcome::Unknown | Outcome::NotDispatched);
+    if open.part.is_none() || vague {
+        return Vec::new();
+    }
+    let also = |(call, other): (CallId, &OpenCall)| CallFinished {
+        by: "repeat".to_owned(),
+        call,
+        posted: other.reserved.clone(),
+        facts: Vec::new(),
+        undo: None,
+        ..finished.clone()
+    };
+    commit::tries(state, open, finished.call).into_iter().map(also).collect()
 }
 
 /// What a call took in the end. What was reserved for the longest wait is posted as the time that it was.
@@ -367,6 +491,7 @@ fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
         by: by.to_owned(),
         call,
         duration_ms: now.since_ms(open.decided),
+        facts: Vec::new(),
         outcome: Outcome::Unknown,
         posted: Amount::default(),
         result: None,
@@ -374,6 +499,8 @@ fn unknown(call: CallId, open: &OpenCall, now: Time, by: &str) -> Event {
         run: open.run,
         transient: false,
         trouble: None,
+        undo: None,
+        why: None,
     })
 }
 

@@ -13,14 +13,17 @@ use stdx::digest::Digest;
 
 use crate::account::{Amount, Limits};
 use crate::approval::{Asked, Edited, Terms};
-use crate::call::{Carrier, Outcome};
+use crate::call::{self, Carrier, Outcome};
 use crate::command::Closing;
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::Part;
+use crate::phase::Phase;
+use crate::progress::{End, Expectation, OnFailure, OnHalt, Residue, StepPlanned};
 use crate::reason::Reason;
 use crate::threshold::Action;
 use crate::time::Time;
+use crate::undo::UndoKept;
 use crate::verdict::{Ruling, Verdict};
 use crate::window::AccountId;
 
@@ -56,6 +59,15 @@ pub enum Event {
     RunExtended(RunExtended),
     RunCorrected(RunCorrected),
     Charged(Charged),
+    PhaseChanged(PhaseChanged),
+    PlanProposed(Box<PlanProposed>),
+    CommitStarted(CommitStarted),
+    StepChecked(StepChecked),
+    UnwindStarted(UnwindStarted),
+    CommitEnded(CommitEnded),
+    ResidueAccepted(ResidueAccepted),
+    Claimed(Claimed),
+    ClaimsReleased(ClaimsReleased),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -168,6 +180,9 @@ pub struct CallDecided {
     pub ends_ask: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
+    /// What `before` rules wanted of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Option<Mark>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<Mark>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,6 +190,9 @@ pub struct CallDecided {
     pub mark: Mark,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// What it is to a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<call::Part>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Digest>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -189,6 +207,9 @@ pub struct CallDecided {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<CallId>,
     pub tool: String,
+    /// What it touches: equal in the whole house, and telling nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touches: Vec<Mark>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub would: Vec<Reason>,
 }
@@ -197,6 +218,11 @@ impl CallDecided {
     /// What has no contract is taken for a write.
     pub fn reads(&self) -> bool {
         self.effect == "read"
+    }
+
+    /// Whether it counts as one of the agent's own calls: not what Remit does beside them.
+    pub fn is_paced(&self) -> bool {
+        is_own(self.part.as_ref())
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -210,12 +236,20 @@ impl CallDecided {
     }
 }
 
+/// A call that the agent asked for: by itself, or as a step of its plan.
+pub(crate) fn is_own(part: Option<&call::Part>) -> bool {
+    matches!(part, None | Some(call::Part::Step { .. }))
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallFinished {
-    /// `gate`, `executor` (claimed, not seen), `restart` or `sweep`.
+    /// `gate`, `executor` (claimed, not seen), `restart`, `sweep`, `probe`, or the person who says so.
     pub by: String,
     pub call: CallId,
     pub duration_ms: u64,
+    /// What it told, where `before` rules ask for it: equal inside the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Mark>,
     pub outcome: Outcome,
     pub posted: Amount,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +263,12 @@ pub struct CallFinished {
     pub transient: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// How it is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UndoKept>,
+    /// In the words of the person who says how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// A person's answer to a call that waits. Whether it was enough, the next decision of that call tells.
@@ -380,6 +420,129 @@ pub struct Replanned {
     pub run: RunId,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseChanged {
+    /// `agent`, `plan`, `commit`, `gates`: who, or what, moved it.
+    pub by: String,
+    pub from: Phase,
+    pub run: RunId,
+    pub to: Phase,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// An agent proposed a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanProposed {
+    pub agent: String,
+    pub control_seq: u64,
+    /// What its steps and their companions may cost.
+    pub cost: Amount,
+    /// Equality inside the run.
+    pub mark: Mark,
+    /// Commitment to its canonical bytes.
+    pub plan: Digest,
+    /// The first that were found, of the plan or of its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    pub rules_digest: Digest,
+    pub ruling: Ruling,
+    pub run: RunId,
+    pub steps: Vec<StepPlanned>,
+    /// What it claims when it is committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touches: Vec<Mark>,
+    /// What taking all of it back may cost beside.
+    pub undo_cost: Amount,
+    pub version: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommitStarted {
+    /// Accounts wider than a run that it is held in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountId>,
+    pub control_seq: u64,
+    /// What is held from here to its end.
+    pub cost: Amount,
+    pub on_failure: OnFailure,
+    pub on_halt: OnHalt,
+    /// Calls of it under way at once.
+    pub parallel: u64,
+    pub run: RunId,
+    pub version: u32,
+}
+
+/// Somebody looked after a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepChecked {
+    /// It could not even be asked: a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectation: Option<Expectation>,
+    /// Whether its effect is there, asked when nobody knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened: Option<Expectation>,
+    pub run: RunId,
+    /// Equality of the version read after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Mark>,
+    pub step: u16,
+    /// Of the plan.
+    pub version: u32,
+}
+
+/// A plan goes back: its steps are taken back, the last first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnwindStarted {
+    pub by: String,
+    pub run: RunId,
+    /// It was committed, and these steps of it are taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taking: Option<Vec<u16>>,
+    /// Of the plan.
+    pub version: u32,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommitEnded {
+    pub end: End,
+    /// Who must look at what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// What in the world differs from before and was not to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residue: Vec<Residue>,
+    pub run: RunId,
+    pub version: u32,
+}
+
+/// A person has seen what is left of a plan, and leaves it so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResidueAccepted {
+    pub by: String,
+    pub run: RunId,
+    pub version: u32,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claimed {
+    pub marks: Vec<Mark>,
+    pub run: RunId,
+    pub until: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClaimsReleased {
+    /// It was committed, and until then somebody may take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Time>,
+    pub run: RunId,
+}
+
 /// Where and when an event happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stamp {
@@ -449,6 +612,15 @@ impl Event {
             Event::RunExtended(_) => "run_extended",
             Event::RunCorrected(_) => "run_corrected",
             Event::Charged(_) => "charged",
+            Event::PhaseChanged(_) => "phase_changed",
+            Event::PlanProposed(_) => "plan_proposed",
+            Event::CommitStarted(_) => "commit_started",
+            Event::StepChecked(_) => "step_checked",
+            Event::UnwindStarted(_) => "unwind_started",
+            Event::CommitEnded(_) => "commit_ended",
+            Event::ResidueAccepted(_) => "residue_accepted",
+            Event::Claimed(_) => "claimed",
+            Event::ClaimsReleased(_) => "claims_released",
         }
     }
 
@@ -489,6 +661,15 @@ impl Event {
             Event::RunExtended(body) => written(stamp, kind, body),
             Event::RunCorrected(body) => written(stamp, kind, body),
             Event::Charged(body) => written(stamp, kind, body),
+            Event::PhaseChanged(body) => written(stamp, kind, body),
+            Event::PlanProposed(body) => written(stamp, kind, body),
+            Event::CommitStarted(body) => written(stamp, kind, body),
+            Event::StepChecked(body) => written(stamp, kind, body),
+            Event::UnwindStarted(body) => written(stamp, kind, body),
+            Event::CommitEnded(body) => written(stamp, kind, body),
+            Event::ResidueAccepted(body) => written(stamp, kind, body),
+            Event::Claimed(body) => written(stamp, kind, body),
+            Event::ClaimsReleased(body) => written(stamp, kind, body),
         }
     }
 
@@ -527,6 +708,15 @@ impl Event {
             "run_extended" => Event::RunExtended(body(read.body)?),
             "run_corrected" => Event::RunCorrected(body(read.body)?),
             "charged" => Event::Charged(body(read.body)?),
+            "phase_changed" => Event::PhaseChanged(body(read.body)?),
+            "plan_proposed" => Event::PlanProposed(Box::new(body(read.body)?)),
+            "commit_started" => Event::CommitStarted(body(read.body)?),
+            "step_checked" => Event::StepChecked(body(read.body)?),
+            "unwind_started" => Event::UnwindStarted(body(read.body)?),
+            "commit_ended" => Event::CommitEnded(body(read.body)?),
+            "residue_accepted" => Event::ResidueAccepted(body(read.body)?),
+            "claimed" => Event::Claimed(body(read.body)?),
+            "claims_released" => Event::ClaimsReleased(body(read.body)?),
             other => return Err(format!("the event kind `{other}` is not known here")),
         };
         let stamp = Stamp { at: read.at, lane: read.lane, lane_seq: read.lane_seq, tenant: read.tenant };

@@ -2,6 +2,7 @@
 
 use stdx::nearest::nearest;
 
+use crate::call::Part;
 use crate::contract::Effect;
 use crate::halt::{Halt, Scope};
 use crate::id::{CallId, RunId};
@@ -96,7 +97,34 @@ fn meant(what: &str, near: Option<&str>) -> String {
     near.map_or_else(|| what.to_owned(), |near| format!("{what}; did you mean `{near}`?"))
 }
 
+impl Scope {
+    /// A halt of a run, an agent or a tenant does not hinder that what they did is taken back.
+    fn binds_undo(&self) -> bool {
+        match self {
+            Scope::Run(_) | Scope::Agent(_) | Scope::Tenant(_) => false,
+            Scope::In(scope, _) => scope.binds_undo(),
+            _ => true,
+        }
+    }
+
+    /// It is of one tool, or of one server's tools: whoever halts that means what is taken back with it too.
+    pub(crate) fn is_of_tools(&self) -> bool {
+        match self {
+            Scope::Tool(_) | Scope::Server(_) => true,
+            Scope::In(scope, _) => scope.is_of_tools(),
+            _ => false,
+        }
+    }
+}
+
 impl Control {
+    /// The halt that a call meets which takes something back.
+    pub fn halted_undo(&self, target: &Target<'_>, now: Time) -> Option<(&Scope, &Halt)> {
+        self.halts.iter().find(|(scope, halt)| {
+            scope.binds_undo() && halt.is_due(now) && scope.covers(target) && halt.holds(target)
+        })
+    }
+
     /// The halt that a call meets, if there is one.
     pub fn halted(&self, target: &Target<'_>, now: Time) -> Option<(&Scope, &Halt)> {
         self.halts.iter().find(|(scope, halt)| halt.is_due(now) && scope.covers(target) && halt.holds(target))
@@ -142,6 +170,10 @@ impl State {
             // Its run may be closed already, so the call itself knows what is above.
             let runs = std::iter::once(open.run).chain(open.above.iter().copied()).collect();
             let target = Target::new(rules, &open.agent, &open.tool, runs);
+            let takes_back = matches!(open.part, Some(Part::Undo { .. }));
+            if takes_back && !scope.binds_undo() {
+                return false;
+            }
             scope.covers(&target) && halt.holds(&target)
         };
         let mut held: Vec<(CallId, OpenCall)> = self

@@ -149,10 +149,12 @@ impl Pending {
             effect: self.effect.clone(),
             ends_ask: true,
             expires: None,
+            facts: Vec::new(),
             hosts: self.hosts.clone(),
             key: self.key,
             mark: self.mark,
             model: self.model.clone(),
+            part: None,
             reasoning: self.reasoning,
             reasons: vec![reason],
             reserved: Amount::default(),
@@ -162,6 +164,7 @@ impl Pending {
             run: self.run,
             standing: None,
             tool: self.tool.clone(),
+            touches: Vec::new(),
             would: Vec::new(),
         }
     }

@@ -12,6 +12,8 @@ use crate::account::said;
 
 const LOOP_REMEDY: &str = "stop repeating it: say what was learned (`remit.replan`, or POST /v1/runs/{run}/replan), \
     then do something else, or close the run and say that it cannot be done";
+const PHASE_REMEDY: &str = "read what you need, then propose all that you mean to write as one plan (`remit.plan`, or \
+    POST /v1/runs/{run}/plan) and commit it (`remit.commit`, or POST /v1/runs/{run}/commit)";
 const REPLAN_REMEDY: &str = "look first whether it happened (read what it should have changed) and say what was \
     learned (`remit.replan`, or POST /v1/runs/{run}/replan); then it may come again, or change its arguments";
 
@@ -81,6 +83,22 @@ codes! {
     ChildrenReached => "children_reached",
     HaltUnknown => "halt_unknown",
     ScopeUnknown => "scope_unknown",
+    PlanInvalid => "plan_invalid",
+    PlanUnknown => "plan_unknown",
+    PlanDenied => "plan_denied",
+    PlanDeviates => "plan_deviates",
+    StepNotDue => "step_not_due",
+    CommitUnderWay => "commit_under_way",
+    ReadRequired => "read_required",
+    ResourceClaimed => "resource_claimed",
+    ClaimLost => "claim_lost",
+    VersionChanged => "version_changed",
+    UndoUnknown => "undo_unknown",
+    UndoChanged => "undo_changed",
+    UndoExpired => "undo_expired",
+    TouchedLater => "touched_later",
+    CannotUnwind => "cannot_unwind",
+    NothingStuck => "nothing_stuck",
     // codes:end
 }
 
@@ -225,6 +243,22 @@ impl Reason {
             Code::ChildrenReached => format!("a run may have {limit} open runs under it"),
             Code::HaltUnknown => format!("nothing is halted by the name of {detail}"),
             Code::ScopeUnknown => format!("nobody knows the {detail}"),
+            Code::PlanInvalid => format!("the plan cannot be read at {at}: {detail}"),
+            Code::PlanUnknown => "this run has no such plan".to_owned(),
+            Code::PlanDenied => "this plan was denied, so it cannot be committed".to_owned(),
+            Code::PlanDeviates => format!("this is not the step as it was planned: {detail}"),
+            Code::StepNotDue => format!("this step is not due: {detail}"),
+            Code::CommitUnderWay => "a plan of this run is being carried out".to_owned(),
+            Code::ReadRequired => format!("`{detail}` must have been read before, with the same values"),
+            Code::ResourceClaimed => format!("what it touches is claimed by {detail}"),
+            Code::ClaimLost => "what it touches is not claimed by this run, or no longer".to_owned(),
+            Code::VersionChanged => format!("it is not taken back: {detail}"),
+            Code::UndoUnknown => "nothing is kept to take this call back with".to_owned(),
+            Code::UndoChanged => format!("`{detail}` is not the tool that this undo was kept for"),
+            Code::UndoExpired => format!("the time to take it back is over: {detail}"),
+            Code::TouchedLater => format!("a later run has touched the same since: {detail}"),
+            Code::CannotUnwind => format!("this cannot be taken back: {detail}"),
+            Code::NothingStuck => "nothing of this run waits for a person".to_owned(),
         }
     }
 
@@ -263,7 +297,7 @@ impl Reason {
             },
             Code::LoopDetected => LOOP_REMEDY.to_owned(),
             Code::ReplanRequired => REPLAN_REMEDY.to_owned(),
-            Code::PhaseForbids => "read only, or set `phases: off` in the manifest".to_owned(),
+            Code::PhaseForbids => PHASE_REMEDY.to_owned(),
             Code::NoRuleAllows => self.near_words(),
             Code::RuleForbids => "choose an action that the rule does not forbid".to_owned(),
             Code::RuleErred => "fix the rule; a rule that errs always denies".to_owned(),
@@ -299,6 +333,24 @@ impl Reason {
             Code::DepthReached => "do the work in the run that is open".to_owned(),
             Code::ChildrenReached => "close one of them first".to_owned(),
             Code::HaltUnknown => "`remit halts` lists what is halted".to_owned(),
+            Code::PlanInvalid => "mend the plan there and propose it again".to_owned(),
+            Code::PlanUnknown => "propose a plan, and name the version of the last one".to_owned(),
+            Code::PlanDenied => "read the reasons of its steps, and propose a plan without them".to_owned(),
+            Code::PlanDeviates => "propose a new version of the plan instead".to_owned(),
+            Code::StepNotDue => "let Remit carry the plan out".to_owned(),
+            Code::CommitUnderWay => "wait for its end, or abort it".to_owned(),
+            Code::ReadRequired => "read it first, in this run, then try again".to_owned(),
+            Code::ResourceClaimed => "wait until that run is over, then try again".to_owned(),
+            Code::ClaimLost => "propose the plan again".to_owned(),
+            Code::VersionChanged => {
+                "look at both versions, mend it by hand, then `remit run accept`".to_owned()
+            }
+            Code::UndoUnknown => "mend it by hand, then `remit run accept`".to_owned(),
+            Code::UndoChanged => "read what changed in the tool, mend it by hand, then `remit run accept`".to_owned(),
+            Code::UndoExpired => "mend it by hand".to_owned(),
+            Code::TouchedLater => "take the later runs back first".to_owned(),
+            Code::CannotUnwind => "mend it by hand".to_owned(),
+            Code::NothingStuck => "`remit runs --stuck` lists what waits".to_owned(),
             Code::ScopeUnknown => {
                 "write the right name, or force the halt if the rules no longer hold it (`--force`)".to_owned()
             }

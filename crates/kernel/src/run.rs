@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Amount};
 use crate::approval::Ticket;
-use crate::call::Carrier;
+use crate::call::{Carrier, Part};
 use crate::command::Ended;
+use crate::event::is_own;
 use crate::family::Loan;
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::pace::Pace;
+use crate::phase::Phase;
+use crate::progress::PlanState;
 use crate::snapshot::sorted;
 use crate::steer::{Extension, Paused};
 use crate::time::Time;
@@ -56,6 +59,23 @@ pub struct Run {
     pub waiting: u64,
     /// Calls that people were asked about, by what they were: the agent comes again for the outcome.
     pub tickets: BTreeMap<Mark, Ticket>,
+    pub phase: Phase,
+    /// Its plans, the last one last; of earlier ones those that were committed.
+    pub plans: Vec<PlanState>,
+    /// Versions that were proposed.
+    pub versions: u32,
+    /// What its reads told, and when, where `before` rules ask for it.
+    #[serde(serialize_with = "sorted")]
+    pub facts: HashMap<Mark, Time>,
+}
+
+/// A closed run whose plans may still be taken back, or must still be looked at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Past {
+    pub agent: String,
+    pub plans: Vec<PlanState>,
+    pub until: Time,
 }
 
 /// Refusals are counted in windows of this length.
@@ -103,6 +123,13 @@ pub struct OpenCall {
     pub accounts: Vec<AccountId>,
     /// People were asked about it: by what it was then, its agent comes again for the outcome.
     pub asked_mark: Option<Mark>,
+    pub part: Option<Part>,
+}
+
+impl OpenCall {
+    pub(crate) fn is_paced(&self) -> bool {
+        is_own(self.part.as_ref())
+    }
 }
 
 impl Run {

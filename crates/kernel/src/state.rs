@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
 use crate::approval::{Pending, Standing};
+use crate::claim::{Claim, Touched};
 use crate::habit::Habit;
 use crate::halt::{Halt, Scope};
-use crate::id::{CallId, KeyId, RunId};
+use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::{Lending, Share};
 use crate::rate::{AgentRates, ToolRates};
-use crate::run::{OpenCall, Refusals, Run};
+use crate::run::{OpenCall, Past, Refusals, Run};
 use crate::snapshot::{sorted, sorted_shared};
 use crate::time::Time;
 use crate::window::AccountId;
@@ -64,6 +65,10 @@ pub struct State {
     /// How often each agent asked within the hour.
     #[serde(serialize_with = "sorted")]
     pub asks: HashMap<String, Hour>,
+    /// Closed runs whose plans somebody may still take back, or must still look at.
+    #[serde(serialize_with = "sorted")]
+    pub past: HashMap<RunId, Past>,
+    pub past_ends: BTreeSet<(Time, RunId)>,
 }
 
 impl State {
@@ -120,6 +125,10 @@ pub struct Control {
     pub lending: Lending,
     /// What tool servers last said of their tools, by full name.
     pub seen: BTreeMap<String, Digest>,
+    /// What runs have claimed.
+    pub claims: Arc<BTreeMap<Mark, Claim>>,
+    /// The last committed run that touched it, as long as one may be taken back.
+    pub touched: Arc<BTreeMap<Mark, Touched>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

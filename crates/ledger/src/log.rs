@@ -140,5 +140,8 @@ pub trait Read: Send {
     /// The body that entry `index` brought, after checking it against its commitment.
     fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error>;
 
+    /// The index of the entry with this sequence in its lane, if there is one.
+    fn place(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error>;
+
     fn snapshot(&mut self, name: &str) -> Result<Option<(u64, Vec<u8>)>, Error>;
 }

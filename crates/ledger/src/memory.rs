@@ -196,6 +196,13 @@ impl Read for Memory {
         Ok(payload.body.clone())
     }
 
+    fn place(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
+        let disk = self.live()?;
+        // What is asked for is mostly young.
+        let found = disk.events.iter().rev().find(|row| row.lane == lane && row.lane_seq == lane_seq);
+        Ok(found.map(|row| row.index))
+    }
+
     fn snapshot(&mut self, name: &str) -> Result<Option<(u64, Vec<u8>)>, Error> {
         Ok(self.live()?.snapshots.get(name).cloned())
     }

@@ -23,7 +23,7 @@ pub(crate) struct Slice {
     /// Forbids whose conditions are fixed by agent and tool alone, and hold.
     pub(crate) fixed_forbids: Vec<u32>,
     set: Arc<PolicySet>,
-    reads: Reads,
+    pub(crate) reads: Reads,
     entities: Entities,
     uids: (EntityUid, EntityUid, EntityUid),
     pair: (usize, usize),

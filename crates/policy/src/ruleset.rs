@@ -130,6 +130,18 @@ impl RuleSet {
         permitted && slice.fixed_forbids.is_empty()
     }
 
+    /// Whether a decision about this agent and tool may hang on one of these arguments; `destinations`: or on where
+    /// they go.
+    pub fn reads_args(&self, agent: &str, tool: &str, names: &[&str], destinations: bool) -> bool {
+        let Some(slice) = self.pair(agent, tool).and_then(|pair| self.slice(pair)) else { return false };
+        let reads = &slice.reads;
+        let places = ["destinations", "destinations_within"];
+        reads.whole
+            || (reads.all_args && !names.is_empty())
+            || names.iter().any(|name| reads.args.contains(*name) || reads.tested.contains(*name))
+            || (destinations && places.iter().any(|key| reads.keys.contains(*key)))
+    }
+
     /// Every permit through which some agent can do a thing.
     pub fn who_can(&self, question: &Question) -> Vec<WhoCan> {
         who::who_can(self, question)

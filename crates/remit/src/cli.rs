@@ -1,8 +1,12 @@
 //! The command line: every command, its options, and help worth reading.
 
+mod run;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::run::{Resolution, Run};
 
 /// Keeps every agent within its remit: decides each action before it happens, and keeps the proof.
 #[derive(Debug, Parser)]
@@ -102,6 +106,9 @@ remit who-can desk.refund_charge \\\n    \
         /// Only runs that are still open
         #[arg(long)]
         open: bool,
+        /// Only runs that wait for a person: an end that nobody knows, a plan that is held, something left behind
+        #[arg(long)]
+        stuck: bool,
         #[arg(long, default_value_t = 20)]
         limit: usize,
         /// Runs before this one
@@ -413,71 +420,6 @@ accepted again.\n\nExamples:\n  remit tool accept stripe\n  remit tool accept st
         /// Accept without asking
         #[arg(long)]
         yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Run {
-    /// A run with its calls
-    Show { run: String },
-    /// Close a run
-    Close {
-        run: String,
-        /// success, failure or abandoned
-        #[arg(long, default_value = "abandoned")]
-        outcome: String,
-        /// What kind of work it was: costs are compared by it
-        #[arg(long)]
-        workflow: Option<String>,
-    },
-    /// Refuse its calls until it is let go on
-    Pause {
-        run: String,
-        #[arg(long)]
-        why: String,
-    },
-    /// Let a paused run go on
-    Resume {
-        run: String,
-        #[arg(long)]
-        why: String,
-    },
-    /// Let it spend more for a while, and go on if it was paused
-    #[command(
-        after_help = "All extensions of a run add at most as much as it began with, only where it has a limit, \
-and hold for at most a day.\n\n\
-Examples:\n  remit run extend run_06f... --usd 1 --within 1h \
---why \"the ticket is urgent\""
-    )]
-    Extend {
-        run: String,
-        #[command(flatten)]
-        by: Amounts,
-        /// For how long, such as 30m; at most a day
-        #[arg(long, default_value = "1h")]
-        within: String,
-        #[arg(long)]
-        why: String,
-    },
-    /// Add what it cost beside its calls: minutes of people, fees
-    Charge {
-        run: String,
-        #[command(flatten)]
-        amount: Amounts,
-        #[arg(long)]
-        why: String,
-    },
-    /// Say what a closed run came to in truth
-    Correct {
-        run: String,
-        /// It was closed as a success and was none
-        #[arg(long, conflicts_with = "outcome")]
-        was_wrong: bool,
-        /// success, failure or abandoned
-        #[arg(long, required_unless_present = "was_wrong")]
-        outcome: Option<String>,
-        #[arg(long)]
-        why: String,
     },
 }
 

@@ -2,6 +2,7 @@
 
 mod budget;
 mod calendar;
+mod commits;
 mod contract;
 mod folder;
 mod house;
@@ -207,7 +208,7 @@ impl<'a> Loader<'a> {
     fn tools(&mut self, root: &mut Page<'_>, pattern: &Pattern) -> (BTreeMap<String, Contract>, bool) {
         let mut tools = BTreeMap::new();
         let mut servers: BTreeMap<String, String> = BTreeMap::new();
-        let mut stand_ins = Vec::new();
+        let mut named = Vec::new();
         let before = root.problems.len() + self.problems.len();
         let files = self.files(root, pattern);
         let mut all_read = root.problems.len() + self.problems.len() == before;
@@ -227,15 +228,16 @@ impl<'a> Loader<'a> {
                 for contract in file.contracts(&mut page, &pins) {
                     tools.insert(contract.name.clone(), contract);
                 }
-                stand_ins.push((name.clone(), text.clone(), file.stand_ins()));
+                named.push((name.clone(), text.clone(), file.stand_ins(), file.partners()));
             } else {
                 all_read = false;
             }
             self.problems.append(&mut page.problems);
         }
-        for (name, text, all) in stand_ins.iter().filter(|(_, _, all)| !all.is_empty()) {
+        for (name, text, stand_ins, partners) in &named {
             let mut page = Page::new(name, text);
-            all.iter().for_each(|one| one.check(&mut page, &tools, all_read));
+            stand_ins.iter().for_each(|one| one.check(&mut page, &tools, all_read));
+            partners.iter().for_each(|one| one.check(&mut page, &tools, all_read));
             self.problems.append(&mut page.problems);
         }
         (tools, all_read)

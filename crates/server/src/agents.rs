@@ -17,7 +17,7 @@ use crate::ask::{Asked, InRun, PerhapsInRun, Query, id, recorded};
 use crate::authn::Agent;
 use crate::house::{House, Options, Shared};
 use crate::refusal::{Answer, Refusal};
-use crate::{authzen, budget, doors, guard, health, inbox, words};
+use crate::{authzen, budget, doors, guard, health, inbox, plans, words};
 
 /// The routes of the agents' listener. `doors` speak protocols of their own; who asks is proved before them.
 pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
@@ -28,6 +28,10 @@ pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
         .route(at::RUN_CLOSE, post(close_run))
         .route(at::RUN_BUDGET, get(budget::own))
         .route(at::RUN_REPLAN, post(replan))
+        .route(at::RUN_PHASE, post(plans::phase))
+        .route(at::RUN_PLAN, post(plans::propose).get(plans::own_plan))
+        .route(at::RUN_COMMIT, post(plans::commit))
+        .route(at::RUN_ABORT, post(plans::abort))
         .route(at::CALLS, post(call))
         .route(at::CALL, get(own_call))
         .route(at::CALL_OUTCOME, post(report))

@@ -280,7 +280,7 @@ pub(crate) fn spend(limits: Limits) -> Spend {
 }
 
 /// What is none is left out.
-fn amount(amount: &Amount) -> Spend {
+pub(crate) fn amount(amount: &Amount) -> Spend {
     let some = |value: u64| Some(value).filter(|value| *value > 0);
     Spend {
         calls: some(amount.calls),

@@ -29,6 +29,7 @@ mod inbox;
 mod incident;
 mod metrics;
 mod people;
+mod plans;
 mod refusal;
 mod roles;
 mod roster;

@@ -28,8 +28,8 @@ use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::{
-    budget, console, control, guard, halts, health, inbox, incident, metrics, roster, rules, signin, story,
-    tools, words,
+    budget, console, control, guard, halts, health, inbox, incident, metrics, plans, roster, rules, signin,
+    story, tools, words,
 };
 
 /// Events in one answer, and in one piece of a stream.
@@ -65,6 +65,7 @@ In a browser it is the console; `remit login` signs in.
   /v1/runs/{run}/incident    all that is known of a run, as one file
   /v1/inbox                  what waits for a person's yes; /v1/inbox/{call}/answer takes it
   /v1/budget  /v1/spend      what was spent, what is left, what it came to; /v1/top: open runs, the dearest first
+  /v1/runs/{run}/plan        what it means to write, what became of each step, how it is taken back
   /v1/tools                  what tools there are, and which their servers describe otherwise than accepted
   /v1/policy  /v1/halts  /v1/keys  /v1/status  /v1/events  /v1/tail  /metrics
   /openapi.json              all of it, described
@@ -89,12 +90,16 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::RUN_EXTEND, post(budget::extend))
         .route(at::RUN_CHARGE, post(budget::charge))
         .route(at::RUN_CORRECT, post(budget::correct))
+        .route(at::RUN_PLAN, get(plans::plan))
+        .route(at::RUN_UNDO, post(plans::undo))
+        .route(at::RUN_ACCEPT, post(plans::accept))
         .route(at::BUDGET, get(budget::budget))
         .route(at::SPEND, get(budget::spend_report))
         .route(at::SPEND_DAYS, get(budget::days_report))
         .route(at::TOP, get(budget::top))
         .route(at::CALLS, get(calls))
         .route(at::CALL, get(call))
+        .route(at::CALL_RESOLVE, post(plans::resolve))
         .route(at::EXPLAIN, get(story::explain))
         .route(at::EVENTS, get(events))
         .route(at::TAIL, get(tail))
@@ -133,6 +138,9 @@ async fn front(headers: HeaderMap) -> Response {
 }
 
 async fn runs(_: Person, State(house): State<Shared>, Query(query): Query<RunsQuery>) -> Answer<RunPage> {
+    if query.stuck == Some(true) {
+        return plans::stuck(&house).await;
+    }
     let query = RunQuery {
         agent: query.agent,
         open: query.open,
@@ -156,8 +164,10 @@ async fn run(
     Path(run): Path<String>,
     Query(query): Query<AfterQuery>,
 ) -> Answer<RunShown> {
-    let shown = house.gate.run(id::<RunId>(&run)?, past(query.after)).await?;
-    Ok(Json(words::run_shown(shown)))
+    let id = id::<RunId>(&run)?;
+    let mut shown = words::run_shown(house.gate.run(id, past(query.after)).await?);
+    shown.run.plan = house.gate.plan_of(id).await?.map(|plan| Box::new(plans::shown(plan)));
+    Ok(Json(shown))
 }
 
 async fn calls(_: Person, State(house): State<Shared>, Query(query): Query<CallsQuery>) -> Answer<CallPage> {

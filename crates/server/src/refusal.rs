@@ -35,7 +35,9 @@ impl Refusal {
     /// The law refused something that is not a call: its code and words, as a problem.
     pub(crate) fn law(reason: &Reason) -> Refusal {
         let status = match reason.code {
-            reason::Code::RunUnknown
+            reason::Code::PlanInvalid => 400,
+            reason::Code::PlanUnknown
+            | reason::Code::RunUnknown
             | reason::Code::CallUnknown
             | reason::Code::KeyUnknown
             | reason::Code::HaltUnknown

@@ -1,6 +1,7 @@
 //! The story of a call or a run, for a person who must answer for it.
 
 use api::call::{CallView, ReasonView, RuleView};
+use api::plan::PlanShown;
 use api::run::{AfterQuery, RunView};
 use api::story::{Step, Story};
 use axum::Json;
@@ -13,7 +14,7 @@ use crate::ask::{Query, id};
 use crate::authn::Person;
 use crate::house::Shared;
 use crate::refusal::Answer;
-use crate::words;
+use crate::{plans, words};
 
 /// Longer arguments and results are cut in the text; the structure holds them whole.
 const SHOWN_CHARS_MAX: usize = 400;
@@ -25,7 +26,7 @@ pub(crate) async fn explain(
     Query(query): Query<AfterQuery>,
 ) -> Answer<Story> {
     let after = past(query.after);
-    let (as_of, run, calls, older) = if asked.starts_with(CallId::PREFIX) {
+    let (as_of, mut run, calls, older) = if asked.starts_with(CallId::PREFIX) {
         let (as_of, call) = house.gate.call_view(id::<CallId>(&asked)?, after).await?;
         let run = match call.run {
             Some(run) => Some(house.gate.run(run, None).await?.run),
@@ -37,11 +38,30 @@ pub(crate) async fn explain(
         (shown.as_of, Some(shown.run), shown.calls, shown.older)
     };
     let calls: Vec<CallView> = calls.into_iter().map(words::call_view).collect();
-    Ok(Json(tell(asked, as_of, run.map(words::run_view), older, calls)))
+    let plan = match &run {
+        Some(run) => house.gate.plan_of(id::<RunId>(&run.id)?).await?,
+        None => None,
+    };
+    let says = plan.as_ref().map(|plan| plan.says()).unwrap_or_default();
+    let run = run
+        .take()
+        .map(words::run_view)
+        .map(|view| RunView { plan: plan.map(|plan| Box::new(plans::shown(plan))), ..view });
+    Ok(Json(tell(asked, as_of, run, older, calls, &says)))
 }
 
-fn tell(id: String, as_of: u64, run: Option<RunView>, older: Option<String>, calls: Vec<CallView>) -> Story {
+/// `says`: where the run's plan stands, if it has one.
+fn tell(
+    id: String,
+    as_of: u64,
+    run: Option<RunView>,
+    older: Option<String>,
+    calls: Vec<CallView>,
+    says: &str,
+) -> Story {
     let mut steps: Vec<Step> = run.iter().flat_map(run_steps).collect();
+    let plan = run.as_ref().and_then(|run| run.plan.as_deref());
+    steps.extend(plan.iter().flat_map(|plan| plan_steps(plan, says)));
     if let Some(older) = older {
         let says = format!("this is not all: there are calls before {older}");
         steps.push(Step { what: "older".to_owned(), call: None, says });
@@ -75,6 +95,36 @@ fn run_steps(run: &RunView) -> Vec<Step> {
             say("closed", format!("{} at {closed} by {by}", outcome.as_deref().unwrap_or("closed")));
         }
         (None, _) => say("open", format!("until {}", run.expires)),
+    }
+    steps
+}
+
+/// What it meant to write, what became of each step, and how it is taken back.
+fn plan_steps(plan: &PlanShown, says: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut say = |what: &str, call: Option<&String>, says: String| {
+        steps.push(Step { what: what.to_owned(), call: call.cloned(), says });
+    };
+    say("plan", None, format!("version {} ({}): {says}", plan.version, short(&plan.digest)));
+    for step in &plan.steps {
+        let trouble = step.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+        let call = step.call.as_ref().map(|call| format!(", {call}")).unwrap_or_default();
+        let undo = match (&step.undo, &step.undo_call) {
+            (Some(tool), Some(call)) => format!("; taken back by {tool}, {call}"),
+            (Some(tool), None) => {
+                let until =
+                    step.undo_until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+                format!("; {tool} takes it back{until}")
+            }
+            (None, _) => String::new(),
+        };
+        let says = format!("`{}` {} {}{trouble}{call}{undo}", step.id, step.tool, step.state);
+        say("step", step.call.as_ref(), says);
+    }
+    for left in &plan.residue {
+        let why = left.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let says = format!("`{}` {} {}{why}; {} looks at it", left.step, left.tool, left.what, plan.owner);
+        say("left behind", left.call.as_ref(), says);
     }
     steps
 }

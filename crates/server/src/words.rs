@@ -127,6 +127,7 @@ pub(crate) fn run_view(view: views::RunView) -> RunView {
         unknown: view.unknown,
         cost_usd_nanos: view.usd_nanos,
         index: view.index,
+        plan: None,
     }
 }
 

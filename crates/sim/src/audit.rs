@@ -183,6 +183,9 @@ impl Audit {
         args: &[u8],
     ) -> Result<(), String> {
         let call = Call {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             id: decided.call,
             run: decided.run,
             agent: decided.agent.clone(),

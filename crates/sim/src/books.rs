@@ -53,6 +53,16 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
         ..Limits::default()
     };
     Manifest {
+        executor: agent != "clerk",
+        mode: if agent == "watched" { Mode::Observe } else { Mode::Enforce },
+        per_run,
+        ..plain_manifest(agent, vec![may(agent, 0, "crm.*", None), refund])
+    }
+}
+
+pub(crate) fn plain_manifest(agent: &str, may: Vec<May>) -> Manifest {
+    Manifest {
+        commits: Default::default(),
         agent: agent.to_owned(),
         owner: "leads".to_owned(),
         purpose: String::new(),
@@ -60,11 +70,11 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
         groups: Vec::new(),
         env: "prod".to_owned(),
         crosses: Vec::new(),
-        mode: if agent == "watched" { Mode::Observe } else { Mode::Enforce },
+        mode: Mode::Enforce,
         phases: false,
-        executor: agent != "clerk",
-        may: vec![may(agent, 0, "crm.*", None), refund],
-        per_run,
+        executor: false,
+        may,
+        per_run: Limits::default(),
         limits: Default::default(),
         windows: Default::default(),
         thresholds: None,
@@ -72,7 +82,7 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
     }
 }
 
-fn may(agent: &str, line: usize, tool: &str, when: Option<&str>) -> May {
+pub(crate) fn may(agent: &str, line: usize, tool: &str, when: Option<&str>) -> May {
     May {
         id: format!("{agent}.may[{line}]"),
         tool: tool.to_owned(),
@@ -88,11 +98,12 @@ fn may(agent: &str, line: usize, tool: &str, when: Option<&str>) -> May {
     }
 }
 
-fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properties: Value) -> Contract {
+pub(crate) fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properties: Value) -> Contract {
     let (server, tool) = name.split_once('.').unwrap_or((name, ""));
     let required: Vec<String> =
         properties.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
     Contract {
+        deed: Default::default(),
         about: String::new(),
         credential: None,
         cost_usd_nanos,

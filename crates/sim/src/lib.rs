@@ -9,6 +9,7 @@ mod books;
 mod money;
 mod pipeline;
 mod random;
+pub mod saga;
 mod world;
 
 use std::fmt;

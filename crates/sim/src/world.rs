@@ -319,6 +319,8 @@ impl World {
         let sent = self.sent.iter().rev().find(|sent| sent.id == call && by == Carrier::Executor);
         let agent = sent.map(|sent| sent.agent.clone());
         Settlement {
+            undo: None,
+            facts: Vec::new(),
             call,
             agent,
             outcome,

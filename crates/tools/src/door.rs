@@ -145,6 +145,14 @@ impl Scope {
         }
     }
 
+    /// The same of a name that may be full already.
+    fn full_name_once(&self, name: &str) -> String {
+        match &self.0 {
+            Some(server) if name.starts_with(&format!("{server}.")) => name.to_owned(),
+            _ => self.full_name(name),
+        }
+    }
+
     fn name_of<'c>(&self, contract: &'c Contract) -> &'c str {
         match &self.0 {
             Some(_) => &contract.tool,

@@ -75,6 +75,7 @@ impl Reach for Http {
                 bytes: Arc::clone(permit.bytes()),
                 run: permit.call().run,
                 call: permit.call().id,
+                key: permit.key(),
                 secret: secret.as_ref().map(Secret::reveal),
             };
             wires.carry_out(order, cancel).await
@@ -94,6 +95,8 @@ struct Order<'p> {
     bytes: Arc<[u8]>,
     run: RunId,
     call: CallId,
+    /// The same for each try of one deed.
+    key: &'p str,
     secret: Option<&'p [u8]>,
 }
 
@@ -136,7 +139,7 @@ fn request(order: &Order<'_>) -> Result<Request<Full<Bytes>>, &'static str> {
     headers.insert(CALL, id(order.call.to_string())?);
     if let Some(name) = order.contract.idempotency_header.as_deref() {
         let name = catalog::parse_idempotency_header(name).map_err(|_| UNUSABLE)?;
-        headers.insert(name, id(order.call.to_string())?);
+        headers.insert(name, id(order.key.to_owned())?);
     }
     if let Some(secret) = order.secret {
         if !via.carries_secrets() {

@@ -219,6 +219,7 @@ impl Sheet {
                 change.touched += 1;
                 change.corrected = Some(corrected.outcome);
             }
+            Event::ResidueAccepted(accepted) => self.runs.entry(accepted.run).or_default().touched += 1,
             Event::Charged(charged) => {
                 self.days.charged(stamp.at, &charged);
                 let change = self.runs.entry(charged.run).or_default();
@@ -238,6 +239,14 @@ impl Sheet {
             | Event::SlicesFreed(_)
             | Event::SlicesReturned(_)
             | Event::ThresholdCrossed(_)
+            | Event::PhaseChanged(_)
+            | Event::PlanProposed(_)
+            | Event::CommitStarted(_)
+            | Event::StepChecked(_)
+            | Event::UnwindStarted(_)
+            | Event::CommitEnded(_)
+            | Event::Claimed(_)
+            | Event::ClaimsReleased(_)
             | Event::RequestRefused(_)
             | Event::Collected(_) => {}
         }

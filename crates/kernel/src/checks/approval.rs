@@ -25,8 +25,10 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     let lineage = case.state.lineage(case.call.run);
     let persons: BTreeSet<String> =
         lineage.filter_map(|(_, run)| run.person.as_deref()).map(plain_name).collect();
+    // A plan is approved as one thing, and not step by step.
+    let alone = case.call.part.is_none() && case.planned.is_none();
     // Nobody waits for people who are not there, or who may not answer for themselves.
-    let can = groups.iter().all(|group| house.can_approve(group, &persons));
+    let can = alone && groups.iter().all(|group| house.can_approve(group, &persons));
     let code = if can { Code::ApprovalRequired } else { Code::ApprovalUnavailable };
     Err(Box::new(Reason { ask: groups, near, ..Reason::new(code) }))
 }

@@ -4,14 +4,19 @@
 use super::{Case, Exhausted, Findings};
 use crate::account::{Amount, Limits};
 use crate::agent::Manifest;
+use crate::call::Part;
 use crate::decide::room::{room, run_limits};
 use crate::lending::Need;
 use crate::price::price;
 use crate::reason::{Code, Reason};
+use crate::rules::ToolRules;
 use crate::window::AccountId;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
     let (Some(manifest), Some(tool), Some(run)) = (case.manifest, case.tool, case.run) else { return Ok(()) };
+    if case.call.part.is_some() {
+        return of_part(case, manifest, tool, findings);
+    }
     clock(case)?;
     let accounts = case.rules.accounts(&case.call.agent, case.now);
     let limited = limited(case, manifest, &accounts);
@@ -24,6 +29,67 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
         shared(case, account, *until, &wanted, findings)?;
     }
     findings.accounts = accounts.into_iter().map(|(account, _)| account).collect();
+    findings.reserve = wanted;
+    Ok(())
+}
+
+/// Whether so much may be held, at the run, above it, and in every account wider than a run.
+pub(super) fn room_for(case: &Case<'_>, wanted: &Amount, findings: &mut Findings) -> Result<(), Box<Reason>> {
+    clock(case)?;
+    family(case, wanted, findings)?;
+    let accounts = case.rules.accounts(&case.call.agent, case.now);
+    for (account, until) in &accounts {
+        shared(case, account, *until, wanted, findings)?;
+    }
+    findings.accounts = accounts.into_iter().map(|(account, _)| account).collect();
+    Ok(())
+}
+
+/// What a part of a plan takes comes out of what is held for the plan; only what is more than that must be free.
+fn of_part(
+    case: &Case<'_>,
+    manifest: &Manifest,
+    tool: &ToolRules,
+    findings: &mut Findings,
+) -> Result<(), Box<Reason>> {
+    let accounts = case.rules.accounts(&case.call.agent, case.now);
+    let limited = limited(case, manifest, &accounts);
+    let none = Limits::default();
+    let wanted = match price(manifest, &tool.contract, case.call, &limited) {
+        Ok(wanted) => wanted,
+        // A count that another step tells is not known yet; and what takes back is not barred for a count.
+        Err(_) if case.planned.is_some() || case.goes_back() => {
+            price(manifest, &tool.contract, case.call, &none)?
+        }
+        Err(reason) => return Err(reason),
+    };
+    if case.planned.is_some() {
+        findings.reserve = wanted;
+        return Ok(());
+    }
+    // The first try has reserved for the same again.
+    if case.is_repeat() {
+        return Ok(());
+    }
+    let plan = case.step().map(|(plan, _)| plan).filter(|plan| plan.stage.is_under_way());
+    let held = plan.map(|plan| plan.hold.clone()).unwrap_or_default();
+    findings.accounts = match plan {
+        Some(plan) => plan.accounts.clone(),
+        None => accounts.iter().map(|(account, _)| account.clone()).collect(),
+    };
+    if matches!(case.call.part, Some(Part::Undo { .. })) {
+        findings.reserve = wanted.min(&held);
+        return Ok(());
+    }
+    let more = wanted.minus(&held);
+    if !more.is_zero() {
+        clock(case)?;
+        family(case, &more, findings)?;
+        for account in findings.accounts.clone() {
+            let until = account.kept_until();
+            shared(case, &account, until, &more, findings)?;
+        }
+    }
     findings.reserve = wanted;
     Ok(())
 }

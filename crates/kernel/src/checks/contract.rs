@@ -4,11 +4,12 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
-use super::{Case, DETAIL_CHARS_MAX, Findings};
+use super::{Case, DETAIL_CHARS_MAX, Findings, Planned};
 use crate::content;
 use crate::contract::Contract;
 use crate::destination::destinations;
 use crate::reason::{Code, Reason};
+use crate::rules::ToolRules;
 
 /// What was expected, in words that never repeat what was sent: no value, and no name that the schema does not know.
 fn words(tool: &Contract, error: &ValidationError<'_>) -> String {
@@ -37,13 +38,29 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
         return Err(Box::new(Reason::new(Code::ToolChanged).detail(&case.call.tool)));
     }
     if !tool.input.is_valid(&case.call.args) {
-        let error = tool.input.iter_errors(&case.call.args).next();
+        let later = |at: &str| case.planned.is_some_and(|planned| planned.covers(at));
+        let mut errors = tool.input.iter_errors(&case.call.args);
+        let error = errors.find(|error| !later(error.instance_path().as_str()));
+        if error.is_none() && case.planned.is_some() {
+            return places(case, tool, findings);
+        }
         let (at, expected) = error.map_or_else(Default::default, |error| {
             (content::bounded(error.instance_path().as_str()), words(&tool.contract, &error))
         });
         let expected: String = expected.chars().take(DETAIL_CHARS_MAX).collect();
         return Err(Box::new(Reason::new(Code::SchemaMismatch).at(at).detail(expected)));
     }
-    findings.destinations = destinations(&tool.contract, &case.call.args)?;
+    places(case, tool, findings)
+}
+
+/// Where it goes, and what it holds. Where it goes by what is not known yet is decided when it runs.
+fn places(case: &Case<'_>, tool: &ToolRules, findings: &mut Findings) -> Result<(), Box<Reason>> {
+    match destinations(&tool.contract, &case.call.args) {
+        Ok(found) => findings.destinations = found,
+        Err(reason) => {
+            let later = |planned: &Planned| reason.at.as_deref().is_some_and(|at| planned.covers(at));
+            return if case.planned.is_some_and(later) { Ok(()) } else { Err(reason) };
+        }
+    }
     content::check(&tool.contract, &case.call.args, &findings.destinations)
 }

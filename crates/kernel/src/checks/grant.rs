@@ -1,12 +1,20 @@
 //! Grant: the agent is known, and the run is its own, open, and within its time.
 
-use super::{Case, Findings};
+use super::{Case, Findings, part};
 use crate::call::Carrier;
 use crate::id::RunId;
 use crate::reason::{Code, Reason};
 use crate::run::Run;
 
 pub(super) fn check(case: &Case<'_>, _: &mut Findings) -> Result<(), Box<Reason>> {
+    match &case.call.part {
+        Some(part) if case.planned.is_none() => part::check(case, part),
+        _ => own(case),
+    }
+}
+
+/// Of what the agent asks for itself.
+pub(super) fn own(case: &Case<'_>) -> Result<(), Box<Reason>> {
     let Some(manifest) = case.manifest else {
         return Err(Box::new(Reason::new(Code::AgentUnknown).detail(&case.call.agent)));
     };

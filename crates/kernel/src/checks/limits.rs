@@ -38,7 +38,12 @@ fn of_the_run(case: &Case<'_>, run: &Run, manifest: &Manifest, stopping: &Stoppi
     let most = (call.destinations.len() > PLACES_MAX).then(|| number(PLACES_MAX));
     let rows = [
         (most, number(call.destinations.len()), "destinations in one call, where they are counted"),
-        (stopping.parallel, next(pace.open, true), "calls of one run at once"),
+        // A plan heeds this by itself: see `saga`.
+        (
+            stopping.parallel.filter(|_| case.call.part.is_none()),
+            next(pace.open, true),
+            "calls of one run at once",
+        ),
         (caps.calls, next(pace.calls, true), "calls in one run"),
         (caps.writes, next(pace.writes, case.writes()), "writes in one run"),
         (caps.retries, next(pace.retries, pace.is_retry(&call.args_mark)), "retries in one run"),

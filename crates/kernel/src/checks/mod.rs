@@ -8,18 +8,22 @@ mod contract;
 mod grant;
 mod halt;
 mod limits;
+mod part;
 mod phase;
 mod policy;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::policy::RuleRef;
 
 use crate::account::Amount;
 use crate::agent::{Manifest, Mode};
-use crate::call::Call;
+use crate::call::{Call, Part};
 use crate::id::{CallId, RunId};
 use crate::lending::Need;
+use crate::phase::Phase;
+use crate::progress::{PlanState, Stage, Step, StepState};
 use crate::reason::{Code, Reason};
 use crate::rules::{Rules, ToolRules};
 use crate::run::Run;
@@ -36,17 +40,19 @@ pub struct Check {
     pub name: &'static str,
     law: fn(&Case<'_>, &mut Findings) -> Result<(), Box<Reason>>,
     always_hinders: bool,
+    /// Only of what the agent asks for: not of what Remit does beside it, under the authority of a contract or a deed.
+    of_asked: bool,
 }
 
 pub const CHECKS: [Check; 8] = [
-    Check { name: "halt", law: halt::check, always_hinders: true },
-    Check { name: "grant", law: grant::check, always_hinders: true },
-    Check { name: "contract", law: contract::check, always_hinders: true },
-    Check { name: "limits", law: limits::check, always_hinders: false },
-    Check { name: "phase", law: phase::check, always_hinders: false },
-    Check { name: "policy", law: policy::check, always_hinders: false },
-    Check { name: "budget", law: budget::check, always_hinders: true },
-    Check { name: "approval", law: approval::check, always_hinders: false },
+    Check { name: "halt", law: halt::check, always_hinders: true, of_asked: false },
+    Check { name: "grant", law: grant::check, always_hinders: true, of_asked: false },
+    Check { name: "contract", law: contract::check, always_hinders: true, of_asked: false },
+    Check { name: "limits", law: limits::check, always_hinders: false, of_asked: true },
+    Check { name: "phase", law: phase::check, always_hinders: false, of_asked: true },
+    Check { name: "policy", law: policy::check, always_hinders: false, of_asked: true },
+    Check { name: "budget", law: budget::check, always_hinders: true, of_asked: false },
+    Check { name: "approval", law: approval::check, always_hinders: false, of_asked: true },
 ];
 
 /// Everything a check may look at. A question has no run.
@@ -64,6 +70,8 @@ pub struct Case<'a> {
     pub tool: Option<&'a ToolRules>,
     /// What people said to it; none of what nobody was asked about.
     pub granted: Option<&'a Granted>,
+    /// Set while a plan is judged, before anything of it runs.
+    pub planned: Option<&'a Planned>,
 }
 
 /// Yeses to this very call, or to calls of its shape.
@@ -76,6 +84,24 @@ pub struct Granted {
     pub standing: Option<CallId>,
     /// It waited: this decision is its second.
     pub ends_ask: bool,
+}
+
+/// What is not known yet of a step that is only planned: what other steps will have told.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// JSON Pointers into the arguments.
+    pub pointers: Vec<String>,
+    /// The arguments that they are in, by name.
+    pub names: BTreeSet<String>,
+}
+
+impl Planned {
+    /// Whether what is wrong there may be right when the step runs.
+    pub(crate) fn covers(&self, pointer: &str) -> bool {
+        self.pointers.iter().any(|known| {
+            pointer.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
 }
 
 /// What the checks found on their way.
@@ -119,12 +145,59 @@ impl Case<'_> {
         self.granted.map_or(&[], |granted| &granted.groups)
     }
 
-    /// Until plans are built, a run with phases stays in the first of them.
     pub(crate) fn phase(&self) -> &'static str {
         match self.manifest {
-            Some(manifest) if manifest.phases => "explore",
+            Some(manifest) if manifest.phases && self.planned.is_some() => Phase::Commit.name(),
+            Some(manifest) if manifest.phases => self.run.map(|run| run.phase).unwrap_or_default().name(),
             _ => "off",
         }
+    }
+
+    /// The plan that the call is a part of, and the step.
+    pub(crate) fn step(&self) -> Option<(&PlanState, &Step)> {
+        let plans = self.state.plans_of(self.call.run);
+        match self.call.part.as_ref()? {
+            Part::Step { step, version, .. } => {
+                let plan = plans.iter().find(|plan| plan.version == *version)?;
+                Some((plan, plan.step(*step)?))
+            }
+            Part::Undo { of, .. } => {
+                let found = |plan: &'_ PlanState| plan.step_of(*of);
+                let (plan, step) = plans.iter().rev().find_map(|plan| Some((plan, found(plan)?)))?;
+                Some((plan, plan.step(step)?))
+            }
+            Part::Companion { step, .. } => {
+                let plan = plans.last()?;
+                Some((plan, plan.step((*step)?)?))
+            }
+        }
+    }
+
+    /// Whether it takes something back, or is looked at for that: then fewer halts hold it.
+    fn goes_back(&self) -> bool {
+        match &self.call.part {
+            None | Some(Part::Step { .. }) => false,
+            Some(Part::Undo { .. }) => true,
+            Some(Part::Companion { .. }) => {
+                self.step().is_some_and(|(plan, _)| plan.stage == Stage::Unwinding)
+            }
+        }
+    }
+
+    /// Asked for by the agent, and not Remit's own doing beside it.
+    fn is_asked(&self) -> bool {
+        match &self.call.part {
+            None => true,
+            // The same again was asked for when it was asked for first.
+            Some(Part::Step { .. }) => !self.is_repeat(),
+            Some(_) => false,
+        }
+    }
+
+    /// The same step again, because nobody knows what came of it.
+    pub(crate) fn is_repeat(&self) -> bool {
+        let is_step = matches!(self.call.part, Some(Part::Step { .. }));
+        is_step && self.step().is_some_and(|(_, step)| step.state == StepState::Unknown)
     }
 
     /// What nobody knows writes.
@@ -141,7 +214,8 @@ impl Case<'_> {
 pub(crate) fn judge(case: &Case<'_>) -> Judged {
     let mut findings = Findings::default();
     let mut would = Vec::new();
-    for check in &CHECKS {
+    let asked = case.is_asked();
+    for check in CHECKS.iter().filter(|check| asked || !check.of_asked) {
         let Err(reason) = (check.law)(case, &mut findings) else { continue };
         if check.always_hinders || case.mode() != Mode::Observe {
             // Whether there is money for it is known before people are asked.
@@ -162,4 +236,17 @@ pub(crate) fn judge(case: &Case<'_>) -> Judged {
     let Findings { rules, reserve: reserved, accounts, needs, .. } = findings;
     let verdict = Verdict { reasons: Vec::new(), rules, ruling: Ruling::Allow, would, left: None };
     Judged { verdict, reserved, accounts, needs, exhausted: None, cost: Amount::default() }
+}
+
+/// Whether a run may begin to carry a plan out: it is not halted, and it is its agent's own, open and in its time.
+pub(crate) fn may_begin(case: &Case<'_>) -> Result<(), Box<Reason>> {
+    halt::check(case, &mut Findings::default())?;
+    grant::own(case)
+}
+
+/// The accounts wider than a run in which so much may be held for a run, and what the lane must borrow for that.
+pub(crate) fn room_for(case: &Case<'_>, wanted: &Amount) -> Result<(Vec<AccountId>, Vec<Need>), Box<Reason>> {
+    let mut findings = Findings::default();
+    budget::room_for(case, wanted, &mut findings)?;
+    Ok((findings.accounts, findings.needs))
 }

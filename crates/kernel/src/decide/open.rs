@@ -8,6 +8,7 @@ use crate::account::Limits;
 use crate::command::{Answer, Closing, OpenRun};
 use crate::event::{Event, RunClosed, RunOpened};
 use crate::id::{CallId, RunId};
+use crate::progress::Stage;
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
 use crate::run::Run;
@@ -120,7 +121,16 @@ pub(super) fn close_run(
     if state.runs.get(&run).filter(own).is_none() {
         return Decision::none(Answer::refused(Code::RunUnknown));
     }
+    if state.descent(run).iter().any(|one| is_open(state, *one)) {
+        return Decision::none(Answer::refused(Code::CommitUnderWay));
+    }
     Decision { answer: Answer::Done, events: closed_with_children(state, control, rules, run, closer) }
+}
+
+/// Whether a plan of the run is not over, though something of it may stand.
+pub(super) fn is_open(state: &State, run: RunId) -> bool {
+    let plan = state.plan(run).map(|plan| plan.stage);
+    plan.is_some_and(|stage| stage.is_under_way() || stage == Stage::Paused)
 }
 
 /// What waits for people in it is cancelled first.

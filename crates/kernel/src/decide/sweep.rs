@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::ask::{cancelled, denied};
-use super::open::{Closer, closed_with_children};
+use super::commit::unwound;
+use super::open::{Closer, closed_with_children, is_open};
 use super::{Decision, SWEEP_MAX, unknown};
 use crate::approval::Pending;
 use crate::command::{Answer, Closing};
-use crate::event::Event;
+use crate::event::{CommitEnded, Event};
 use crate::id::{CallId, RunId};
+use crate::progress::{End, Stage};
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
+use crate::saga::residue;
 use crate::state::{Control, Due, State};
 use crate::time::Time;
 
@@ -36,7 +39,10 @@ impl Ended {
 pub(super) fn sweep(state: &State, control: &Control, rules: &Rules, now: Time) -> Decision {
     let mut ended = Ended::default();
     let closer = Closer { outcome: Closing::Expired, workflow: None, by: "sweep" };
-    for (_, due) in state.due.iter().take_while(|(at, _)| *at <= now).take(SWEEP_MAX) {
+    let due = state.due.iter().take_while(|(at, _)| *at <= now).map(|(_, due)| due);
+    // A run is not closed over its plan: that is ended first.
+    let busy = |due: &&Due| matches!(due, Due::Run(run) if under_way(state, *run));
+    for due in due.filter(|due| !busy(due)).take(SWEEP_MAX) {
         match due {
             Due::Call(id) => {
                 let open = state.calls.get(id);
@@ -46,6 +52,10 @@ pub(super) fn sweep(state: &State, control: &Control, rules: &Rules, now: Time) 
                 let reason = Reason::new(Code::ApprovalExpired);
                 let over = denied(state, control, rules, *id, reason);
                 over.into_iter().for_each(|event| ended.add(event));
+            }
+            Due::Run(run) if state.descent(*run).iter().any(|one| is_open(state, *one)) => {
+                let given_up = state.descent(*run).into_iter().filter_map(|one| given_up(rules, state, one));
+                ended.events.extend(given_up);
             }
             Due::Run(run) => {
                 let closed = closed_with_children(state, control, rules, *run, &closer);
@@ -61,6 +71,22 @@ pub(super) fn sweep(state: &State, control: &Control, rules: &Rules, now: Time) 
         over.into_iter().for_each(|event| ended.add(event));
     }
     Decision { answer: Answer::Done, events: ended.events }
+}
+
+fn under_way(state: &State, run: RunId) -> bool {
+    let is_under_way = |run: &RunId| state.plan(*run).is_some_and(|plan| plan.stage.is_under_way());
+    state.descent(run).iter().any(is_under_way)
+}
+
+/// A paused plan whose run is over goes back; or is left as it is, if something of it cannot be taken back.
+fn given_up(rules: &Rules, state: &State, run: RunId) -> Option<Event> {
+    let plan = state.plan(run).filter(|plan| plan.stage == Stage::Paused)?;
+    if !plan.may_be_past_recall() {
+        return Some(unwound(run, plan, "sweep", "run_expired", None));
+    }
+    let (end, version) = (End::Quarantined, plan.version);
+    let owner = rules.agent(&plan.agent).map(|manifest| manifest.owner.clone());
+    Some(Event::CommitEnded(CommitEnded { end, owner, residue: residue(plan, end), run, version }))
 }
 
 /// Asks that a halt holds, or whose credential is gone: nobody need answer them. In order, and not all at once.

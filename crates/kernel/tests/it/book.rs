@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub(crate) fn contract(name: &str, effect: Effect, input: Value) -> Contract {
     let (server, tool) = name.split_once('.').unwrap();
     Contract {
+        deed: Default::default(),
         about: String::new(),
         credential: None,
         cost_usd_nanos: 0,
@@ -45,6 +46,7 @@ fn object(properties: Value, required: &[&str]) -> Value {
 
 pub(crate) fn manifest(agent: &str, may: Vec<May>) -> Manifest {
     Manifest {
+        commits: Default::default(),
         agent: agent.into(),
         owner: "support-leads".into(),
         purpose: String::new(),

@@ -93,6 +93,9 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
         }),
         Event::RunClosed(RunClosed { by: by.clone(), outcome: Closing::Success, run, workflow: None }),
         Event::CallDecided(Box::new(CallDecided {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             accounts: Vec::new(),
             agent: agent.clone(),
             approved: Vec::new(),
@@ -123,6 +126,9 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
             would: reasons,
         })),
         Event::CallFinished(CallFinished {
+            undo: None,
+            facts: Vec::new(),
+            why: None,
             by: by.clone(),
             call,
             duration_ms: number,

@@ -116,6 +116,8 @@ impl World {
                 });
                 let agent = (known.carrier == Carrier::Executor).then(|| known.agent.clone());
                 Command::Settle(Settlement {
+                    undo: None,
+                    facts: Vec::new(),
                     call: **call,
                     agent,
                     outcome: *outcome,

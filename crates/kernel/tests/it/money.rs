@@ -379,6 +379,8 @@ impl<'a> World<'a> {
         let usd_nanos = reserved.get(Currency::UsdNanos).min(u64::try_from(chance.below(12)).unwrap());
         let used = (chance.below(2) == 0).then_some(Amount { usd_nanos, ..reserved });
         let settlement = Settlement {
+            undo: None,
+            facts: Vec::new(),
             call,
             agent: None,
             outcome,
@@ -402,6 +404,8 @@ impl<'a> World<'a> {
             let calls: Vec<CallId> = self.lanes[lane].calls.keys().copied().collect();
             for call in calls {
                 let settlement = Settlement {
+                    undo: None,
+                    facts: Vec::new(),
                     call,
                     agent: None,
                     outcome: Outcome::Succeeded,

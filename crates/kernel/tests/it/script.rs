@@ -276,6 +276,8 @@ impl Stage {
         let reserved = self.state.calls.get(&call).map(|open| open.reserved.clone()).unwrap_or_default();
         let used = used.parse().ok().map(|usd_nanos| Amount { usd_nanos, ..reserved.clone() });
         let settlement = Settlement {
+            undo: None,
+            facts: Vec::new(),
             call,
             agent,
             outcome,
@@ -314,6 +316,10 @@ impl Stage {
             Answer::Given { waits_for, .. } => {
                 [format!("counts, waits for {}", waits_for.len()), String::new()]
             }
+            Answer::Plan(plan) => [format!("plan {} {}", plan.version, plan.ruling.name()), String::new()],
+            Answer::Phase(phase) => [phase.name().to_owned(), String::new()],
+            Answer::Progress(plan) => [plan.stage.name().to_owned(), String::new()],
+            Answer::WouldTakeBack(steps) => [format!("would take back {steps:?}"), String::new()],
             Answer::Done => ["done".to_owned(), String::new()],
             Answer::Refused(reason) => ["refused".to_owned(), show(reason)],
         }
@@ -380,6 +386,9 @@ pub(crate) fn call(
 ) -> Call {
     let value = serde_json::from_str(if args.is_empty() { "{}" } else { args }).unwrap();
     Call {
+        part: None,
+        touches: Vec::new(),
+        facts: Vec::new(),
         id,
         run,
         agent: agent.to_owned(),

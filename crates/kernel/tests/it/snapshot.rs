@@ -104,6 +104,9 @@ fn lane() -> Vec<(Stamp, Event)> {
     };
     let reasons = vec![crate::bytes::reason("house.line", 7)];
     let decided = |call, ruling| CallDecided {
+        part: None,
+        touches: Vec::new(),
+        facts: Vec::new(),
         accounts: Vec::new(),
         agent: "desk".into(),
         approved: Vec::new(),
@@ -134,6 +137,9 @@ fn lane() -> Vec<(Stamp, Event)> {
         would: reasons.clone(),
     };
     let finished = CallFinished {
+        undo: None,
+        facts: Vec::new(),
+        why: None,
         by: "sweep".into(),
         call: CallId(4),
         duration_ms: 7,

@@ -113,6 +113,14 @@ impl Read for Reader {
         }
     }
 
+    fn place(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT idx FROM events WHERE lane = ?1 AND lane_seq = ?2")?;
+        let index: Option<i64> =
+            statement.query_row(params![lane, signed(lane_seq)?], |row| row.get(0)).optional()?;
+        index.map(number).transpose()
+    }
+
     fn snapshot(&mut self, name: &str) -> Result<Option<(u64, Vec<u8>)>, Error> {
         let mut statement = self.conn.prepare_cached("SELECT idx, bytes FROM snapshots WHERE name = ?1")?;
         let row: Option<(i64, Vec<u8>)> =

@@ -198,7 +198,7 @@ pub(super) async fn steer(whose: &Whose, command: Run) -> Result<ExitCode> {
             let outcome = outcome.unwrap_or(Closing::Failure);
             told(whose, &run, "correct", &CorrectRun { outcome, why }, "corrected").await
         }
-        Run::Show { .. } | Run::Close { .. } => Ok(ExitCode::FAILURE),
+        other => super::plan::plan(whose, other).await,
     }
 }
 

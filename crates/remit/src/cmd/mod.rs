@@ -9,6 +9,7 @@ mod idle;
 mod inbox;
 mod login;
 mod markdown;
+mod plan;
 mod policy;
 mod remote;
 mod runs;
@@ -65,7 +66,10 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
         Command::Agent(command) => agent::agent(whose, command).await,
         Command::Tool(command) => tool::tool(whose, command).await,
         Command::Wrap(options) => wrap::wrap(whose, &options).await,
-        Command::Runs { agent, open, limit, before } => runs::runs(whose, agent, open, limit, before).await,
+        Command::Runs { stuck: true, .. } => plan::stuck(whose).await,
+        Command::Runs { agent, open, limit, before, .. } => {
+            runs::runs(whose, agent, open, limit, before).await
+        }
         Command::Run(command) => runs::run(whose, command).await,
         Command::Budget { whose: of } => budget::budget(whose, of).await,
         Command::Top { limit, once } => budget::top(whose, limit, once).await,

@@ -60,6 +60,10 @@ pub(super) async fn run(whose: &Whose, command: Run) -> Result<ExitCode> {
                 let head = ["run", "opened", "agent", "for", "ended", "allowed", "denied", "unknown", "cost"];
                 out::table(&head, vec![run_row(&shown.run)]);
                 out::line("");
+                if let Some(plan) = &shown.run.plan {
+                    super::plan::told(plan);
+                    out::line("");
+                }
                 calls_table(&shown.calls);
                 if let Some(older) = &shown.older {
                     out::talk(format!("older: remit calls --run {run} --before {older}"));

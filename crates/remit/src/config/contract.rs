@@ -1,9 +1,11 @@
 //! `tools/*.yaml`: what Remit knows of each tool of a server. No contract, no such tool.
 
 mod care;
+mod deed;
 mod destination;
 mod mcp;
 mod shape;
+mod undo;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +14,8 @@ use serde_json::{Map, Value, json};
 use stdx::digest::Digest;
 use tools::mcp::definition_digest;
 
-pub(super) use self::destination::{check_path, check_pattern};
+pub(super) use self::deed::Partner;
+pub(super) use self::destination::{check_path, check_pattern, missing};
 pub(crate) use self::mcp::Pins;
 use self::shape::{Credential, Effect, Operation, ToolEntry};
 pub(super) use self::shape::{Env, ToolFile};
@@ -98,6 +101,13 @@ impl ToolFile {
         self.tools.iter().filter_map(of).collect()
     }
 
+    /// The tools that its contracts name beside their own.
+    pub(super) fn partners(&self) -> Vec<Partner> {
+        let server = &self.server.value;
+        let of = |(name, at): (&String, &At<ToolEntry>)| at.value.partners(&format!("{server}.{name}"));
+        self.tools.iter().flat_map(of).collect()
+    }
+
     /// `pins` holds what was accepted of this server's own definitions.
     pub(super) fn contracts(&self, page: &mut Page<'_>, pins: &Pins) -> Vec<Contract> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
@@ -116,6 +126,7 @@ impl ToolFile {
             let (definition, input) = at.value.input(page, self, tool, place, &reached, pins);
             let draft =
                 Draft { tool, definition, input: &input, reached: &reached, credential: credential.clone() };
+            at.value.check_way_back(page, tool, place);
             contracts.push(at.value.contract(page, self, draft));
         }
         contracts
@@ -210,6 +221,7 @@ impl ToolEntry {
             idempotency_header: self.idempotency_header(page),
             idempotency_field: self.idempotency_field(page, input),
             definition,
+            deed: self.deed(page, input),
             care: self.care(page),
             redact: self.redact(page),
             stamp: self.stamp(page, input),
@@ -237,19 +249,7 @@ impl ToolEntry {
     }
 
     fn unbuilt(&self, page: &mut Page<'_>) {
-        page.not_built(&[
-            ("cache", &self.cache, "take it away: each call reaches the tool"),
-            (
-                "delay",
-                &self.delay,
-                "take it away; calls that cannot be taken back can be limited by `budget`",
-            ),
-            ("expect", &self.expect, "take it away; what was done is in the ledger"),
-            ("preview", &self.preview, "take it away"),
-            ("touches", &self.touches, "take it away; resources come with plans"),
-            ("undo", &self.undo, "take it away; nothing is undone by itself yet"),
-            ("version", &self.version, "take it away"),
-        ]);
+        page.not_built(&[("cache", &self.cache, "take it away: each call reaches the tool")]);
         if let Some(limits) = &self.limits {
             let help = "limit the run or the minute: `per_run`, `per_minute`, `per_destination_per_minute`";
             page.not_built(&[("per_hour", &limits.per_hour, help), ("per_day", &limits.per_day, help)]);

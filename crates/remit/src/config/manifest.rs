@@ -11,6 +11,7 @@ use stdx::nearest::nearest;
 
 use super::Person;
 use super::budget::{self, Action, Budget};
+use super::commits::{BeforeEntry, OnFailure, OnHalt, commits};
 use super::contract::Env;
 use super::house::words;
 use super::limits::Limits;
@@ -78,7 +79,8 @@ pub(super) struct AgentFile {
     /// How its calls are treated; a line of `may` can say otherwise for itself.
     #[schemars(extend("default" = "enforce"))]
     mode: Option<At<Mode>>,
-    /// `on`: explore, decide, commit. `off`: rules per call only. Only `explore` is built: with `on` it can only read.
+    /// `on`: it explores, proposes a plan of all that it means to write, and commits that, all or nothing. `off`: rules
+    /// per call only.
     #[schemars(with = "Phases", extend("default" = "off"))]
     phases: Option<At<String>>,
     /// What it may be besides an agent.
@@ -94,12 +96,15 @@ pub(super) struct AgentFile {
     /// What happens on the way to a limit, by how much of it is taken, in percent; in place of the house's `gates`.
     #[schemars(with = "Option<BTreeMap<String, Action>>")]
     gates: Option<BTreeMap<u64, At<Action>>>,
+    /// Reads without which a write is refused.
     #[serde(default)]
-    #[schemars(skip)]
-    before: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    on_failure: Later,
+    before: Vec<BeforeEntry>,
+    /// What a step that fails leads to.
+    #[schemars(extend("default" = "unwind"))]
+    on_failure: Option<OnFailure>,
+    /// What a halt leads to while a plan is being carried out.
+    #[schemars(extend("default" = "hold"))]
+    on_halt: Option<OnHalt>,
     #[serde(default)]
     #[schemars(skip)]
     delegate: Later,
@@ -158,11 +163,11 @@ struct MayLimits {
 
 impl AgentFile {
     pub(super) fn manifest(&self, page: &mut Page<'_>, known: &Known<'_>) -> Manifest {
-        page.not_built(&[
-            ("before", &self.before, "forbid it with `when`, or with a free rule in `policies/`"),
-            ("on_failure", &self.on_failure, "nothing is undone by itself yet; take it away"),
-            ("delegate", &self.delegate, "give each agent a manifest of its own; take it away"),
-        ]);
+        page.not_built(&[(
+            "delegate",
+            &self.delegate,
+            "give each agent a manifest of its own; take it away",
+        )]);
         self.check_name(page);
         self.check_owner(page, known);
         let mode = mode(page, self.mode.as_ref());
@@ -171,6 +176,7 @@ impl AgentFile {
         let may =
             self.may.iter().enumerate().map(|(index, entry)| self.may(page, known, index, entry)).collect();
         Manifest {
+            commits: commits(page, known, &self.before, self.on_failure, self.on_halt),
             agent: self.agent.value.clone(),
             owner: self.owner.value.clone(),
             purpose: self.purpose.clone(),
@@ -252,11 +258,7 @@ fn phases(page: &mut Page<'_>, written: Option<&At<String>>) -> bool {
     let Some(at) = written else { return false };
     match at.value.as_str() {
         "off" | "false" => false,
-        "on" | "true" => {
-            page.warning("not-built", at.place, "with `phases: on` this agent can only read")
-                .help("only the phase `explore` exists yet; write `phases: off` to rely on rules per call");
-            true
-        }
+        "on" | "true" => true,
         other => {
             page.error("value", at.place, format!("`{other}` is not accepted here")).help("`on` or `off`");
             false
@@ -264,7 +266,7 @@ fn phases(page: &mut Page<'_>, written: Option<&At<String>>) -> bool {
     }
 }
 
-fn check_tool(page: &mut Page<'_>, known: &Known<'_>, tool: &At<String>) {
+pub(super) fn check_tool(page: &mut Page<'_>, known: &Known<'_>, tool: &At<String>) {
     let names = || known.tools.keys().map(String::as_str);
     if !known.all_read || names().any(|name| stdx::glob::matches(&tool.value, name)) {
         return;

@@ -91,9 +91,8 @@ const TAIL: &str = "
 ## Not built yet
 
 These keys have their meaning in the design and are refused until something stands behind them:
-in `remit.yaml` `memory`, `models`, `store.postgres`; in a manifest `before`, `on_failure`, `delegate`; in a
-contract `via.openapi`, `http.headers`, `cache`, `delay`, `expect`, `preview`, `touches`, `undo`,
-`version`, `limits.per_hour` and `limits.per_day`.
+in `remit.yaml` `memory`, `models`, `store.postgres`; in a manifest `delegate`; in a contract `via.openapi`,
+`http.headers`, `cache`, `limits.per_hour` and `limits.per_day`.
 ";
 
 /// The same as a page.
@@ -134,6 +133,9 @@ fn rows(out: &mut String, prefix: &str, schema: &Value) {
         let about = about.replace('|', "\\|");
         let _ = writeln!(out, "| `{path}` | {} | {default} | {about} |", kind(value));
         rows(out, &format!("{path}."), value);
+        for choice in value.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
+            rows(out, &format!("{path}."), choice);
+        }
         if let Some(items) = value.get("items") {
             rows(out, &format!("{path}[]."), items);
         }
@@ -146,7 +148,11 @@ fn rows(out: &mut String, prefix: &str, schema: &Value) {
 fn kind(schema: &Value) -> String {
     let words = words(schema);
     if !words.is_empty() {
-        return words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let words = words.iter().map(|word| format!("`{word}`"));
+        let choices = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+        let mapping =
+            choices.filter(|choice| choice.get("properties").is_some()).map(|_| "mapping".to_owned());
+        return words.chain(mapping).collect::<Vec<_>>().join(", ");
     }
     if schema.get("pattern").is_some() && schema.get("minimum").is_some() {
         return "dollars".to_owned();

@@ -1,5 +1,7 @@
 //! The example loads as it is; every way to get it wrong says where and what would be right; the reference is golden.
 
+mod deeds;
+
 use std::path::Path;
 
 use expect_test::{ExpectFile, expect_file};
@@ -8,8 +10,9 @@ use kernel::book::House;
 
 use super::*;
 
-const EXAMPLE: [(&str, &str); 4] = [
+const EXAMPLE: [(&str, &str); 5] = [
     ("remit.yaml", include_str!("../../../../examples/refund-desk/remit.yaml")),
+    ("agents/claims-desk.yaml", include_str!("../../../../examples/refund-desk/agents/claims-desk.yaml")),
     ("agents/refund-desk.yaml", include_str!("../../../../examples/refund-desk/agents/refund-desk.yaml")),
     ("tools/desk.yaml", include_str!("../../../../examples/refund-desk/tools/desk.yaml")),
     ("policies/house.cedar", include_str!("../../../../examples/refund-desk/policies/house.cedar")),
@@ -116,7 +119,7 @@ fn phases_are_words_or_truths() {
         let loaded = changed(agent, "phases: off", &format!("phases: {word}")).expect("loads");
         let manifest = loaded.book.agents.get("refund-desk").expect("the agent");
         assert_eq!(manifest.phases, on, "{word}");
-        assert_eq!(warnings(&loaded).contains("can only read"), on, "{word}");
+        assert!(!warnings(&loaded).contains("phase"), "{word}: {}", warnings(&loaded));
     }
 }
 
@@ -169,7 +172,7 @@ const NOTES_PINS: &str = r#"{ "add-note": { "name": "add-note", "description": "
 
 #[test]
 fn a_tool_of_an_mcp_server_is_what_was_accepted_of_it() {
-    let [root, agent, tool, rules] = EXAMPLE;
+    let [root, _, agent, tool, rules] = EXAMPLE;
     let notes = ("tools/notes.yaml", NOTES);
     let loaded = embedded(&[root, agent, tool, rules, notes, ("tools/notes.pins.json", NOTES_PINS)]);
     let book = loaded.unwrap_or_else(|problems| panic!("{problems}")).book;
@@ -247,7 +250,7 @@ const BAD: &[Bad] = &[
     ("pattern-matches-nothing", AGENT, "desk.lookup_ticket", "crm.*"),
     ("no-destination", AGENT, "- tool: desk.lookup_ticket", "- tool: desk.lookup_ticket\n    to: [\"*\"]"),
     ("phases-word", AGENT, "phases: off", "phases: maybe"),
-    ("unbuilt-manifest", AGENT, "budget:", "before:\n  - { tool: desk.refund_charge }\non_failure: unwind\ndelegate: { depth: 1 }\nbudget:"),
+    ("unbuilt-manifest", AGENT, "budget:", "delegate: { depth: 1 }\nbudget:"),
     ("currency-misspelt", AGENT, "calls: 40", "cals: 40"),
     ("count-misspelt", AGENT, "refunded_cents: 200000", "refunded_cent: 200000"),
     ("gate-percent", AGENT, "50: degrade", "150: degrade"),
@@ -276,7 +279,7 @@ const BAD: &[Bad] = &[
     ("no-input", TOOL, "    input:\n      type: object", "    inputs:\n      type: object"),
     ("stamp-misspelt", TOOL, "    cost: { usd: 0.30 }", "    cost: { usd: 0.30 }\n    stamp: { field: note.run }"),
     ("redact-misspelt", TOOL, "    cost: { usd: 0.30 }", "    cost: { usd: 0.30 }\n    redact: { results: [secret] }"),
-    ("unbuilt-contract", TOOL, "    limits: { timeout: 10s }", "    limits: { timeout: 10s, per_minute: 60 }\n    undo: { tool: desk.cancel }\n    touches: [\"charge:1\"]\n    preview: {}\n    version: {}\n    expect: {}\n    delay: 60s\n    cache: {}"),
+    ("unbuilt-contract", TOOL, "    limits: { timeout: 10s }", "    limits: { timeout: 10s, per_hour: 60 }\n    cache: {}"),
     ("destination-misspelt", TOOL, "email: args.to", "email: args.too"),
     ("destination-kind", TOOL, "{ email: args.to }", "{ email: args.to, host: args.to }"),
     ("destination-at", TOOL, "{ email: args.to }", "{ email: args.to, at: gitlab.example }"),
@@ -334,7 +337,7 @@ fn a_problem_of_a_rule_prints_like_any_other() {
 
 #[test]
 fn two_files_may_not_declare_the_same_thing() {
-    let [root, agent, tool, rules] = EXAMPLE;
+    let [root, _, agent, tool, rules] = EXAMPLE;
     let again = embedded(&[root, agent, ("agents/second.yaml", agent.1), tool, rules]);
     check("duplicate-agent", &again.expect_err("a second agent of one name"));
     let again = embedded(&[root, agent, tool, ("tools/second.yaml", tool.1), rules]);
@@ -343,7 +346,7 @@ fn two_files_may_not_declare_the_same_thing() {
 
 #[test]
 fn every_problem_of_every_file_is_found_at_once() {
-    let [root, agent, tool, rules] = EXAMPLE;
+    let [root, _, agent, tool, rules] = EXAMPLE;
     let agent = (agent.0, agent.1.replace("desk.mail_customer", "desk.male_customer").replace("2.00", "two"));
     let tool = (tool.0, tool.1.replace("0.30", "-1"));
     let again = embedded(&[root, (agent.0, &agent.1), (tool.0, &tool.1), rules]);
@@ -354,7 +357,7 @@ fn every_problem_of_every_file_is_found_at_once() {
 fn what_is_accepted_with_a_warning() {
     let written = AGENT_WITH_EVERY_WARNING;
     let remit = EXAMPLE[0].1.replace("127.0.0.1:7470", "0.0.0.0:7470");
-    let loaded = embedded(&[("remit.yaml", &remit), (AGENT, written), EXAMPLE[2]]).expect("loads");
+    let loaded = embedded(&[("remit.yaml", &remit), (AGENT, written), EXAMPLE[3]]).expect("loads");
     at("tests/config/warnings.txt").assert_eq(&warnings(&loaded));
 }
 

@@ -222,6 +222,16 @@ impl<'a> Page<'a> {
         Place { line: head.matches('\n').count() + 1, column, offset, length: key.len() }
     }
 
+    /// Where a piece of text stands, at a place or after it; the place itself, if it is written otherwise there.
+    pub(super) fn find(&self, from: Place, piece: &str) -> Place {
+        let after = self.text.get(from.offset..).unwrap_or("");
+        let Some(offset) = after.find(piece).map(|at| from.offset + at) else { return from };
+        let head = self.text.get(..offset).unwrap_or("");
+        let start = head.rfind('\n').map_or(0, |at| at + 1);
+        let column = head.get(start..).unwrap_or("").chars().count() + 1;
+        Place { line: head.matches('\n').count() + 1, column, offset, length: piece.len() }
+    }
+
     /// Never past the end of the line. Of a mapping or a list only the start is known: then, its first word.
     fn length(&self, place: Place) -> usize {
         if place.line == 0 {
@@ -320,14 +330,11 @@ fn why(expected: &[&str]) -> Option<&'static str> {
 }
 
 /// Keys that are only read to say that they are not built yet; no list of known keys names them.
-const UNBUILT: [&str; 28] = [
-    "before",
+const UNBUILT: [&str; 20] = [
     "cache",
     "concurrent",
     "count",
-    "delay",
     "delegate",
-    "expect",
     "field",
     "gates",
     "headers",
@@ -335,20 +342,15 @@ const UNBUILT: [&str; 28] = [
     "memory",
     "models",
     "notify",
-    "on_failure",
     "openapi",
     "per_day",
     "per_hour",
     "per_minute",
     "per_month",
     "postgres",
-    "preview",
     "redact",
     "stamp",
     "stdio",
-    "touches",
-    "undo",
-    "version",
 ];
 
 fn one_of(wrong: &str, expected: &[&str]) -> String {

@@ -1,5 +1,6 @@
 //! `remit demo`: one story end to end, through the real doors, with a tool server of its own.
 
+mod claims;
 mod desk;
 mod story;
 
@@ -13,8 +14,9 @@ use tokio::net::TcpListener;
 use crate::cli::{Demo, Whose};
 use crate::{compose, config, out, private};
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("remit.yaml", include_str!("../../../../examples/refund-desk/remit.yaml")),
+    ("agents/claims-desk.yaml", include_str!("../../../../examples/refund-desk/agents/claims-desk.yaml")),
     ("agents/refund-desk.yaml", include_str!("../../../../examples/refund-desk/agents/refund-desk.yaml")),
     ("tools/desk.yaml", include_str!("../../../../examples/refund-desk/tools/desk.yaml")),
     ("policies/house.cedar", include_str!("../../../../examples/refund-desk/policies/house.cedar")),
@@ -54,6 +56,11 @@ pub(crate) async fn demo(whose: &Whose, options: &Demo) -> Result<ExitCode> {
     }
     out::line(format!("operator key    {}", data.join(compose::OPERATOR_KEY).display()));
     out::line(format!("ask why         cargo remit --data {} explain {}", data.display(), told.refused));
+    out::line(format!(
+        "take it back    cargo remit --data {} run undo {} --dry-run",
+        data.display(),
+        told.committed
+    ));
     out::line(format!("see it all      cargo remit --data {} runs", data.display()));
     if !options.once {
         out::line("");

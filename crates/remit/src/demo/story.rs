@@ -1,4 +1,4 @@
-//! The story: a refund desk answers a ticket, oversteps, and is told why not.
+//! The story: a refund desk answers a ticket, oversteps, and is told why not; then another writes as one.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use api::run::{OpenRun, RunOpened};
 use api::story::Story;
 use serde_json::{Value, json};
 
+use super::claims;
 use super::desk::Desk;
 use crate::compose::{self, Running};
 use crate::out;
@@ -18,6 +19,8 @@ use crate::out;
 pub(super) struct Told {
     /// The refusal worth explaining.
     pub(super) refused: String,
+    /// The run that committed a plan.
+    pub(super) committed: String,
 }
 
 pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<Told> {
@@ -52,6 +55,7 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     ensure!(spent_up.verdict.ruling == "deny", "the story's loan must run out");
     let _: Value =
         agent.post(&format!("/v1/runs/{}/close", run.run), &json!({ "outcome": "success" })).await?;
+    let committed = claims::tell(&people, &format!("http://{}", running.agents), desk).await?;
 
     out::line("");
     out::line("What the tool server says really happened:");
@@ -64,7 +68,7 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     for text in story.text.lines() {
         out::line(format!("  {}", out::safe(text)));
     }
-    Ok(Told { refused: refused.call })
+    Ok(Told { refused: refused.call, committed })
 }
 
 /// A part of the work gets a run and a budget of its own; a refund costs 0.30 usd, so it pays for one.
@@ -83,7 +87,7 @@ async fn within_a_loan(agent: &Client) -> Result<Answered> {
     call(&part, "desk.refund_charge", third, "and so did the next one").await
 }
 
-async fn call(agent: &Client, tool: &str, args: Value, reason: &str) -> Result<Answered> {
+pub(super) async fn call(agent: &Client, tool: &str, args: Value, reason: &str) -> Result<Answered> {
     out::line("");
     out::line(format!("agent: {tool} {args}"));
     let ask = CallAsk {

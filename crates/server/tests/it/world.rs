@@ -327,6 +327,7 @@ fn may(agent: &str, number: usize, tool: &str, when: Option<&str>) -> May {
 
 fn manifest(agent: &str, may: Vec<May>) -> Manifest {
     Manifest {
+        commits: Default::default(),
         agent: agent.to_owned(),
         owner: "ada@example.com".to_owned(),
         purpose: "tests".to_owned(),
@@ -348,6 +349,7 @@ fn manifest(agent: &str, may: Vec<May>) -> Manifest {
 
 fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract {
     Contract {
+        deed: Default::default(),
         about: "a tool of a test".to_owned(),
         credential: None,
         cost_usd_nanos: 10_000_000,

@@ -75,6 +75,9 @@ impl World {
     ) {
         let payload = Payload::new("args", self.random.bytes(), canonical(&args), false);
         let call = Arc::new(Call {
+            part: None,
+            touches: Vec::new(),
+            facts: Vec::new(),
             id: CallId::new(self.now, self.random.bytes()),
             run,
             agent,

@@ -1,4 +1,13 @@
 //! Many worlds hold all laws, the same seed is the same world, and a broken pipeline is caught.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod sagas;
 
 use sim::Mutant;
 

@@ -1,5 +1,8 @@
 //! Remit's own tools at this door. They are no calls: they reach nobody, and what they do is an event of its own.
 
+mod plans;
+mod said;
+
 use std::time::Duration;
 
 use gate::error::Error;
@@ -25,7 +28,7 @@ const REPLAN_ABOUT: &str = "Say what you learned, before you go on. Remit asks f
 
 /// Whether a name is one of ours, whatever servers call theirs.
 pub(super) fn is_own(name: &str) -> bool {
-    name == REPLAN || name == STATUS
+    name == REPLAN || name == STATUS || plans::is_of_plans(name)
 }
 
 /// What is shown after the tools of servers, to whoever has any.
@@ -47,7 +50,11 @@ pub(super) fn list(visit: &Visit) -> Vec<Value> {
         },
         "annotations": { "readOnlyHint": true, "destructiveHint": false, "openWorldHint": false },
     });
-    vec![replan, status()]
+    let mut all = vec![replan, status()];
+    if plans::works_in_phases(visit) {
+        all.extend(plans::list());
+    }
+    all
 }
 
 fn status() -> Value {
@@ -65,12 +72,16 @@ fn status() -> Value {
 }
 
 pub(super) async fn call(request: &Request<'_>) -> Result<Members, Refused> {
-    if request.params.get("name").and_then(Value::as_str) == Some(STATUS) {
-        let ticket = request.params.get("arguments").and_then(|arguments| arguments.get("ticket"));
-        if let Some(ticket) = ticket.filter(|ticket| !ticket.is_null()) {
-            return told_ticket(request.visit, ticket).await;
+    match request.params.get("name").and_then(Value::as_str) {
+        Some(STATUS) => {
+            let ticket = request.params.get("arguments").and_then(|arguments| arguments.get("ticket"));
+            return match ticket.filter(|ticket| !ticket.is_null()) {
+                Some(ticket) => told_ticket(request.visit, ticket).await,
+                None => told_status(request).await,
+            };
         }
-        return told_status(request).await;
+        Some(name) if plans::is_of_plans(name) => return plans::call(request, name).await,
+        _ => {}
     }
     let visit = request.visit;
     let learned = request.params.get("arguments").and_then(|arguments| arguments.get("learned"));

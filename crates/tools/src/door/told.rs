@@ -16,7 +16,7 @@ use super::refused::Refused;
 use crate::mcp::wire::{self, Members, RpcError};
 
 /// In the `_meta` of every answer to a call.
-const META_RECEIPT: &str = "dev.remit/receipt";
+pub(super) const META_RECEIPT: &str = "dev.remit/receipt";
 /// In the `_meta` of a refusal, as in its structured content.
 const META_VERDICT: &str = "dev.remit/verdict";
 /// In the `_meta` of a call that did not succeed.
@@ -346,7 +346,7 @@ fn upstream(mut result: Map<String, Value>, receipt: &Value) -> Refused {
 }
 
 /// The JSON of a tool that does not speak MCP.
-fn plain(value: Value) -> Members {
+pub(super) fn plain(value: Value) -> Members {
     let text = match &value {
         Value::Null => "The tool did it, and answered nothing.".to_owned(),
         Value::String(text) => text.clone(),
@@ -377,7 +377,7 @@ fn unhappy(name: &str, outcome: Option<Outcome>, trouble: &str, said: Option<Val
 }
 
 /// The words stand in the structured form, too: some clients show their model nothing else.
-fn tool_error(text: String, mut verdict: Value) -> Members {
+pub(super) fn tool_error(text: String, mut verdict: Value) -> Members {
     if !verdict.is_object() {
         verdict = json!({});
     }
@@ -393,7 +393,7 @@ fn tool_error(text: String, mut verdict: Value) -> Members {
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn told(reason: &Reason) -> Value {
+pub(super) fn told(reason: &Reason) -> Value {
     let rule = reason.rule.as_deref();
     json!({
         "at": reason.at,
@@ -405,6 +405,6 @@ fn told(reason: &Reason) -> Value {
     })
 }
 
-fn receipt(receipt: Receipt) -> Value {
+pub(super) fn receipt(receipt: Receipt) -> Value {
     json!({ "index": receipt.index, "lane": receipt.lane, "lane_seq": receipt.lane_seq })
 }

@@ -18,6 +18,7 @@ const CANARY: &str = "sk-canary-\"7f3a";
 
 fn contract(url: &str, path: &str, effect: Effect) -> Contract {
     Contract {
+        deed: Default::default(),
         about: String::new(),
         credential: None,
         cost_usd_nanos: 0,
@@ -49,7 +50,8 @@ fn contract(url: &str, path: &str, effect: Effect) -> Contract {
 
 fn order<'p>(contract: &'p Contract, secret: Option<&'p str>) -> Order<'p> {
     let secret = secret.map(str::as_bytes);
-    Order { contract, bytes: Arc::from(br#"{"n":1}"#.as_slice()), run: RunId(1), call: CallId(2), secret }
+    let bytes = Arc::from(br#"{"n":1}"#.as_slice());
+    Order { contract, bytes, run: RunId(1), call: CallId(2), key: "deed-1", secret }
 }
 
 fn http() -> Http {
@@ -109,7 +111,7 @@ async fn the_request_holds_our_bytes_and_our_headers_and_nothing_else() {
     let mut lines: Vec<&str> = head.lines().collect();
     lines.sort_unstable();
     let call = format!("remit-call: {}", CallId(2));
-    let key = format!("idempotency-key: {}", CallId(2));
+    let key = "idempotency-key: deed-1".to_owned();
     let (run, host) = (format!("remit-run: {}", RunId(1)), format!("host: {}", server.address));
     let mut expected = vec![
         "POST /ok HTTP/1.1",

@@ -265,6 +265,7 @@ impl Reach for Mcp {
                 args: &permit.call().args,
                 run: permit.call().run,
                 call: permit.call().id,
+                key: permit.key(),
                 secret: secret.as_ref().map(Secret::reveal),
                 feed,
             };
@@ -279,6 +280,8 @@ struct Order<'p> {
     args: &'p Value,
     run: RunId,
     call: CallId,
+    /// The same for each try of one deed.
+    key: &'p str,
     secret: Option<&'p [u8]>,
     feed: Feed,
 }
@@ -335,7 +338,7 @@ fn asking<'o>(order: &'o Order<'_>, route: &'o Route) -> Result<Asking<'o>, &'st
     asking.meta.insert(era::META_CALL.to_owned(), call.as_str().into());
     asking.meta.insert(TRACE.as_str().to_owned(), trace.as_str().into());
     asking.headers =
-        headers(contract, [(RUN, run), (CALL, call.clone()), (TRACE, trace)], call).ok_or(UNUSABLE)?;
+        headers(contract, [(RUN, run), (CALL, call), (TRACE, trace)], order.key).ok_or(UNUSABLE)?;
     asking.secret = order.secret;
     let aside = |name: &str| order.feed.aside().get(name);
     asking.capabilities = aside(via::CAPABILITIES).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -346,7 +349,7 @@ fn asking<'o>(order: &'o Order<'_>, route: &'o Route) -> Result<Asking<'o>, &'st
     Ok(asking)
 }
 
-fn headers(contract: &Contract, ours: [(HeaderName, String); 3], key: String) -> Option<HeaderMap> {
+fn headers(contract: &Contract, ours: [(HeaderName, String); 3], key: &str) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in ours {
         headers.insert(name, HeaderValue::try_from(value).ok()?);

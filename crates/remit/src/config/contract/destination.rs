@@ -103,20 +103,27 @@ pub(in crate::config) fn check_path(
     path: &[String],
     input: &Value,
 ) {
+    if let Some((name, help)) = missing(path, input) {
+        page.error("destination", written.place, format!("`input` has no property `{name}`")).help(help);
+    }
+}
+
+/// The first name on a path that a schema of arguments does not know, and what it may have meant.
+pub(in crate::config) fn missing(path: &[String], input: &Value) -> Option<(String, String)> {
     let mut schema = input;
     for name in path {
         while let Some(items) = schema.get("items") {
             schema = items;
         }
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        let properties = schema.get("properties").and_then(Value::as_object)?;
         let Some(next) = properties.get(name) else {
             let help = nearest(name, properties.keys().map(String::as_str)).map_or_else(
                 || "name a property of `input`".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            page.error("destination", written.place, format!("`input` has no property `{name}`")).help(help);
-            return;
+            return Some((name.clone(), help));
         };
         schema = next;
     }
+    None
 }

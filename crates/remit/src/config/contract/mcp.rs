@@ -166,6 +166,7 @@ impl Offered {
         let mut place = place.clone();
         place.insert("method".to_owned(), json!(self.method));
         Contract {
+            deed: Default::default(),
             about: self.about.to_owned(),
             care: Default::default(),
             credential,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::undo::{Companion, Expect, Undo, Version};
 use super::{RESULT_BYTES_MAX, TIMEOUT_MS};
 use crate::config::house::words;
 use crate::config::yaml::{At, Later, Usd};
@@ -164,32 +165,31 @@ pub(in crate::config) struct ToolEntry {
     #[serde(default)]
     #[schemars(skip)]
     pub(in crate::config) cache: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) delay: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) expect: Later,
+    /// How long it waits after all other steps of its plan stand, while it can still be called off, such as `60s`. Only
+    /// of a tool that cannot be taken back.
+    pub(in crate::config) delay: Option<At<String>>,
+    /// What must hold once it is done, or its plan is taken back.
+    pub(in crate::config) expect: Option<Expect>,
     /// What answers in its place while it is left alone or its server is down. Agents are told that it is a fallback.
     pub(in crate::config) fallback: Option<At<Fallback>>,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) preview: Later,
+    /// A read that shows how things are before it, for whoever looks at a plan.
+    pub(in crate::config) preview: Option<Companion>,
+    /// A read that tells whether it happened, for when its answer was lost.
+    pub(in crate::config) probe: Option<Expect>,
     /// What may not pass in its arguments, and what agents do not see of its results.
     pub(in crate::config) redact: Option<Redact>,
     /// Where the run's id is written into its arguments, so that what it did can be searched by run.
     pub(in crate::config) stamp: Option<Stamp>,
     /// How gently it is called.
     pub(in crate::config) care: Option<Care>,
+    /// What it changes, by names that another tool's contract would give it too, such as `"charge:{args.charge_id}"`. Two
+    /// plans that touch the same do not run at once.
     #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) touches: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) undo: Later,
-    #[serde(default)]
-    #[schemars(skip)]
-    pub(in crate::config) version: Later,
+    pub(in crate::config) touches: Vec<At<String>>,
+    /// How it is taken back, or `none`. What names no undo counts as irreversible in a plan, whatever `effect` says.
+    pub(in crate::config) undo: Option<At<Undo>>,
+    /// A read that tells whether somebody else has changed the same thing since. Without it an undo is unguarded.
+    pub(in crate::config) version: Option<Version>,
 }
 
 /// Exactly one of the kinds; `name` and `at` only beside `repository`.

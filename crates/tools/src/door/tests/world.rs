@@ -410,6 +410,7 @@ fn mcp(server: &str, tool: &str, input: &Value) -> Contract {
 
 pub(super) fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract {
     Contract {
+        deed: Default::default(),
         about: "a tool of a test".to_owned(),
         care: Care::default(),
         credential: None,
@@ -458,6 +459,7 @@ fn may(agent: &str, number: usize, tool: &str) -> May {
 
 fn manifest(agent: &str, may: Vec<May>) -> Manifest {
     Manifest {
+        commits: Default::default(),
         agent: agent.to_owned(),
         owner: "ada@example.com".to_owned(),
         purpose: "tests".to_owned(),

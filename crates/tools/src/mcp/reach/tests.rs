@@ -21,6 +21,7 @@ mod tasks;
 
 fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
     Contract {
+        deed: Default::default(),
         about: String::new(),
         care: Care::default(),
         credential: None,
@@ -59,7 +60,8 @@ fn mcp() -> Mcp {
 }
 
 fn order<'o>(contract: &'o Contract, args: &'o Value) -> Order<'o> {
-    Order { contract, args, run: RunId(7), call: CallId(9), secret: None, feed: Feed::default() }
+    let (run, call) = (RunId(7), CallId(9));
+    Order { contract, args, run, call, key: "deed-1", secret: None, feed: Feed::default() }
 }
 
 async fn carry(mcp: &Mcp, order: Order<'_>) -> Reached {

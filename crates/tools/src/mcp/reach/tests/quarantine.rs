@@ -28,6 +28,7 @@ fn book(contract: Contract) -> Book {
         origin: origin.clone(),
     };
     let manifest = Manifest {
+        commits: Default::default(),
         agent: AGENT.to_owned(),
         owner: "ada@example.com".to_owned(),
         purpose: "tests".to_owned(),

@@ -1,0 +1,59 @@
+//! Recall: what a plan needs of earlier events after a restart: its own text, results, arguments that were kept.
+//!
+//! It is found in the ledger by its place in the lane, so no view is needed.
+
+use kernel::id::RunId;
+use kernel::plan::{self, WrittenPlan};
+use kernel::progress::{PlanState, Step};
+use serde_json::Value;
+use stdx::digest::Digest;
+
+use crate::error::Error;
+use crate::gate::Gate;
+
+impl Gate {
+    /// The plan as its agent wrote it; none, if it was erased.
+    pub(crate) async fn plan_text(&self, run: RunId, plan: &PlanState) -> Result<Option<WrittenPlan>, Error> {
+        let text = self.recalled(run, plan.seq, plan.digest).await?;
+        Ok(text.and_then(|text| plan::parse(&text).ok()))
+    }
+
+    pub(crate) async fn step_result(&self, run: RunId, step: &Step) -> Result<Option<Value>, Error> {
+        match step.result {
+            Some(result) => self.recalled(run, step.ended_seq, result).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What was there before a step that is set back to it.
+    pub(crate) async fn step_before(&self, run: RunId, step: &Step) -> Result<Option<Value>, Error> {
+        match step.before_result {
+            Some(result) => self.recalled(run, step.before_seq, result).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The arguments of a kept undo.
+    pub(crate) async fn undo_args(&self, run: RunId, step: &Step) -> Result<Option<Value>, Error> {
+        match &step.undo {
+            Some(kept) => self.recalled(run, step.undo_seq, kept.args).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A payload of one event of the run's lane; none, if it was erased.
+    async fn recalled(&self, run: RunId, seq: u64, commitment: Digest) -> Result<Option<Value>, Error> {
+        let lane = u16::try_from(self.lane_of(run)).unwrap_or(u16::MAX).saturating_add(1);
+        let log = self.0.payloads.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut log = log.lock().map_err(|_| Error::Stopping)?;
+            let Some(index) = log.place(lane, seq)? else { return Ok(None) };
+            match log.payload(index, &commitment) {
+                Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+                Err(ledger::Error::Erased | ledger::Error::NotFound) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        });
+        read.await.map_err(|_| Error::Stopping)?
+    }
+}

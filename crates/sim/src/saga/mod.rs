@@ -1,0 +1,16 @@
+//! Worlds of plans: a gate over a log that can die at every append, a server with a state of its own that can fail at
+//! every request, and what must hold at the end, judged by that server's state alone.
+
+mod cases;
+mod life;
+mod play;
+mod shapes;
+mod tools;
+mod world;
+
+pub use cases::{Tally, by_chance, cases, deaths, play_all};
+pub use life::{Death, Store};
+pub use play::{Case, Ended, Hit, Judgement, play, rules};
+pub use shapes::{Node, SHAPES, plans, written};
+pub use tools::UNDO_RETRIES;
+pub use world::{Fault, Side, World};

@@ -1,0 +1,156 @@
+//! The contracts of the one server in a world of plans: each kind of undo, and each way to find out what happened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kernel::agent::Manifest;
+use kernel::book::{Book, House};
+use kernel::contract::{Care, Contract, Effect};
+use kernel::deed::{Companion, Deed, Expect, Undo, VersionRead};
+use kernel::rules::Rules;
+use kernel::stopping::StoppingRules;
+use serde_json::{Value, json};
+
+use crate::books;
+
+pub(super) const AGENT: &str = "writer";
+/// A tool that says nothing is given up after this.
+pub(super) const TIMEOUT_MS: u64 = 25;
+/// Tries after the first to take a deed back.
+pub const UNDO_RETRIES: u32 = 2;
+/// No run ends by itself here.
+const RUN_TTL_MS: u64 = 30 * 24 * 3_600_000;
+
+pub(super) fn rules() -> Result<Arc<Rules>, String> {
+    let may = books::may(AGENT, 0, "*", None);
+    let manifest = Manifest { phases: true, ..books::plain_manifest(AGENT, vec![may]) };
+    let house = House {
+        calls_per_run_max: 100_000,
+        limits: StoppingRules::default(),
+        run_ttl_ms: RUN_TTL_MS,
+        ..House::default()
+    };
+    let agents = BTreeMap::from([(AGENT.to_owned(), manifest)]);
+    books::compile(Book { agents, house, rules: Vec::new(), tools: contracts() })
+}
+
+fn contracts() -> BTreeMap<String, Contract> {
+    let give = || Undo::Tool {
+        tool: "box.give".to_owned(),
+        args: json!({ "id": "{args.id}", "amount": "{args.amount}", "note": "{args.note}" }),
+        retries: UNDO_RETRIES,
+        within_ms: Some(3_600_000),
+    };
+    let give_plain = Undo::Tool {
+        tool: "box.give_plain".to_owned(),
+        args: json!({ "id": "{args.id}", "amount": "{args.amount}", "note": "{args.note}" }),
+        retries: UNDO_RETRIES,
+        within_ms: None,
+    };
+    let drop = || Undo::Tool {
+        tool: "box.drop".to_owned(),
+        args: json!({ "handle": "{result.handle}", "note": "{args.note}" }),
+        retries: UNDO_RETRIES,
+        within_ms: None,
+    };
+    let put = Undo::Restore {
+        read: look(),
+        write: Companion {
+            tool: "box.put".to_owned(),
+            args: json!({ "id": "{args.id}", "value": "{before.value}", "note": "{args.note}" }),
+        },
+        retries: UNDO_RETRIES,
+        within_ms: None,
+    };
+    let took = || {
+        Some(Expect {
+            tool: "box.did".to_owned(),
+            args: json!({ "note": "{args.note}" }),
+            that: "result.done == true".to_owned(),
+        })
+    };
+    let touches = || vec!["box:{args.id}".to_owned()];
+    let amount = json!({ "id": "string", "amount": "integer", "note": "string" });
+    let value = json!({ "id": "string", "value": "integer", "note": "string" });
+    let made = json!({ "name": "string", "note": "string" });
+    let dropped = json!({ "handle": "string", "note": "string" });
+    let mail = json!({ "to": "string", "note": "string" });
+    let held = Some(Expect {
+        tool: "box.look".to_owned(),
+        args: json!({ "id": "{args.id}" }),
+        that: "result.value == args.value".to_owned(),
+    });
+    let version = Some(VersionRead {
+        tool: "box.look".to_owned(),
+        args: json!({ "id": "{args.id}" }),
+        value: vec!["version".to_owned()],
+    });
+    let preview = Some(look());
+    let all = [
+        read("look", json!({ "id": "string" })),
+        read("did", json!({ "note": "string" })),
+        keyed("take", &amount, Deed { undo: Some(give()), touches: touches(), preview, ..Deed::default() }),
+        plain("take_probed", &amount, Deed { undo: Some(give()), probe: took(), ..Deed::default() }),
+        plain("take_plain", &amount, Deed { undo: Some(give()), ..Deed::default() }),
+        keyed("take_once", &amount, Deed { undo: Some(give_plain), ..Deed::default() }),
+        keyed("make", &made, Deed { undo: Some(drop()), ..Deed::default() }),
+        plain("make_probed", &made, Deed { undo: Some(drop()), probe: took(), ..Deed::default() }),
+        keyed(
+            "set",
+            &value,
+            Deed { undo: Some(put), touches: touches(), expect: held, version, ..Deed::default() },
+        ),
+        keyed("give", &amount, Deed::default()),
+        plain("give_plain", &amount, Deed::default()),
+        keyed("put", &value, Deed::default()),
+        keyed("drop", &dropped, Deed::default()),
+        final_one("mail", &mail, Deed::default()),
+        final_one("mail_later", &mail, Deed { delay_ms: Some(20), ..Deed::default() }),
+        Contract {
+            idempotency_field: None,
+            ..final_one("mail_plain", &mail, Deed { probe: took(), ..Deed::default() })
+        },
+    ];
+    all.into_iter().map(|contract| (contract.name.clone(), contract)).collect()
+}
+
+fn look() -> Companion {
+    Companion { tool: "box.look".to_owned(), args: json!({ "id": "{args.id}" }) }
+}
+
+fn read(tool: &str, properties: Value) -> Contract {
+    contract(tool, Effect::Read, &properties, Deed::default())
+}
+
+/// The server knows the key, and does what comes twice once.
+fn keyed(tool: &str, properties: &Value, deed: Deed) -> Contract {
+    let plain = contract(tool, Effect::Reversible, properties, deed);
+    Contract { idempotency_field: Some("key".to_owned()), ..plain }
+}
+
+fn plain(tool: &str, properties: &Value, deed: Deed) -> Contract {
+    contract(tool, Effect::Reversible, properties, deed)
+}
+
+fn final_one(tool: &str, properties: &Value, deed: Deed) -> Contract {
+    Contract { effect: Effect::Irreversible, ..keyed(tool, properties, deed) }
+}
+
+fn contract(tool: &str, effect: Effect, properties: &Value, deed: Deed) -> Contract {
+    let members = properties.as_object().cloned().unwrap_or_default();
+    let required: Vec<String> = members.keys().cloned().collect();
+    let mut properties: BTreeMap<String, Value> =
+        members.into_iter().map(|(name, kind)| (name, json!({ "type": kind }))).collect();
+    properties.insert("key".to_owned(), json!({ "type": "string" }));
+    let input = json!({ "type": "object", "properties": properties, "required": required,
+                        "additionalProperties": false });
+    Contract {
+        // The engine's own tries are what is looked at, and no tool is left alone.
+        care: Care { retries: 0, failures_max: u32::MAX, ..Care::default() },
+        deed,
+        input,
+        timeout_ms: TIMEOUT_MS,
+        via: json!({ "box": {} }),
+        ..books::contract(&format!("box.{tool}"), effect, u64::from(effect.writes()), json!({}))
+    }
+}
