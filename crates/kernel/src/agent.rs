@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Limits;
 use crate::book::Origin;
+use crate::contract::Effect;
 use crate::price::Count;
 use crate::stopping::StoppingRules;
 use crate::threshold::Threshold;
@@ -24,6 +25,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Of several that are meant for one call, the strictest holds.
+    pub(crate) fn strictness(self) -> u8 {
+        match self {
+            Mode::Observe => 0,
+            Mode::Enforce => 1,
+            Mode::Propose => 2,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Mode::Observe => "observe",
@@ -44,6 +54,9 @@ pub struct Manifest {
     /// Other environments it may act in.
     pub crosses: Vec<String>,
     pub mode: Mode,
+    /// In place of it, by what a call does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modes: BTreeMap<Effect, Mode>,
     pub phases: bool,
     /// May ask for decisions and carry calls out itself, and ask on behalf of other subjects.
     pub executor: bool,

@@ -29,6 +29,7 @@ impl State {
             Event::CallFinished(finished) => self.call_finished(finished),
             Event::Answered(answered) => self.person_answered(stamp.at, answered),
             Event::Collected(collected) => self.collected(collected),
+            Event::AskEscalated(escalated) => self.escalated(escalated),
             Event::RequestRefused(refused) => {
                 self.refused(stamp.at, refused.run, &refused.agent);
             }

@@ -61,6 +61,7 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
         env: "prod".to_owned(),
         crosses: Vec::new(),
         mode: if agent == "watched" { Mode::Observe } else { Mode::Enforce },
+        modes: Default::default(),
         phases: false,
         executor: agent != "clerk",
         may: vec![may(agent, 0, "crm.*", None), refund],

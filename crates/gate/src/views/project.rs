@@ -230,6 +230,7 @@ impl Sheet {
             | Event::SlicesReturned(_)
             | Event::ThresholdCrossed(_)
             | Event::RequestRefused(_)
+            | Event::AskEscalated(_)
             | Event::Collected(_) => {}
         }
     }
