@@ -10,4 +10,5 @@ mod own;
 mod rounds;
 mod sessions;
 mod stateless;
+mod tickets;
 mod world;
