@@ -369,15 +369,158 @@ test("a viewer reads, and is offered nothing that is refused", async () => {
   browser.fine("403");
 });
 
+// ---- Inbox ------------------------------------------------------------------------------------------------
+
+/** Nothing waits: what other tests leave would stand before one's own. */
+async function emptied() {
+  const { items } = await stage.read("/v1/inbox");
+  for (const { call, bound } of items) await stage.tell(`/v1/inbox/${call}/answer`, { yes: false, bound, as: "lee@example.com" });
+}
+
+async function inbox(person = "lee@example.com") {
+  const own = await browser.signedIn(stage, person);
+  await own.keyboard.press("g");
+  await own.keyboard.press("i");
+  await own.getByRole("heading", { level: 1, name: "Inbox" }).waitFor();
+  return own;
+}
+
+test("inbox: by keyboard to the second, a yes with a reason, and it is carried out", async () => {
+  await emptied();
+  const run = await stage.asking("ana@customers.example", "settle the old cases");
+  const [first, second] = [await run.ask(12_000, "it broke"), await run.ask(13_000, "it broke, too", "ch_8")];
+  const own = await inbox();
+  await own.getByText("2 waiting, 2 for you").waitFor();
+  await own.locator(`#one-${first.call}[aria-current]`).waitFor();
+  await own.keyboard.press("j");
+  await own.locator(`#one-${second.call}[aria-current]`).waitFor();
+  await own.getByText("Nobody has checked them.").waitFor();
+  await own.getByText("it broke, too").waitFor();
+  await own.locator(".item pre").getByText('"amount_cents": 13000').waitFor();
+  await own.getByText("irreversible: it cannot be undone").waitFor();
+  await own.keyboard.press("y");
+  const dialog = own.getByRole("dialog");
+  await dialog.getByText('"charge_id": "ch_8"').waitFor();
+  await own.keyboard.type("the photos show it");
+  await own.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  const ended = await run.ended(second.call);
+  assert.equal(ended.outcome, "succeeded");
+  assert.deepEqual([ended.approved, ended.words], [["lee@example.com"], "the photos show it"]);
+  // On to the next one.
+  await own.locator(`#one-${first.call}[aria-current]`).waitFor();
+  await own.locator(`#one-${second.call}`).waitFor({ state: "detached" });
+  await own.keyboard.press("?");
+  await own.getByRole("dialog").getByText("in the inbox: yes, no, change").waitFor();
+  await own.keyboard.press("Escape");
+  await own.context().close();
+});
+
+test("inbox: a no takes no more than a yes, and the agent hears it", async () => {
+  await emptied();
+  const run = await stage.asking("ana@customers.example", "settle");
+  const asked = await run.ask(14_000, "please");
+  const own = await inbox();
+  const [yes, no] = [own.getByRole("button", { name: "Yes" }), own.getByRole("button", { name: "No", exact: false }).first()];
+  const [a, b] = [await yes.boundingBox(), await no.boundingBox()];
+  assert.deepEqual([a.width, a.height, a.y], [b.width, b.height, b.y], "both are as large, beside each other");
+  await own.keyboard.press("n");
+  await own.keyboard.type("not without an order number");
+  await own.keyboard.press("Enter");
+  await own.getByText("Nothing waits for a person.").waitFor();
+  const ended = await run.ended(asked.call);
+  assert.equal(ended.verdict.reasons[0].code, "approval_denied");
+  assert.equal(ended.words, "not without an order number");
+  await own.getByText("How people answer").click();
+  await own.getByRole("region", { name: "Approvers" }).getByText("lee@example.com").waitFor();
+  await own.context().close();
+});
+
+test("inbox: changed and approved; what differs is seen while it is written", async () => {
+  await emptied();
+  const run = await stage.asking("ana@customers.example", "settle");
+  const asked = await run.ask(20_000, "all of it");
+  const own = await inbox();
+  await own.keyboard.press("e");
+  const dialog = own.getByRole("dialog");
+  const field = dialog.getByLabel("What is sent instead");
+  await field.fill(JSON.stringify({ amount_cents: 90_000, charge_id: "ch_9" }));
+  await dialog.locator(".diff .came").getByText("90000").waitFor();
+  await dialog.getByLabel("Why").fill("only half is ours");
+  await dialog.getByRole("button", { name: "Approve as changed" }).click();
+  await dialog.getByRole("alert").getByText("would not pass").waitFor();
+  await field.fill(JSON.stringify({ amount_cents: 10_000, charge_id: "ch_9" }));
+  await dialog.locator(".diff .went").getByText("20000").waitFor();
+  await dialog.getByRole("button", { name: "Approve as changed" }).click();
+  await dialog.waitFor({ state: "detached" });
+  const ended = await run.ended(asked.call);
+  assert.deepEqual([ended.outcome, ended.edited], ["succeeded", { amount_cents: 10_000, charge_id: "ch_9" }]);
+  await own.context().close();
+  browser.fine("409");
+});
+
+test("inbox: the next ones too, as narrow as it is said", async () => {
+  await emptied();
+  const run = await stage.asking("ana@customers.example", "settle");
+  await run.ask(9_000, "a series");
+  const own = await inbox();
+  await own.getByRole("button", { name: "Also the next ones" }).click();
+  const dialog = own.getByRole("dialog");
+  await dialog.getByLabel("How many more").fill("1");
+  await dialog.getByLabel("amount_cents").selectOption("most");
+  await dialog.getByLabel("Why").fill("small ones are fine");
+  await dialog.getByRole("button", { name: "Approve these" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await own.getByText("Nothing waits for a person.").waitFor();
+  assert.equal((await run.ask(8_000, "the next")).verdict.ruling, "allow");
+  assert.equal((await run.ask(7_000, "one too many")).verdict.ruling, "ask");
+  await own.context().close();
+});
+
+test("inbox: who may not answer looks, and whoever it is asked for may not", async () => {
+  await emptied();
+  const run = await stage.asking("kim@example.com", "settle Kim's own case");
+  await run.ask(15_000, "Kim wants it");
+  for (const [person, says] of [["vera@example.com", "only approvers of finance answer this"], ["kim@example.com", "it was asked for you"]]) {
+    const own = await inbox(person);
+    await own.getByText(says).waitFor();
+    assert.equal(await own.getByRole("button", { name: /Yes|No|Change|next ones/ }).count(), 0, person);
+    await own.keyboard.press("y");
+    assert.equal(await own.getByRole("dialog").count(), 0, person);
+    await own.context().close();
+  }
+});
+
+test("inbox: what comes is counted in every window, and shown without being asked for", async () => {
+  await emptied();
+  const own = await inbox();
+  await own.getByText("Nothing waits for a person.").waitFor();
+  assert.equal(await own.locator("#waiting").isVisible(), false);
+  const run = await stage.asking("ana@customers.example", "settle");
+  const asked = await run.ask(16_000, "it broke");
+  await own.locator(`#one-${asked.call}`).waitFor();
+  await own.locator("#waiting").getByText("1").waitFor();
+  const other = await inbox("kim@example.com");
+  await other.keyboard.press("n");
+  await other.keyboard.press("Enter");
+  await own.getByText("This waits no longer.").or(own.getByText("Nothing waits for a person.")).waitFor();
+  await own.locator("#waiting").waitFor({ state: "hidden" });
+  for (const one of [own, other]) await one.context().close();
+});
+
 // ---- All pages --------------------------------------------------------------------------------------------
 
 async function everyPage() {
+  await emptied();
+  const settling = await stage.asking(HOSTILE, HOSTILE);
+  await settling.ask(18_000, HOSTILE, HOSTILE);
+  const asked = await settling.ask(19_000, HOSTILE, HOSTILE);
   const { items } = await stage.read("/v1/runs?only=denied&limit=200");
   const hostile = items.find((run) => run.person === HOSTILE);
   const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
   return {
     now: "/", runs: "/runs?only=denied", run: `/runs/${hostile.run}`, calls: "/calls", call: `/calls/${calls[0].call}`, agents: "/agents",
-    agent: "/agents/refund-desk", tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
+    agent: "/agents/refund-desk", inbox: "/inbox", asked: `/inbox/${asked.call}`, tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
   };
 }
 
@@ -388,7 +531,7 @@ test("hostile words are words everywhere", async () => {
     for (const folded of await page.locator("main details > summary").all()) await folded.click();
     await page.waitForTimeout(50);
     await untouched(page);
-    if (["runs", "run", "call"].includes(name)) assert.ok((await page.locator("main").innerText()).includes(HARMLESS), name);
+    if (["runs", "run", "call", "asked"].includes(name)) assert.ok((await page.locator("main").innerText()).includes(HARMLESS), name);
   }
   browser.fine("404");
 });

@@ -51,6 +51,7 @@ export class Stage {
     stage.agents = (await readFile(join(stage.data, "agents-address"), "utf8")).trim();
     stage.operator = (await readFile(join(stage.data, "operator.key"), "utf8")).trim();
     stage.key = (await stage.remit("agent", "key", "refund-desk")).trim();
+    stage.settler = (await stage.remit("agent", "key", "settler")).trim();
     return stage;
   }
 
@@ -61,6 +62,8 @@ store: { sqlite: ./data }
 people:
   - { name: dana@example.com, roles: [operator] }
   - { name: vera@example.com, roles: [viewer] }
+  - { name: lee@example.com, roles: ["approver:finance"] }
+  - { name: kim@example.com, roles: ["approver:finance"] }
 `);
     await writeFile(join(this.folder, "agents/refund-desk.yaml"), `agent: refund-desk
 owner: dana@example.com
@@ -72,6 +75,14 @@ may:
   - tool: notes.read_note
 budget:
   per_run: { calls: 500 }
+`);
+    await writeFile(join(this.folder, "agents/settler.yaml"), `agent: settler
+owner: dana@example.com
+purpose: pays larger sums back, with finance
+may:
+  - tool: desk.refund_charge
+    when: args.amount_cents <= 50000
+    ask: finance
 `);
     await writeFile(join(this.folder, "tools/desk.yaml"), `server: desk
 env: prod
@@ -111,18 +122,37 @@ tools:
     return { id: opened.run, call: (tool, args, reason) => this.ask("/v1/calls", { tool, args, reason }, opened.token) };
   }
 
-  async ask(path, body, token) {
-    const headers = { authorization: `Bearer ${this.key}`, "content-type": "application/json" };
+  /** A run of the agent that asks finance. */
+  async asking(person, intent) {
+    const opened = await this.ask("/v1/runs", { person, intent }, undefined, this.settler);
+    const ask = (cents, reason, charge = "ch_9") =>
+      this.ask("/v1/calls", { tool: "desk.refund_charge", args: { charge_id: charge, amount_cents: cents }, reason }, opened.token, this.settler);
+    const ended = async (ticket) => {
+      const answer = await fetch(`${this.agents}/v1/tickets/${ticket}?wait=10s`, { headers: { authorization: `Bearer ${this.settler}` } });
+      return (await answer.json()).answered;
+    };
+    return { id: opened.run, ask, ended };
+  }
+
+  async ask(path, body, token, key = this.key) {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
     if (token) headers["remit-run"] = token;
     const answer = await fetch(this.agents + path, { method: "POST", headers, body: JSON.stringify(body) });
     const told = await answer.json();
-    assert.equal(answer.status, 200, JSON.stringify(told));
+    assert.equal(answer.status, told.waiting ? 202 : 200, JSON.stringify(told));
     return told;
   }
 
   /** As the holder of the operator's key. */
   async read(path) {
     const answer = await fetch(this.people + path, { headers: { authorization: `Bearer ${this.operator}` } });
+    return answer.json();
+  }
+
+  /** Does something as the holder of the operator's key. */
+  async tell(path, body) {
+    const headers = { authorization: `Bearer ${this.operator}`, "content-type": "application/json" };
+    const answer = await fetch(this.people + path, { method: "POST", headers, body: JSON.stringify(body) });
     return answer.json();
   }
 

@@ -168,6 +168,9 @@ pub struct CallView {
     /// When it was decided.
     pub at: String,
     pub verdict: VerdictView,
+    /// Who said yes to it, where people were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<String>,
     /// None if they were erased.
     pub args: Option<Value>,
     /// Why the agent wanted it, in its own words.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Limits;
 use crate::before::Before;
 use crate::book::Origin;
+use crate::contract::Effect;
 use crate::price::Count;
 use crate::progress::{OnFailure, OnHalt};
 use crate::stopping::StoppingRules;
@@ -26,6 +27,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Of several that are meant for one call, the strictest holds.
+    pub(crate) fn strictness(self) -> u8 {
+        match self {
+            Mode::Observe => 0,
+            Mode::Enforce => 1,
+            Mode::Propose => 2,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Mode::Observe => "observe",
@@ -46,6 +56,9 @@ pub struct Manifest {
     /// Other environments it may act in.
     pub crosses: Vec<String>,
     pub mode: Mode,
+    /// In place of it, by what a call does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modes: BTreeMap<Effect, Mode>,
     pub phases: bool,
     #[serde(default, skip_serializing_if = "CommitRules::is_usual")]
     pub commits: CommitRules,

@@ -36,6 +36,7 @@ impl State {
             Event::UnwindStarted(started) => self.unwind_started(started),
             Event::CommitEnded(ended) => self.commit_ended(stamp.at, ended),
             Event::ResidueAccepted(accepted) => self.residue_accepted(accepted),
+            Event::AskEscalated(escalated) => self.escalated(escalated),
             Event::RequestRefused(refused) => {
                 self.refused(stamp.at, refused.run, &refused.agent);
             }

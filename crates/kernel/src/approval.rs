@@ -8,7 +8,7 @@ use stdx::digest::Digest;
 use crate::account::{Amount, Limits};
 use crate::call::Carrier;
 use crate::command::Ended;
-use crate::event::{Answered, CallDecided, Collected};
+use crate::event::{Answered, AskEscalated, CallDecided, Collected};
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::reason::Reason;
 use crate::state::{Due, Hour, State};
@@ -174,6 +174,8 @@ pub struct Pending {
     pub asked_seq: u64,
     pub args_seq: u64,
     pub yeses: Vec<Given>,
+    /// The asked groups for which others may answer by now, and were told.
+    pub escalated: BTreeSet<String>,
 }
 
 /// What the run of a call that was asked about remembers, so that the agent may come again for its outcome.
@@ -237,6 +239,7 @@ impl State {
             asked_seq: seq,
             args_seq: seq,
             yeses: Vec::new(),
+            escalated: BTreeSet::new(),
         })
     }
 
@@ -293,6 +296,12 @@ impl State {
     pub(crate) fn collected(&mut self, collected: &Collected) {
         if let Some(run) = self.runs.get_mut(&collected.run) {
             run.tickets.retain(|_, ticket| ticket.call != collected.call);
+        }
+    }
+
+    pub(crate) fn escalated(&mut self, escalated: &AskEscalated) {
+        if let Some(pending) = self.pending.get_mut(&escalated.call) {
+            pending.escalated.insert(escalated.group.clone());
         }
     }
 

@@ -45,6 +45,7 @@ pub enum Event {
     CallFinished(CallFinished),
     Answered(Box<Answered>),
     Collected(Collected),
+    AskEscalated(AskEscalated),
     Questioned(Box<Questioned>),
     RequestRefused(RequestRefused),
     RefusalsCounted(RefusalsCounted),
@@ -299,6 +300,19 @@ pub struct Collected {
     pub agent: String,
     pub call: CallId,
     pub run: RunId,
+}
+
+/// Nobody answered for so long that others may, too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskEscalated {
+    pub agent: String,
+    pub call: CallId,
+    /// The group that was asked.
+    pub group: String,
+    pub run: RunId,
+    /// The group that may answer for it from now on.
+    pub to: String,
+    pub tool: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -598,6 +612,7 @@ impl Event {
             Event::CallFinished(_) => "call_finished",
             Event::Answered(_) => "answered",
             Event::Collected(_) => "collected",
+            Event::AskEscalated(_) => "ask_escalated",
             Event::Questioned(_) => "questioned",
             Event::RequestRefused(_) => "request_refused",
             Event::RefusalsCounted(_) => "refusals_counted",
@@ -648,6 +663,7 @@ impl Event {
             Event::CallFinished(body) => written(stamp, kind, body),
             Event::Answered(body) => written(stamp, kind, body),
             Event::Collected(body) => written(stamp, kind, body),
+            Event::AskEscalated(body) => written(stamp, kind, body),
             Event::Questioned(body) => written(stamp, kind, body),
             Event::RequestRefused(body) => written(stamp, kind, body),
             Event::RefusalsCounted(body) => written(stamp, kind, body),
@@ -694,6 +710,7 @@ impl Event {
             "call_finished" => Event::CallFinished(body(read.body)?),
             "answered" => Event::Answered(Box::new(body(read.body)?)),
             "collected" => Event::Collected(body(read.body)?),
+            "ask_escalated" => Event::AskEscalated(body(read.body)?),
             "questioned" => Event::Questioned(Box::new(body(read.body)?)),
             "request_refused" => Event::RequestRefused(body(read.body)?),
             "refusals_counted" => Event::RefusalsCounted(body(read.body)?),

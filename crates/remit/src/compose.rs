@@ -75,8 +75,6 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     mcp.tell(&gate);
 
     let (stop, stopping) = watch::channel(false);
-    let told = tools::webhook::follow(&gate, &settings.notify, &settings.data, &stopping);
-    told.context("the webhooks cannot start")?;
     let mut options = server::Options::new(&operator, stopping.clone());
     options.hosts = settings.hosts.clone();
     options.door_bytes_max = settings.door_bytes_max;
@@ -87,6 +85,8 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     }
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
     options.console = format!("http://{people_at}");
+    let told = tools::webhook::follow(&gate, &settings.notify, &settings.data, &options.console, &stopping);
+    told.context("the webhooks cannot start")?;
     private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;
     private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
     let doors = vec![

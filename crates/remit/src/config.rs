@@ -1,5 +1,6 @@
 //! Configuration: a folder of named texts becomes one book and this machine's settings, or every problem in it.
 
+mod approvals;
 mod budget;
 mod calendar;
 mod commits;
@@ -183,6 +184,7 @@ impl<'a> Loader<'a> {
         let settings = file.settings(&mut page);
 
         let (tools, all_read) = self.tools(&mut page, &Pattern::new(file.tools.as_ref(), house::TOOLS));
+        house.approvals = approvals::law(&mut page, file.approvals.as_ref(), &settings.people);
         house.tenants = file.tenants(&mut page, &tools, all_read);
         let known = Known { tools: &tools, all_read, people: &settings.people, tenant: &house.tenant };
         let agents = self.agents(&mut page, &Pattern::new(file.agents.as_ref(), house::AGENTS), &known);

@@ -152,7 +152,11 @@ fn call_steps(call: &CallView, run: Option<&RunView>) -> Vec<Step> {
     );
     say("decided", format!("{} by rules {}", call.verdict.ruling, short(&call.rules_digest)));
     call.verdict.rules.iter().for_each(|rule| say("allowed by", cited(rule)));
-    call.verdict.reasons.iter().for_each(|reason| say("refused", reasoned(reason)));
+    if !call.approved.is_empty() {
+        say("approved by", call.approved.join(", "));
+    }
+    let refused = if call.verdict.ruling == "ask" { "waits" } else { "refused" };
+    call.verdict.reasons.iter().for_each(|reason| say(refused, reasoned(reason)));
     call.verdict.would.iter().for_each(|reason| say("would refuse", reasoned(reason)));
     if call.verdict.ruling == "allow" && call.run.is_some() {
         say("happened", happened(call));

@@ -158,6 +158,7 @@ pub(crate) fn call_view(view: views::CallView) -> CallView {
         carrier: view.carrier.map(str::to_owned),
         at: view.decided,
         verdict,
+        approved: view.approved,
         args: view.args,
         reason: view.reasoning.map(text),
         model: view.model,

@@ -1,4 +1,5 @@
-//! Webhooks: people's systems are told of what happened, signed, tried again, and each event under one id for ever.
+//! Webhooks: people's systems are told of what happened, signed, tried again, and each event under one id for ever;
+//! and chats, in words with a link.
 //!
 //! A hook follows the ledger and remembers how far it has told, so that a restart forgets nothing. Whoever gets the
 //! same `webhook-id` twice has been told twice. The form is that of the Standard Webhooks: `webhook-id`,
@@ -31,11 +32,15 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Events read at once, and how long to wait for more.
 const READ_MAX: usize = 200;
 const IDLE: Duration = Duration::from_secs(30);
+/// Longer words are cut in a chat.
+const PLAIN_CHARS_MAX: usize = 200;
 const RETRY_READ: Duration = Duration::from_secs(1);
 
 /// What a hook is told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum On {
+    /// People are asked for a yes, or others are because nobody answered.
+    Ask,
     /// A threshold with the action `notify` or `stop` was crossed.
     Gate,
     /// A run was paused, goes on, or was extended.
@@ -49,9 +54,17 @@ pub enum On {
 pub struct Hook {
     /// An address, or where one is kept: `env:NAME`, `file:PATH`.
     pub address: String,
-    /// Where the secret is kept that its words are signed with.
-    pub secret: String,
+    pub form: Form,
     pub on: Vec<On>,
+}
+
+/// How a hook is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// The event itself, signed with a secret that is kept there: `env:NAME`, `file:PATH`.
+    Signed { secret: String },
+    /// A sentence with a link, as Slack and what is like it take it. Its address is its secret.
+    Chat,
 }
 
 /// Tells the hooks of what happens from now on, until Remit stops.
@@ -59,6 +72,7 @@ pub fn follow(
     gate: &Gate,
     hooks: &[Hook],
     folder: &std::path::Path,
+    console: &str,
     stop: &watch::Receiver<bool>,
 ) -> Result<(), Error> {
     if hooks.is_empty() {
@@ -69,7 +83,8 @@ pub fn follow(
     for hook in hooks {
         let mark = stdx::digest::Digest::of(format!("{}\n{:?}", hook.address, hook.on).as_bytes());
         let place = folder.join(format!("webhook-{}.next", mark.short()));
-        let teller = Teller { gate: gate.clone(), hook: hook.clone(), wire: wire.clone(), place };
+        let (gate, console) = (gate.clone(), console.to_owned());
+        let teller = Teller { gate, hook: hook.clone(), wire: wire.clone(), place, console };
         tokio::spawn(teller.run(stop.clone()));
     }
     Ok(())
@@ -81,6 +96,8 @@ struct Teller {
     wire: Wire,
     /// Holds the index of the first event that it has not told.
     place: PathBuf,
+    /// Where links lead.
+    console: String,
 }
 
 impl Teller {
@@ -133,11 +150,14 @@ impl Teller {
     }
 
     async fn tell(&self, index: u64, what: &str, event: &Value) {
-        let body = json!({
-            "type": what,
-            "timestamp": event.get("at"),
-            "data": { "index": index, "kind": event.get("kind"), "event": event.get("body") },
-        });
+        let body = match &self.hook.form {
+            Form::Signed { .. } => json!({
+                "type": what,
+                "timestamp": event.get("at"),
+                "data": { "index": index, "kind": event.get("kind"), "event": event.get("body") },
+            }),
+            Form::Chat => json!({ "text": sentence(what, event, &self.console) }),
+        };
         let body = Bytes::from(body.to_string());
         let mut wait = FIRST_WAIT;
         for tried in 1..=TRIES {
@@ -164,12 +184,15 @@ impl Teller {
         };
         // The address may hold a secret of its own, so no error repeats it.
         let uri: Uri = address.parse().map_err(|_| "its address cannot be read".to_owned())?;
-        let secret = open_reference(&self.hook.secret).map_err(|error| error.to_string())?;
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
-        let now_seconds = self.gate.now().0 / 1_000;
-        *request.headers_mut() = signed(index, now_seconds, &body, secret.reveal());
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Form::Signed { secret } = &self.hook.form {
+            let secret = open_reference(secret).map_err(|error| error.to_string())?;
+            let now_seconds = self.gate.now().0 / 1_000;
+            *request.headers_mut() = signed(index, now_seconds, &body, secret.reveal());
+        }
         match tokio::time::timeout(ANSWER_WAIT, self.wire.request(request)).await {
             Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
             Ok(Ok(answer)) => Err(status(answer.status())),
@@ -189,7 +212,10 @@ fn status(status: StatusCode) -> String {
 /// Which type of news an event is, if the hook wants it.
 fn wanted(on: &[On], event: &Value) -> Option<&'static str> {
     let action = || event.pointer("/body/action").and_then(Value::as_str);
+    let asks = || event.pointer("/body/ruling").and_then(Value::as_str) == Some("ask");
     let (kind, what) = match event.get("kind").and_then(Value::as_str)? {
+        "call_decided" if asks() => (On::Ask, "ask.waits"),
+        "ask_escalated" => (On::Ask, "ask.escalated"),
         "threshold_crossed" if matches!(action(), Some("notify" | "stop")) => (On::Gate, "gate.crossed"),
         "run_paused" => (On::Pause, "run.paused"),
         "run_resumed" => (On::Pause, "run.resumed"),
@@ -199,6 +225,54 @@ fn wanted(on: &[On], event: &Value) -> Option<&'static str> {
         _ => return None,
     };
     on.contains(&kind).then_some(what)
+}
+
+/// One event in words. It holds names and no arguments; what an agent wrote itself stays out of people's chats.
+fn sentence(what: &str, event: &Value, console: &str) -> String {
+    let text = |at: &str| event.pointer(&format!("/body{at}")).and_then(Value::as_str).unwrap_or("?");
+    let named = |at: &str| plain(text(at));
+    match what {
+        "ask.waits" => {
+            let groups = event.pointer("/body/reasons/0/ask").and_then(Value::as_array);
+            let groups = groups.into_iter().flatten().filter_map(Value::as_str).map(plain);
+            let groups = groups.collect::<Vec<_>>().join(" and ");
+            let link = format!("{console}/inbox/{}", named("/call"));
+            format!("{} asks {groups} for a yes: {}. {link}", named("/agent"), named("/tool"))
+        }
+        "ask.escalated" => format!(
+            "{} still waits for {}; {} may answer too: {}. {console}/inbox/{}",
+            named("/agent"),
+            named("/group"),
+            named("/to"),
+            named("/tool"),
+            named("/call")
+        ),
+        "gate.crossed" => {
+            let percent = event.pointer("/body/percent").and_then(Value::as_u64).unwrap_or(0);
+            format!(
+                "{} has used {percent} percent of a budget. {console}/runs/{}",
+                named("/agent"),
+                named("/run")
+            )
+        }
+        "halt.began" => format!("{} was halted by {}: {}", named("/scope"), named("/by"), named("/why")),
+        "halt.ended" => format!("{} goes on, says {}: {}", named("/scope"), named("/by"), named("/why")),
+        other => {
+            let end = other.rsplit('.').next().unwrap_or(other);
+            format!(
+                "a run was {end} by {}: {}. {console}/runs/{}",
+                named("/by"),
+                named("/why"),
+                named("/run")
+            )
+        }
+    }
+}
+
+/// A name or a reason in a chat: no markup of its own, so that nobody writes a link or calls a channel with it.
+fn plain(text: &str) -> String {
+    let shown = text.chars().filter(|letter| !letter.is_control()).take(PLAIN_CHARS_MAX);
+    shown.collect::<String>().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// The same event has the same id for ever; only its time and its signature are of this try.

@@ -248,6 +248,7 @@ impl Sheet {
             | Event::Claimed(_)
             | Event::ClaimsReleased(_)
             | Event::RequestRefused(_)
+            | Event::AskEscalated(_)
             | Event::Collected(_) => {}
         }
     }

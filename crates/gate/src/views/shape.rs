@@ -74,6 +74,8 @@ pub struct CallView {
     pub rules: Vec<Arc<RuleRef>>,
     /// Observed only: what `enforce` would have refused it for.
     pub would: Vec<ReasonView>,
+    /// Who said yes to it, where people were asked.
+    pub approved: Vec<String>,
     /// Null when the payload was erased.
     pub args: Option<Value>,
     /// The agent's stated reason: its own words, untrusted.
@@ -151,6 +153,7 @@ impl CallView {
             reasons: decided.reasons.iter().map(ReasonView::from).collect(),
             rules: decided.rules,
             would: decided.would.iter().map(ReasonView::from).collect(),
+            approved: decided.approved,
             args: None,
             reasoning: None,
             model: decided.model,
@@ -181,6 +184,7 @@ impl CallView {
             reasons: asked.verdict.reasons.iter().map(ReasonView::from).collect(),
             rules: asked.verdict.rules,
             would: asked.verdict.would.iter().map(ReasonView::from).collect(),
+            approved: Vec::new(),
             args: None,
             reasoning: None,
             model: None,

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use stdx::glob;
-
 use super::{Case, Findings};
 use crate::agent::Mode;
 use crate::approval::plain_name;
@@ -33,10 +31,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     Err(Box::new(Reason { ask: groups, near, ..Reason::new(code) }))
 }
 
-/// A write of an agent, or on a line of its manifest, in mode `propose`.
+/// A write in mode `propose`.
 fn proposes(case: &Case<'_>) -> bool {
-    let (Some(manifest), Some(tool)) = (case.manifest, case.tool) else { return false };
-    let line = manifest.may.iter().filter(|may| glob::matches(&may.tool, &case.call.tool));
-    let proposed = line.filter_map(|may| may.mode).any(|mode| mode == Mode::Propose);
-    tool.contract.effect.writes() && (proposed || manifest.mode == Mode::Propose)
+    case.tool.is_some() && case.writes() && case.mode() == Mode::Propose
 }

@@ -16,10 +16,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ::policy::RuleRef;
+use stdx::glob;
 
 use crate::account::Amount;
 use crate::agent::{Manifest, Mode};
 use crate::call::{Call, Part};
+use crate::contract::Effect;
 use crate::id::{CallId, RunId};
 use crate::lending::Need;
 use crate::phase::Phase;
@@ -205,8 +207,14 @@ impl Case<'_> {
         self.tool.is_none_or(|tool| tool.contract.effect.writes())
     }
 
+    /// By what it does, or by the lines that name its tool.
     fn mode(&self) -> Mode {
-        self.manifest.map(|manifest| manifest.mode).unwrap_or_default()
+        let Some(manifest) = self.manifest else { return Mode::default() };
+        let effect = self.tool.map_or(Effect::Irreversible, |tool| tool.contract.effect);
+        let usual = manifest.modes.get(&effect).copied().unwrap_or(manifest.mode);
+        let lines = manifest.may.iter().filter(|may| glob::matches(&may.tool, &self.call.tool));
+        let modes = lines.map(|may| may.mode.unwrap_or(usual));
+        modes.max_by_key(|mode| mode.strictness()).unwrap_or(usual)
     }
 }
 

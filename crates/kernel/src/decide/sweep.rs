@@ -8,7 +8,7 @@ use super::open::{Closer, closed_with_children, is_open};
 use super::{Decision, SWEEP_MAX, unknown};
 use crate::approval::Pending;
 use crate::command::{Answer, Closing};
-use crate::event::{CommitEnded, Event};
+use crate::event::{AskEscalated, CommitEnded, Event};
 use crate::id::{CallId, RunId};
 use crate::progress::{End, Stage};
 use crate::reason::{Code, Reason};
@@ -70,6 +70,10 @@ pub(super) fn sweep(state: &State, control: &Control, rules: &Rules, now: Time) 
         let over = denied(state, control, rules, id, reason);
         over.into_iter().for_each(|event| ended.add(event));
     }
+    let escalated = escalated(state, rules, now);
+    let waits = |event: &AskEscalated| !ended.asks.contains(&event.call);
+    let told: Vec<Event> = escalated.into_iter().filter(waits).map(Event::AskEscalated).collect();
+    ended.events.extend(told);
     Decision { answer: Answer::Done, events: ended.events }
 }
 
@@ -96,4 +100,30 @@ fn barred(state: &State, control: &Control, rules: &Rules, now: Time) -> Vec<(Ca
     barred.sort_by_key(|(id, _)| *id);
     barred.truncate(SWEEP_MAX);
     barred
+}
+
+/// Asks that nobody answered for so long that others may. In order, and not all at once.
+fn escalated(state: &State, rules: &Rules, now: Time) -> Vec<AskEscalated> {
+    let house = &rules.book.house.approvals;
+    if house.groups.values().all(|group| group.escalate.is_none()) {
+        return Vec::new();
+    }
+    let mut escalated = Vec::new();
+    for (id, pending) in &state.pending {
+        for group in &pending.reason.ask {
+            let due = house.escalation(group).filter(|one| now >= pending.asked.plus_ms(one.after_ms));
+            let due = due.filter(|_| !pending.escalated.contains(group));
+            escalated.extend(due.map(|one| AskEscalated {
+                agent: pending.agent.clone(),
+                call: *id,
+                group: group.clone(),
+                run: pending.run,
+                to: one.to.clone(),
+                tool: pending.tool.clone(),
+            }));
+        }
+    }
+    escalated.sort_by(|one, other| (one.call, &one.group).cmp(&(other.call, &other.group)));
+    escalated.truncate(SWEEP_MAX);
+    escalated
 }

@@ -55,6 +55,7 @@ pub(crate) fn manifest(agent: &str, may: Vec<May>) -> Manifest {
         env: "prod".into(),
         crosses: Vec::new(),
         mode: Mode::Enforce,
+        modes: Default::default(),
         phases: false,
         executor: false,
         may,

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use stdx::nearest::nearest;
 
+use super::approvals::Approvals;
 use super::budget::{self, Action, Tenant};
 use super::calendar;
 use super::limits::Limits;
@@ -65,6 +66,8 @@ pub(super) struct RemitFile {
     /// Where the manifests of agents are; `*` may stand in the last part of the path.
     #[schemars(extend("default" = AGENTS))]
     pub(super) agents: Option<At<String>>,
+    /// How people are asked for a yes.
+    pub(super) approvals: Option<Approvals>,
     /// What is recorded.
     audit: Option<Audit>,
     /// Days and months, as budgets count them.
@@ -333,7 +336,18 @@ impl RemitFile {
         if let Some(allow) = self.policies.as_ref().and_then(|policies| policies.allow_permits) {
             house.allow_permits = allow;
         }
+        house.approvals.people = self.approvers();
         house
+    }
+
+    /// The people, and the groups that each answers for.
+    fn approvers(&self) -> BTreeMap<String, std::collections::BTreeSet<String>> {
+        let group = |at: &At<String>| match at.value.parse() {
+            Ok(api::person::Role::Approver(group)) => Some(group),
+            _ => None,
+        };
+        let groups = |entry: &PersonEntry| entry.roles.iter().filter_map(group).collect();
+        self.people.iter().map(|entry| (entry.name.value.clone(), groups(entry))).collect()
     }
 
     pub(super) fn settings(&self, page: &mut Page<'_>) -> Settings {
@@ -377,7 +391,7 @@ impl RemitFile {
             ),
             people: self.people(page),
             hosts: self.hosts.iter().map(|at| host(page, at)).collect(),
-            notify: self.notify.iter().map(|notify| notify.hook(page)).collect(),
+            notify: self.notify.iter().filter_map(|notify| notify.hook(page)).collect(),
         }
     }
 

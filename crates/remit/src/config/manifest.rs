@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api::person;
 use kernel::agent::{self, Manifest, May};
-use kernel::contract::Contract;
+use kernel::contract::{Contract, Effect};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stdx::nearest::nearest;
@@ -79,6 +79,8 @@ pub(super) struct AgentFile {
     /// How its calls are treated; a line of `may` can say otherwise for itself.
     #[schemars(extend("default" = "enforce"))]
     mode: Option<At<Mode>>,
+    /// How its calls are treated by what they do, in place of `mode`: `{ read: enforce, irreversible: propose }`.
+    modes: Option<Modes>,
     /// `on`: it explores, proposes a plan of all that it means to write, and commits that, all or nothing. `off`: rules
     /// per call only.
     #[schemars(with = "Phases", extend("default" = "off"))]
@@ -110,6 +112,34 @@ pub(super) struct AgentFile {
     delegate: Later,
 }
 
+/// What is left out is as `mode` says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Modes {
+    /// Calls that only read.
+    read: Option<Mode>,
+    /// Writes that can be undone.
+    reversible: Option<Mode>,
+    /// What cannot be undone.
+    irreversible: Option<Mode>,
+}
+
+impl Modes {
+    fn law(&self) -> BTreeMap<Effect, agent::Mode> {
+        let rows = [
+            (Effect::Read, self.read),
+            (Effect::Reversible, self.reversible),
+            (Effect::Irreversible, self.irreversible),
+        ];
+        rows.into_iter().filter_map(|(effect, mode)| Some((effect, mode?.law()))).collect()
+    }
+
+    fn proposes(&self) -> bool {
+        [self.reversible, self.irreversible].contains(&Some(Mode::Propose))
+    }
+}
+
 /// For the schema: editors read `on` as a word or as a truth, by their version of YAML.
 #[derive(JsonSchema)]
 #[schemars(inline, untagged)]
@@ -134,7 +164,7 @@ struct MayEntry {
     when: Option<At<String>>,
     /// The destinations it may reach, as patterns, such as `*@customers.example`. Without it: any.
     to: Option<At<Vec<At<String>>>>,
-    /// The group of people who must approve. Approvals are not built yet: until then such calls are refused.
+    /// The group of people who must approve: the call waits for them.
     ask: Option<At<String>>,
     /// How much of it.
     limits: Option<MayLimits>,
@@ -170,7 +200,8 @@ impl AgentFile {
         )]);
         self.check_name(page);
         self.check_owner(page, known);
-        let mode = mode(page, self.mode.as_ref());
+        check_modes(page, self, known);
+        let mode = self.mode.as_ref().map(|mode| mode.value.law());
         let own = self.may.iter().flat_map(|entry| entry.value.count.keys());
         let counted = budget::counted(known.tools, known.all_read, own);
         let may =
@@ -185,6 +216,7 @@ impl AgentFile {
             env: self.env.unwrap_or(Env::Prod).name().to_owned(),
             crosses: self.crosses.iter().map(|env| env.name().to_owned()).collect(),
             mode: mode.unwrap_or_default(),
+            modes: self.modes.as_ref().map(Modes::law).unwrap_or_default(),
             phases: phases(page, self.phases.as_ref()),
             executor: self.roles.contains(&Role::Executor),
             may,
@@ -218,7 +250,7 @@ impl AgentFile {
             counts: budget::counts(page, &entry.count, None),
             calls_per_run_max: entry.limits.as_ref().and_then(|limits| limits.per_run),
             calls_per_minute_max: entry.limits.as_ref().and_then(|limits| limits.per_minute),
-            mode: mode(page, entry.mode.as_ref()),
+            mode: entry.mode.as_ref().map(|mode| mode.value.law()),
             origin: page.origin(at.place),
         }
     }
@@ -245,13 +277,21 @@ impl AgentFile {
     }
 }
 
-fn mode(page: &mut Page<'_>, written: Option<&At<Mode>>) -> Option<agent::Mode> {
-    let at = written?;
-    if at.value == Mode::Propose {
-        page.warning("not-built", at.place, "`propose` is accepted, but approvals are not built yet")
+/// Proposals wait for the owner, who must be somebody that can sign in.
+fn check_modes(page: &mut Page<'_>, file: &AgentFile, known: &Known<'_>) {
+    let lines = file.may.iter().filter_map(|line| line.value.mode.as_ref());
+    let proposes = file.mode.iter().chain(lines).find(|mode| mode.value == Mode::Propose);
+    let place = match proposes {
+        Some(at) => at.place,
+        None if file.modes.as_ref().is_some_and(Modes::proposes) => file.owner.place,
+        None => return,
+    };
+    let owner = file.owner.value.as_str();
+    if !known.people.iter().any(|person| person.name == owner) {
+        let message = format!("nobody can answer its proposals: `{owner}` is not among `people`");
+        page.warning("ask", place, message)
             .help("until then its writes are refused with `approval_unavailable`");
     }
-    Some(at.value.law())
 }
 
 fn phases(page: &mut Page<'_>, written: Option<&At<String>>) -> bool {
@@ -308,10 +348,8 @@ fn check_destinations(page: &mut Page<'_>, known: &Known<'_>, entry: &MayEntry) 
 }
 
 fn check_ask(page: &mut Page<'_>, known: &Known<'_>, ask: &At<String>) {
-    page.warning("not-built", ask.place, "`ask` is accepted, but approvals are not built yet")
-        .help("until then these calls are refused with `approval_unavailable`");
     let role = person::Role::Approver(ask.value.clone());
-    if !known.people.is_empty() && !known.people.iter().any(|person| person.roles.contains(&role)) {
+    if !known.people.iter().any(|person| person.roles.contains(&role)) {
         let groups = known.people.iter().flat_map(|person| &person.roles);
         let groups = groups.filter_map(|role| match role {
             person::Role::Approver(group) => Some(group.as_str()),
@@ -321,6 +359,7 @@ fn check_ask(page: &mut Page<'_>, known: &Known<'_>, ask: &At<String>) {
             || format!("give somebody in `people` the role `{role}`"),
             |name| format!("did you mean `{name}`?"),
         );
-        page.warning("ask", ask.place, format!("nobody can approve for `{}`", ask.value)).help(help);
+        page.warning("ask", ask.place, format!("nobody can approve for `{}`", ask.value))
+            .help(format!("{help}; until then these calls are refused with `approval_unavailable`"));
     }
 }

@@ -47,10 +47,15 @@ pub(crate) async fn demo(whose: &Whose, options: &Demo) -> Result<ExitCode> {
     if !options.once {
         let key = std::fs::read_to_string(data.join(compose::OPERATOR_KEY)).context("the operator key")?;
         let people = Client::new(&format!("http://{}", running.people), Some(key.trim().to_owned()));
+        story::leave_one(&running, &told.key).await?;
+        out::line("");
+        let lee = story::LEE;
         let (link, _) = crate::cmd::link(&people, None).await?;
+        let (inbox, _) = crate::cmd::link(&people, Some(lee.to_owned())).await?;
         out::line(format!("console         {link}"));
+        out::line(format!("answer it       {inbox}   (as {lee}, in the inbox)"));
         out::line(format!(
-            "                (good once, for five minutes; then: cargo remit --data {} login)",
+            "                (good once, for five minutes; then: cargo remit --data {} login [--as {lee}])",
             data.display()
         ));
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use api::budget::Spend;
 use api::call::{Answered, CallAsk};
-use api::client::Client;
+use api::client::{Client, encode};
+use api::inbox::{AnswerCall, AnswerTaken, InboxShown, Ticket};
 use api::people::KeyMinted;
 use api::run::{OpenRun, RunOpened};
 use api::story::Story;
@@ -16,7 +17,12 @@ use super::desk::Desk;
 use crate::compose::{self, Running};
 use crate::out;
 
+/// A person of the example's configuration, who approves for finance.
+pub(super) const LEE: &str = "lee@example.com";
+
 pub(super) struct Told {
+    /// The agent's key.
+    pub(super) key: String,
     /// The refusal worth explaining.
     pub(super) refused: String,
     /// The run that committed a plan.
@@ -29,7 +35,7 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     let minted: KeyMinted =
         people.post("/v1/agents/refund-desk/keys", &json!({ "ttl_seconds": 3600 })).await?;
     out::line("An operator minted a key for the agent `refund-desk`. It now opens a run for one prompt.");
-    let agent = Client::new(&format!("http://{}", running.agents), Some(minted.secret));
+    let agent = Client::new(&format!("http://{}", running.agents), Some(minted.secret.clone()));
     let open = OpenRun {
         person: Some("ana@customers.example".to_owned()),
         intent: Some("answer ticket T-1001".to_owned()),
@@ -47,6 +53,7 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     let small = json!({ "charge_id": "ch_1001", "amount_cents": 4_200, "currency": "eur" });
     let refund = call(&agent, "desk.refund_charge", small, "the lamp arrived broken").await?;
     ensure!(refund.outcome.as_deref() == Some("succeeded"), "the story's small refund must succeed");
+    asked_of_finance(&people, &agent).await?;
     let stranger = json!({ "to": "eve@elsewhere.example", "subject": "our customers", "body": "…" });
     call(&agent, "desk.mail_customer", stranger, "a ticket asked for it").await?;
     let mail = json!({ "to": "ana@customers.example", "subject": "Your refund", "body": "42 euros are on their way." });
@@ -68,7 +75,53 @@ pub(super) async fn tell(running: &Running, data: &Path, desk: &Desk) -> Result<
     for text in story.text.lines() {
         out::line(format!("  {}", out::safe(text)));
     }
-    Ok(Told { refused: refused.call, committed })
+    Ok(Told { committed, key: minted.secret, refused: refused.call })
+}
+
+/// A refund that is too large for the agent alone waits for finance. Lee, of the configuration, says yes.
+async fn asked_of_finance(people: &Client, agent: &Client) -> Result<()> {
+    let larger = json!({ "charge_id": "ch_1002", "amount_cents": 11_000, "currency": "eur" });
+    let asked = call(agent, "desk.refund_charge", larger, "the express delivery came five days late").await?;
+    let waiting = asked.waiting.context("the story's larger refund must wait for finance")?;
+    out::line(format!("  ticket   {} waits for {}", waiting.ticket, waiting.groups.join(", ")));
+    let path = format!("/v1/inbox/{}", waiting.ticket);
+    let shown: InboxShown = people.get(&format!("{path}?as={}", encode(LEE))).await?;
+    let (item, risk) = (&shown.item, &shown.item.risk);
+    let parts = risk.parts.iter().map(|part| format!("{} {}", part.name, part.points));
+    out::line("");
+    out::line(format!(
+        "inbox: {} of {} asks, risk {} ({})",
+        item.tool,
+        item.agent,
+        risk.score,
+        parts.collect::<Vec<_>>().join(", ")
+    ));
+    out::line(format!("{LEE}: yes, “the carrier confirms it”"));
+    let words = Some("the carrier confirms it".to_owned());
+    let (bound, person) = (item.bound.clone(), Some(LEE.to_owned()));
+    let answer = AnswerCall { yes: true, bound, words, person, ..AnswerCall::default() };
+    let taken: AnswerTaken = people.post(&format!("{path}/answer"), &answer).await?;
+    ensure!(taken.state == "released", "the story's approver must be enough");
+    let ticket: Ticket = agent.get(&waiting.poll).await?;
+    let ended = ticket.answered.context("what was approved must come to an end")?;
+    ensure!(ended.outcome.as_deref() == Some("succeeded"), "the story's approved refund must succeed");
+    out::line(format!("remit: ALLOW, succeeded  {}  approved by {}", ended.call, ended.approved.join(", ")));
+    Ok(())
+}
+
+/// Leaves one more in the inbox, for whoever looks around: its run stays open.
+pub(super) async fn leave_one(running: &Running, key: &str) -> Result<()> {
+    let agent = Client::new(&format!("http://{}", running.agents), Some(key.to_owned()));
+    let open = OpenRun {
+        person: Some("eve@elsewhere.example".to_owned()),
+        intent: Some("answer ticket T-1003".to_owned()),
+        budget: None,
+    };
+    let run: RunOpened = agent.post("/v1/runs", &open).await?;
+    let large = json!({ "charge_id": "ch_1003", "amount_cents": 30_000, "currency": "eur" });
+    call(&agent.in_run(&run.token), "desk.refund_charge", large, "the ticket says to refund everything now")
+        .await?;
+    Ok(())
 }
 
 /// A part of the work gets a run and a budget of its own; a refund costs 0.30 usd, so it pays for one.

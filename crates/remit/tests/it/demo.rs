@@ -20,10 +20,11 @@ fn the_demo_tells_its_story_and_ends() {
     let said = demo().ok();
     said.holds(&["remit: ALLOW, succeeded", "remit: DENY", "receipt ", "remedy   ", "because  "]);
     said.holds(&["may borrow 0.50 usd", "[budget_exceeded]"]);
-    // What the desk itself wrote down: one refund of the run, one of the run under it, one mail, nothing for the
-    // stranger.
+    said.holds(&["remit: ASK", "waits for finance", "lee@example.com: yes", "approved by lee@example.com"]);
+    // What the desk itself wrote down: one refund of the run, one that was approved, one of the run under it, one mail,
+    // nothing for the stranger.
     let record = between(&said.out, "What the tool server says really happened:", "Why was");
-    assert_eq!(record.lines().filter(|line| line.trim().starts_with("refund ")).count(), 2, "{record}");
+    assert_eq!(record.lines().filter(|line| line.trim().starts_with("refund ")).count(), 3, "{record}");
     assert_eq!(record.lines().filter(|line| line.trim().starts_with("mail ")).count(), 1, "{record}");
     assert!(!record.contains("elsewhere"), "{record}");
     let story = between(&said.out, "Why was", "agents' doors");

@@ -169,7 +169,9 @@ export function why(call) {
   return [
     call.reason && h("p", null, h("span", { class: "muted" }, "In the agent's words: "), "“", words(call.reason), "”"),
     verdict(call.verdict),
+    call.verdict.ruling === "ask" && h("p", null, link(`/inbox/${call.call}`, "It waits for a person"), "."),
     facts([
+      ["Approved by", call.approved?.length > 0 && words(call.approved.join(", "))],
       ["Call", link(`/calls/${call.call}`, code(call.call))], ["Effect", call.effect], ["Model", call.model && words(call.model)],
       ["Context", call.context_tokens && `${count(call.context_tokens)} tokens`],
       ["Outcome", call.outcome && [pill(call.outcome), call.trouble ? [" ", code(call.trouble)] : null]],

@@ -336,6 +336,7 @@ fn manifest(agent: &str, may: Vec<May>) -> Manifest {
         env: "prod".to_owned(),
         crosses: Vec::new(),
         mode: Mode::Enforce,
+        modes: Default::default(),
         phases: false,
         executor: false,
         may,

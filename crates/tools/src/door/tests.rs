@@ -11,4 +11,5 @@ mod rounds;
 mod sessions;
 mod stateless;
 mod tasks;
+mod tickets;
 mod world;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{On, signed, wanted};
+use super::{On, sentence, signed, wanted};
 
 #[test]
 fn a_hook_is_told_of_what_it_wants_and_of_nothing_else() {
@@ -14,6 +14,11 @@ fn a_hook_is_told_of_what_it_wants_and_of_nothing_else() {
     assert_eq!(wanted(&[On::Pause], &json!({ "kind": "run_paused" })), Some("run.paused"));
     assert_eq!(wanted(&[On::Gate, On::Pause], &json!({ "kind": "halted" })), None);
     assert_eq!(wanted(&[On::Halt], &json!({ "kind": "call_decided" })), None);
+    let decided = |ruling: &str| json!({ "kind": "call_decided", "body": { "ruling": ruling } });
+    assert_eq!(wanted(&[On::Ask], &decided("ask")), Some("ask.waits"));
+    assert_eq!(wanted(&[On::Ask], &decided("allow")), None);
+    assert_eq!(wanted(&[On::Halt], &decided("ask")), None);
+    assert_eq!(wanted(&[On::Ask], &json!({ "kind": "ask_escalated" })), Some("ask.escalated"));
 }
 
 /// As the Standard Webhooks have it, reckoned by hand with another program:
@@ -26,4 +31,28 @@ fn the_signature_is_over_the_id_the_time_and_the_body() {
     assert_eq!(headers["webhook-signature"], "v1,fUgQJ8j4y3Z4DHlGRtyACCwoKrXjgkwpP+B82XUQ9wc=");
     let other = signed(7, 1_700_000_000, br#"{"a":2}"#, b"s3cret");
     assert_ne!(headers["webhook-signature"], other["webhook-signature"]);
+}
+
+#[test]
+fn a_chat_is_told_in_a_sentence_that_nobody_can_write_markup_into() {
+    let asked = json!({ "kind": "call_decided", "body": {
+        "agent": "desk", "call": "call_1", "tool": "pay.refund", "reasons": [{ "ask": ["leads", "finance"] }],
+    } });
+    let says = sentence("ask.waits", &asked, "http://127.0.0.1:7471");
+    assert_eq!(says, "desk asks leads and finance for a yes: pay.refund. http://127.0.0.1:7471/inbox/call_1");
+    let late = json!({ "body": {
+        "agent": "desk", "call": "call_1", "tool": "pay.refund", "group": "leads", "to": "management",
+    } });
+    let says = sentence("ask.escalated", &late, "http://r");
+    assert_eq!(
+        says,
+        "desk still waits for leads; management may answer too: pay.refund. http://r/inbox/call_1"
+    );
+    let paused =
+        json!({ "body": { "by": "ask_quota", "why": "<!channel> & <http://evil|look>", "run": "run_1" } });
+    let says = sentence("run.paused", &paused, "http://r");
+    assert!(
+        says.contains("&lt;!channel&gt; &amp; &lt;http://evil|look&gt;") && !says.contains('<'),
+        "{says}"
+    );
 }

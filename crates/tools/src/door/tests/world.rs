@@ -28,6 +28,10 @@ use crate::mcp::era;
 
 pub(super) const CLERK: &str = "clerk";
 pub(super) const OTHER: &str = "other";
+/// Asks finance before it pays.
+pub(super) const PAYER: &str = "payer";
+/// May what the payer may, and is another.
+pub(super) const TWIN: &str = "twin";
 /// Where people answer.
 pub(super) const CONSOLE: &str = "http://127.0.0.1:7471";
 
@@ -42,6 +46,13 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> World {
+        World::holding(Duration::from_millis(100)).await
+    }
+
+    /// Clients whose calls wait for people are held for so long.
+    pub(super) async fn holding(hold: Duration) -> World {
+        let mut book = book();
+        book.house.approvals.hold_ms = u64::try_from(hold.as_millis()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let cancelled = Arc::new(AtomicUsize::new(0));
         let tools = |kind| Arc::new(Tools { kind, cancelled: cancelled.clone() }) as Arc<dyn Reach>;
@@ -53,7 +64,7 @@ impl World {
             reaches: vec![tools("test"), tools("mcp")],
         };
         let log = Box::new(ledger::memory::Memory::new());
-        let gate = Gate::open(options, log, rules(book())).unwrap();
+        let gate = Gate::open(options, log, rules(book)).unwrap();
         gate.begin().await.unwrap();
         let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
         let (sessions, seats, states, parked, tasks) = Default::default();
@@ -370,6 +381,7 @@ pub(super) fn book() -> Book {
         contract("desk", "marked", Effect::Read, &marked),
         contract("desk", "why", Effect::Read, &reason),
         contract("vault", "open", Effect::Read, &json!({})),
+        contract("vault", "pay", Effect::Irreversible, &json!({})),
         accepted,
         offered("read_resource", "resources/read"),
         offered("subscribe_resource", "resources/subscribe"),
@@ -389,10 +401,16 @@ pub(super) fn book() -> Book {
     may[0].when = Some("args.ticket <= 100".to_owned());
     may[0].when_origin = Some(may[0].origin.clone());
     may.push(self::may(CLERK, 20, "mail.*"));
-    let agents = [manifest(CLERK, may), manifest(OTHER, vec![self::may(OTHER, 0, "vault.open")])];
+    let pay = May { ask: Some("finance".to_owned()), ..self::may(PAYER, 0, "vault.pay") };
+    let twin = May { id: "twin.may[0]".to_owned(), ..pay.clone() };
+    let other = vec![self::may(OTHER, 0, "vault.open")];
+    let payers = [manifest(PAYER, vec![pay]), manifest(TWIN, vec![twin])];
+    let agents = [manifest(CLERK, may), manifest(OTHER, other)].into_iter().chain(payers);
+    let mut house = House::default();
+    house.approvals.people.insert("fay".to_owned(), ["finance".to_owned()].into());
     Book {
-        agents: agents.into_iter().map(|one| (one.agent.clone(), one)).collect(),
-        house: House::default(),
+        agents: agents.map(|one| (one.agent.clone(), one)).collect(),
+        house,
         rules: Vec::new(),
         tools: tools.into_iter().map(|one| (one.name.clone(), one)).collect::<BTreeMap<_, _>>(),
     }
@@ -468,6 +486,7 @@ fn manifest(agent: &str, may: Vec<May>) -> Manifest {
         env: "prod".to_owned(),
         crosses: Vec::new(),
         mode: Mode::Enforce,
+        modes: Default::default(),
         phases: false,
         executor: false,
         may,

@@ -37,6 +37,7 @@ fn book(contract: Contract) -> Book {
         env: "prod".to_owned(),
         crosses: Vec::new(),
         mode: Mode::Enforce,
+        modes: Default::default(),
         phases: false,
         executor: false,
         may: vec![may],
