@@ -15,7 +15,7 @@ use super::world::{Fault, Side};
 use crate::random::Random;
 
 /// Plays at once: most of their time they wait.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 24;
 
 /// Each step × each fault of its request, of its undo's, and each death at either.
 pub fn cases(shape: &'static str) -> Vec<Case> {
