@@ -12,6 +12,7 @@ mod calls;
 mod connections;
 mod console;
 mod doors;
+mod plans;
 mod roles;
 mod routes;
 mod sessions;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::world::{Ask, Browser, CLERK, World};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
-const VIEWER: [&str; 26] = [
+const VIEWER: [&str; 27] = [
     "agent",
     "agentKeys",
     "agents",
@@ -24,6 +24,7 @@ const VIEWER: [&str; 26] = [
     "incident",
     "keys",
     "metrics",
+    "plan",
     "policy",
     "policyExplain",
     "resume",
@@ -40,7 +41,8 @@ const VIEWER: [&str; 26] = [
     "whoCan",
 ];
 const AUDITOR: [&str; 1] = ["events"];
-const OPERATOR: [&str; 9] = [
+const OPERATOR: [&str; 12] = [
+    "acceptResidue",
     "acceptTool",
     "chargeRun",
     "closeAnyRun",
@@ -48,8 +50,10 @@ const OPERATOR: [&str; 9] = [
     "extendRun",
     "mintKey",
     "pauseRun",
+    "resolveCall",
     "resumeRun",
     "revokeKey",
+    "undoRun",
 ];
 
 fn ask(endpoint: &Endpoint) -> Ask {
