@@ -184,6 +184,10 @@ impl Tally {
                 other => self.broken.push(format!("{case:?}: it ended as {}", other.name())),
             }
         }
+        let is_calm = case.hits.is_empty() && case.death.is_none();
+        if is_calm && ended.plans.iter().any(|plan| plan.stage != Stage::Committed) {
+            self.broken.push(format!("{case:?}: nothing went wrong, and it ended so: {:?}", ended.plans));
+        }
         let is_left = ended.plans.iter().any(|plan| plan.stage == Stage::Quarantined);
         if is_left && !may_be_left(case, &ended) {
             self.broken

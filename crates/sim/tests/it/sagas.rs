@@ -87,7 +87,9 @@ async fn a_death_at_any_append_ends_as_it_must() {
     let rules = rules().unwrap();
     for shape in ["a:take b:set<a c:mail<b", "a:take b:take<a / c:take d:set<c"] {
         let appends = play(&rules, &Case::of(shape)).await.unwrap().appends;
-        let tally = play_all(&rules, deaths(shape, appends + 4, 5)).await;
+        // Every second of them; `cargo xtask sim --saga` plays them all.
+        let some = deaths(shape, appends + 4, 5).into_iter().step_by(2).collect();
+        let tally = play_all(&rules, some).await;
         whole(&tally, shape);
         assert!(tally.deaths > appends, "{tally:?}");
     }
