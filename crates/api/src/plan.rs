@@ -152,8 +152,6 @@ pub struct AbortPlan {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PlanEnded {
     pub plan: PlanShown,
-    /// What it came to, in words.
-    pub says: String,
     /// What to do next.
     pub next: String,
 }
@@ -169,6 +167,8 @@ pub struct PlanShown {
     pub digest: String,
     /// `proposed`, `committing`, `paused`, `unwinding`, `committed`, `rolled_back` or `quarantined`
     pub stage: String,
+    /// The same in words, with what is in the way.
+    pub says: String,
     /// Why it unwinds or is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

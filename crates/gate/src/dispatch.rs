@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernel::call::Outcome;
+use kernel::call::{Outcome, Part};
 use kernel::command::Command;
 use kernel::contract::{Contract, Effect};
 use kernel::event::ToolRested;
@@ -66,7 +66,11 @@ impl Gate {
         let (law, call) = (self.law(), permit.call());
         // A halt of a run that it descends from cuts it by its own id.
         let target = Target::new(&law.rules, &call.agent, &call.tool, vec![call.run]);
-        law.control.halted(&target, self.0.clock.now()).is_some()
+        let now = self.0.clock.now();
+        match call.part {
+            Some(Part::Undo { .. }) => law.control.halted_undo(&target, now).is_some(),
+            _ => law.control.halted(&target, now).is_some(),
+        }
     }
 
     async fn once(&self, reach: &dyn Reach, permit: Permit, cancel: Cancel, feed: Feed) -> Reached {

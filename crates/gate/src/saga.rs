@@ -106,10 +106,14 @@ impl Gate {
 
     /// What a run claimed is free when its plan is over.
     pub(crate) async fn released(&self, run: RunId, plan: &PlanState) -> Result<(), Error> {
-        if plan.touches.is_empty() || plan.stage.is_under_way() || plan.stage == Stage::Paused {
+        let has_claimed =
+            !plan.touches.is_empty() || self.law().control.claims.values().any(|claim| claim.run == run);
+        if !has_claimed || plan.stage.is_under_way() || plan.stage == Stage::Paused {
             return Ok(());
         }
-        let committed = (plan.stage == Stage::Committed).then(|| self.touched_until(plan));
+        // Of what is quarantined something stands, and whoever built on it must not be overtaken either.
+        let stands = matches!(plan.stage, Stage::Committed | Stage::Quarantined);
+        let committed = stands.then(|| self.touched_until(plan));
         self.claims(ControlCommand::Release { run, committed }).await.map(drop)
     }
 

@@ -11,7 +11,10 @@ impl PlanShown {
     pub fn says(&self) -> String {
         let all = self.steps.len();
         let done = self.ids(|step| step.state == StepState::Done);
-        let why = self.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        // What a step says of itself is not said twice.
+        let is_told = |why: &&String| self.steps.iter().any(|step| step.trouble.as_ref() == Some(why));
+        let why = self.why.as_ref().filter(|why| !is_told(why));
+        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
         let mut says = match self.stage {
             Stage::Proposed => "proposed: nothing of it has happened".to_owned(),
             Stage::Committing => format!("it is being carried out: {} of {all} steps stand", done.len()),

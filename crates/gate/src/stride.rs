@@ -10,6 +10,7 @@ use kernel::deed::Undo;
 use kernel::id::RunId;
 use kernel::plan::{WrittenPlan, WrittenStep};
 use kernel::progress::{Expectation, PlanState, Step, StepState};
+use kernel::reason::Code;
 use kernel::saga::Move;
 use kernel::template::{self, Missing};
 use ledger::Payload;
@@ -95,6 +96,9 @@ impl Stride {
         if restores(contract) && before.is_none() {
             return self.barred(plan, *place, "before_missing").await;
         }
+        if !self.claimed(contract, &args).await? {
+            return self.barred(plan, *place, Code::ResourceClaimed.name()).await;
+        }
         let template = step.planned.template;
         let part = Part::Step { step: *place, template, version: plan.version };
         let key = step.call.map(|first| first.to_string());
@@ -104,6 +108,14 @@ impl Stride {
         let answered = self.gate.carried(draft, Feed::default(), None).await?;
         self.learned(*place, contract, &answered);
         Ok(())
+    }
+
+    /// What could not be told before other steps had run is claimed now.
+    async fn claimed(&self, contract: &Contract, args: &Value) -> Result<bool, Error> {
+        let (law, now) = (self.gate.law(), self.gate.0.clock.now());
+        let mut touches = self.gate.touched(contract, args);
+        touches.retain(|mark| !law.control.has_claimed(self.run, &[*mark], now));
+        Ok(touches.is_empty() || self.gate.claimed(self.run, touches).await?.is_ok())
     }
 
     fn learned(&self, place: u16, contract: &Contract, answered: &Answered) {

@@ -2,7 +2,7 @@
 
 use kernel::call::Part;
 use kernel::command::{Answer, Command};
-use kernel::id::{CallId, RunId};
+use kernel::id::{CallId, Mark, RunId};
 use kernel::progress::{PlanState, StepState};
 use kernel::reason::{Code, Reason};
 use kernel::template;
@@ -73,7 +73,11 @@ impl Gate {
         if dry {
             return Ok(Ok(TakenBack { steps, shown: None }));
         }
-        if let Err(reason) = self.claimed(run, standing.plan.touches.clone()).await? {
+        let of_steps = standing.plan.steps.iter().flat_map(|step| &step.touches);
+        let mut touches: Vec<Mark> = standing.plan.touches.iter().chain(of_steps).copied().collect();
+        touches.sort_unstable();
+        touches.dedup();
+        if let Err(reason) = self.claimed(run, touches).await? {
             return Ok(Err(reason));
         }
         match self.ask_lane(lane, command(false), Vec::new()).await?.answer {

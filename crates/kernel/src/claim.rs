@@ -83,6 +83,11 @@ impl Control {
             touched.retain(|_, touched| touched.until > at);
             let own = claims.iter().filter(|(_, claim)| claim.run == released.run);
             touched.extend(own.map(|(mark, _)| (*mark, Touched { run: released.run, until })));
+        } else if !self.touched.is_empty() {
+            // Nothing of it stands any more: who touched the same before may be taken back, too.
+            let own = |mark: &Mark| claims.get(mark).is_some_and(|claim| claim.run == released.run);
+            let touched = Arc::make_mut(&mut self.touched);
+            touched.retain(|mark, touched| touched.run != released.run || !own(mark));
         }
         claims.retain(|_, claim| claim.run != released.run && claim.until > at);
     }

@@ -184,7 +184,7 @@ impl Step {
 }
 
 impl PlanState {
-    fn new(at: Time, seq: u64, proposed: &PlanProposed) -> PlanState {
+    pub(crate) fn new(at: Time, seq: u64, proposed: &PlanProposed) -> PlanState {
         PlanState {
             seq,
             agent: proposed.agent.clone(),

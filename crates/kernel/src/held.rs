@@ -163,6 +163,33 @@ impl Control {
     }
 }
 
+impl Control {
+    /// Whether a halt holds this tool for an agent's run and those above it.
+    pub fn holds_tool(&self, rules: &Rules, agent: &str, tool: &str, runs: Vec<RunId>, now: Time) -> bool {
+        !self.halts.is_empty() && self.halted(&Target::new(rules, agent, tool, runs), now).is_some()
+    }
+}
+
+impl Control {
+    /// The same of any call: what takes back is held by fewer halts.
+    pub fn holds_call(
+        &self,
+        rules: &Rules,
+        agent: &str,
+        tool: &str,
+        runs: Vec<RunId>,
+        part: Option<&Part>,
+        now: Time,
+    ) -> bool {
+        match part {
+            Some(Part::Undo { .. }) => {
+                self.halted_undo(&Target::new(rules, agent, tool, runs), now).is_some()
+            }
+            _ => self.holds_tool(rules, agent, tool, runs, now),
+        }
+    }
+}
+
 impl State {
     /// The permitted calls without a known end that a halt holds, oldest first.
     pub fn held(&self, rules: &Rules, scope: &Scope, halt: &Halt) -> Vec<(CallId, OpenCall)> {

@@ -4,15 +4,10 @@
 //! A failure goes back, the last first, as long as nothing irreversible was done; from then on the way is forward
 //! only, and what fails is left and named.
 
-use crate::call::Part;
 use crate::effect::Effect;
-use crate::held::Target;
-use crate::id::RunId;
 use crate::progress::{
     End, Expectation, OnFailure, OnHalt, PlanState, Residue, Stage, Standing, Step, StepState,
 };
-use crate::rules::Rules;
-use crate::state::Control;
 use crate::time::Time;
 
 /// Calls for one step of unknown end, the first included.
@@ -363,33 +358,6 @@ impl PlanState {
         step.planned.effect == Effect::Reversible
             && step.undo.is_some()
             && above.all(|(_, other)| gone(other))
-    }
-}
-
-impl Control {
-    /// Whether a halt holds this tool for an agent's run and those above it.
-    pub fn holds_tool(&self, rules: &Rules, agent: &str, tool: &str, runs: Vec<RunId>, now: Time) -> bool {
-        !self.halts.is_empty() && self.halted(&Target::new(rules, agent, tool, runs), now).is_some()
-    }
-}
-
-impl Control {
-    /// The same of any call: what takes back is held by fewer halts.
-    pub fn holds_call(
-        &self,
-        rules: &Rules,
-        agent: &str,
-        tool: &str,
-        runs: Vec<RunId>,
-        part: Option<&Part>,
-        now: Time,
-    ) -> bool {
-        match part {
-            Some(Part::Undo { .. }) => {
-                self.halted_undo(&Target::new(rules, agent, tool, runs), now).is_some()
-            }
-            _ => self.holds_tool(rules, agent, tool, runs, now),
-        }
     }
 }
 

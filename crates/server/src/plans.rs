@@ -95,7 +95,7 @@ async fn own<T>(house: &House, run: &str, asked: &InRun<T>) -> Result<(), Refusa
 
 fn ended(done: Result<gate::PlanShown, Reason>) -> Answer<PlanEnded> {
     let plan = done.map_err(|reason| Refusal::law(&reason))?;
-    Ok(Json(PlanEnded { says: plan.says(), next: plan.next(), plan: shown(plan) }))
+    Ok(Json(PlanEnded { next: plan.next(), plan: shown(plan) }))
 }
 
 fn no_plan(run: &str) -> Refusal {
@@ -219,6 +219,7 @@ fn judged(run: RunId, planned: gate::Planned) -> PlanVerdict {
 
 pub(crate) fn shown(plan: gate::PlanShown) -> PlanShown {
     PlanShown {
+        says: plan.says(),
         run: plan.run.to_string(),
         agent: plan.agent,
         owner: plan.owner,

@@ -42,26 +42,17 @@ pub(crate) async fn explain(
         Some(run) => house.gate.plan_of(id::<RunId>(&run.id)?).await?,
         None => None,
     };
-    let says = plan.as_ref().map(|plan| plan.says()).unwrap_or_default();
     let run = run
         .take()
         .map(words::run_view)
         .map(|view| RunView { plan: plan.map(|plan| Box::new(plans::shown(plan))), ..view });
-    Ok(Json(tell(asked, as_of, run, older, calls, &says)))
+    Ok(Json(tell(asked, as_of, run, older, calls)))
 }
 
-/// `says`: where the run's plan stands, if it has one.
-fn tell(
-    id: String,
-    as_of: u64,
-    run: Option<RunView>,
-    older: Option<String>,
-    calls: Vec<CallView>,
-    says: &str,
-) -> Story {
+fn tell(id: String, as_of: u64, run: Option<RunView>, older: Option<String>, calls: Vec<CallView>) -> Story {
     let mut steps: Vec<Step> = run.iter().flat_map(run_steps).collect();
     let plan = run.as_ref().and_then(|run| run.plan.as_deref());
-    steps.extend(plan.iter().flat_map(|plan| plan_steps(plan, says)));
+    steps.extend(plan.iter().flat_map(|plan| plan_steps(plan)));
     if let Some(older) = older {
         let says = format!("this is not all: there are calls before {older}");
         steps.push(Step { what: "older".to_owned(), call: None, says });
@@ -100,12 +91,12 @@ fn run_steps(run: &RunView) -> Vec<Step> {
 }
 
 /// What it meant to write, what became of each step, and how it is taken back.
-fn plan_steps(plan: &PlanShown, says: &str) -> Vec<Step> {
+fn plan_steps(plan: &PlanShown) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut say = |what: &str, call: Option<&String>, says: String| {
         steps.push(Step { what: what.to_owned(), call: call.cloned(), says });
     };
-    say("plan", None, format!("version {} ({}): {says}", plan.version, short(&plan.digest)));
+    say("plan", None, format!("version {} ({}): {}", plan.version, short(&plan.digest), plan.says));
     for step in &plan.steps {
         let trouble = step.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         let call = step.call.as_ref().map(|call| format!(", {call}")).unwrap_or_default();

@@ -53,7 +53,7 @@ Commands:
                                   seeded worlds with faults, crashes and lying tools; prints the seeds that
                                   break a law. 1000 worlds of 400 steps if not said
   sim --saga [--random N] [--from S] [--only faults|deaths|random]
-                                  plans of 34 shapes with a fault at every step, on its way and on its way
+                                  plans of 36 shapes with a fault at every step, on its way and on its way
                                   back, and a death at every append; then plays by chance. Minutes
   dist                            the release binary as it is shipped, and its size
   bench [--quick] [--json] [SECTION...]

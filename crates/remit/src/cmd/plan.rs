@@ -64,8 +64,10 @@ async fn undo(whose: &Whose, run: &str, ask: UndoRun) -> Result<ExitCode> {
             vec![step.step.clone(), step.tool.clone(), step.undo.clone(), args, until, guarded.to_owned()]
         });
         out::table(&["step", "of", "taken back by", "with", "until", "guarded"], rows.collect());
-        out::line(out::safe(&answer.says));
-        answer.plan.iter().for_each(told);
+        match &answer.plan {
+            Some(plan) => told(plan),
+            None => out::line(out::safe(&answer.says)),
+        }
     }
     let left = answer.plan.is_some_and(|plan| !plan.residue.is_empty());
     Ok(if left { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -118,9 +120,8 @@ fn waits_for(run: &RunView) -> String {
 
 /// A plan in words: where it stands, each step, and what was left behind.
 pub(super) fn told(plan: &PlanShown) {
-    let why = plan.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     let digest = plan.digest.get(.."sha256:".len() + 12).unwrap_or(&plan.digest);
-    out::line(out::safe(&format!("plan {} ({digest}) of {}: {}{why}", plan.version, plan.agent, plan.stage)));
+    out::line(out::safe(&format!("plan {} ({digest}) of {}: {}", plan.version, plan.agent, plan.says)));
     out::table(&["step", "tool", "state", "after", "call", "taken back by", "until"], rows(&plan.steps));
     let trouble = plan.steps.iter().filter_map(|step| Some((step, step.trouble.as_ref()?)));
     for (step, trouble) in trouble {

@@ -22,11 +22,23 @@ fn the_demo_tells_its_story_and_ends() {
     said.holds(&["may borrow 0.50 usd", "[budget_exceeded]"]);
     said.holds(&["remit: ASK", "waits for finance", "lee@example.com: yes", "approved by lee@example.com"]);
     // What the desk itself wrote down: one refund of the run, one that was approved, one of the run under it, one mail,
-    // nothing for the stranger.
+    // nothing for the stranger. Of the claims: one refund that was cancelled when the other failed, then both, and the
+    // mail last.
     let record = between(&said.out, "What the tool server says really happened:", "Why was");
-    assert_eq!(record.lines().filter(|line| line.trim().starts_with("refund ")).count(), 3, "{record}");
-    assert_eq!(record.lines().filter(|line| line.trim().starts_with("mail ")).count(), 1, "{record}");
+    let deeds = |start: &str| record.lines().filter(|line| line.trim().starts_with(start)).count();
+    assert_eq!((deeds("refund "), deeds("mail "), deeds("cancel ")), (6, 2, 1), "{record}");
     assert!(!record.contains("elsewhere"), "{record}");
+    let claims = record.split_once("no refund of ch_1005").expect("the failing step").1;
+    assert!(claims.trim_end().lines().last().is_some_and(|line| line.contains("dan@customers")), "{record}");
+    let claims = between(&said.out, "Another agent", "What the tool server");
+    for told in [
+        "[phase_forbids]",
+        "rolled back: `saucers` failed",
+        "books are as they were",
+        "committed: all 3 steps stand",
+    ] {
+        assert!(claims.contains(told), "{told}: {claims}");
+    }
     let story = between(&said.out, "Why was", "agents' doors");
     assert!(story.contains("refund-desk") && story.contains("no_rule_allows"), "{story}");
     let cites_a_line = story.split("agents/refund-desk.yaml:").nth(1).and_then(|rest| rest.chars().next());

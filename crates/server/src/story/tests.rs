@@ -8,7 +8,7 @@ use super::*;
 #[test]
 fn an_agents_words_cannot_draw_on_a_terminal() {
     let run = RunView { intent: Some("\u{1b}[2J\u{202e}evil\nrun".into()), ..RunView::default() };
-    let story = tell("run_1".into(), 1, Some(run), None, Vec::new(), "");
+    let story = tell("run_1".into(), 1, Some(run), None, Vec::new());
     assert!(story.text.contains("\\u{1b}[2J\\u{202e}evil\\u{a}run"), "{}", story.text);
 }
 
@@ -23,7 +23,7 @@ fn a_refusal_is_told_with_its_remedy() {
         remedy: "ask for less".into(),
         ..ReasonView::default()
     });
-    let text = tell("call_1".into(), 1, None, None, vec![call], "").text;
+    let text = tell("call_1".into(), 1, None, None, vec![call]).text;
     assert!(
         text.contains("refused      no_rule_allows: no rule allows this call. What would help: ask for less")
     );
@@ -44,6 +44,7 @@ fn a_plan_is_told_step_by_step_with_how_it_is_taken_back_and_what_was_left() {
     let left =
         ResidueView { step: "one".into(), tool: "a.b".into(), what: "stands".into(), ..Default::default() };
     let plan = PlanShown {
+        says: "quarantined: `one` stands".into(),
         version: 3,
         owner: "dana@example.com".into(),
         steps: vec![done, failed],
@@ -51,7 +52,7 @@ fn a_plan_is_told_step_by_step_with_how_it_is_taken_back_and_what_was_left() {
         ..PlanShown::default()
     };
     let run = RunView { plan: Some(Box::new(plan)), ..RunView::default() };
-    let text = tell("run_1".into(), 1, Some(run), None, Vec::new(), "quarantined: `one` stands").text;
+    let text = tell("run_1".into(), 1, Some(run), None, Vec::new()).text;
     for line in [
         "plan         version 3 (): quarantined: `one` stands",
         "step         `one` a.b done, call_1; a.back takes it back",

@@ -14,6 +14,7 @@ mod console;
 mod days;
 mod doors;
 mod inbox;
+mod plans;
 mod roles;
 mod routes;
 mod sessions;

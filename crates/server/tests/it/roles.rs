@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::world::{Ask, Browser, CLERK, World, delete, post};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
-const VIEWER: [&str; 31] = [
+const VIEWER: [&str; 32] = [
     "agent",
     "agentKeys",
     "agents",
@@ -30,6 +30,7 @@ const VIEWER: [&str; 31] = [
     "incident",
     "keys",
     "metrics",
+    "plan",
     "policy",
     "policyExplain",
     "resume",
@@ -47,7 +48,8 @@ const VIEWER: [&str; 31] = [
     "whoCan",
 ];
 const AUDITOR: [&str; 1] = ["events"];
-const OPERATOR: [&str; 9] = [
+const OPERATOR: [&str; 12] = [
+    "acceptResidue",
     "acceptTool",
     "chargeRun",
     "closeAnyRun",
@@ -55,8 +57,10 @@ const OPERATOR: [&str; 9] = [
     "extendRun",
     "mintKey",
     "pauseRun",
+    "resolveCall",
     "resumeRun",
     "revokeKey",
+    "undoRun",
 ];
 
 fn ask(endpoint: &Endpoint) -> Ask {

@@ -239,7 +239,7 @@ impl Reach for Echo {
     }
 }
 
-fn book() -> Book {
+pub(crate) fn book() -> Book {
     let mut agents: BTreeMap<String, Manifest> = BTreeMap::new();
     for (id, email, roles) in USERS {
         agents.insert(id.to_owned(), manifest(id, roles_may(id, email, roles)));

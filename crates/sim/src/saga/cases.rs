@@ -15,7 +15,7 @@ use super::world::{Fault, Side};
 use crate::random::Random;
 
 /// Plays at once: most of their time they wait.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 24;
 
 /// Each step × each fault of its request, of its undo's, and each death at either.
 pub fn cases(shape: &'static str) -> Vec<Case> {
@@ -183,6 +183,10 @@ impl Tally {
                 Stage::Quarantined => self.quarantined += 1,
                 other => self.broken.push(format!("{case:?}: it ended as {}", other.name())),
             }
+        }
+        let is_calm = case.hits.is_empty() && case.death.is_none();
+        if is_calm && ended.plans.iter().any(|plan| plan.stage != Stage::Committed) {
+            self.broken.push(format!("{case:?}: nothing went wrong, and it ended so: {:?}", ended.plans));
         }
         let is_left = ended.plans.iter().any(|plan| plan.stage == Stage::Quarantined);
         if is_left && !may_be_left(case, &ended) {

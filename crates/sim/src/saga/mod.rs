@@ -4,6 +4,7 @@
 mod cases;
 mod life;
 mod play;
+mod scene;
 mod shapes;
 mod tools;
 mod world;
@@ -11,6 +12,7 @@ mod world;
 pub use cases::{Tally, by_chance, cases, deaths, play_all};
 pub use life::{Death, Store};
 pub use play::{Case, Ended, Hit, Judgement, play, rules};
+pub use scene::Scene;
 pub use shapes::{Node, SHAPES, plans, written};
 pub use tools::UNDO_RETRIES;
 pub use world::{Fault, Side, World};

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 /// `id:kind<after,after`; `kind@id` works on what that step made. Two plans, one under the other: `outer / inner`.
-pub const SHAPES: [&str; 34] = [
+pub const SHAPES: [&str; 36] = [
     // chains
     "a:take",
     "a:take b:take<a",
     "a:take b:set<a c:make<b",
     "a:take b:set<a c:make<b d:take_probed<c",
+    "a:make b:set@a",
     "a:make b:set@a c:set<b",
     "a:take_once b:take<a",
     "a:take_probed b:take_plain<a",
@@ -19,6 +20,7 @@ pub const SHAPES: [&str; 34] = [
     "a:take b:set c:make d:take_probed e:take_plain",
     // fans
     "a:take b:set<a c:make<a d:take_probed<a",
+    "a:make b:set@a c:take<a",
     "a:make b:set@a c:take<a d:take<a",
     "a:take b:set c:make d:take<a,b,c",
     "a:take b:take<a c:take<a d:take<b e:take<c",

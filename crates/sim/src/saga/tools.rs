@@ -106,6 +106,7 @@ fn contracts() -> BTreeMap<String, Contract> {
         keyed("drop", &dropped, Deed::default()),
         final_one("mail", &mail, Deed::default()),
         final_one("mail_later", &mail, Deed { delay_ms: Some(20), ..Deed::default() }),
+        final_one("mail_late", &mail, Deed { delay_ms: Some(3_600_000), ..Deed::default() }),
         Contract {
             idempotency_field: None,
             ..final_one("mail_plain", &mail, Deed { probe: took(), ..Deed::default() })

@@ -304,7 +304,7 @@ impl Asked {
 
     fn effect(&self, state: &mut State) -> Value {
         match self.tool.as_str() {
-            "mail" | "mail_later" | "mail_plain" => {
+            "mail" | "mail_later" | "mail_late" | "mail_plain" => {
                 state.holdings.mails.push(self.note.clone());
                 json!({ "sent": true })
             }

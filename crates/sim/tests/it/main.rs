@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod plans;
 mod sagas;
 
 use sim::Mutant;

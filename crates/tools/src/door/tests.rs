@@ -7,6 +7,7 @@ mod legacy;
 mod lists;
 mod offers;
 mod own;
+mod plans;
 mod rounds;
 mod sessions;
 mod stateless;

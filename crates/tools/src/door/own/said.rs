@@ -29,9 +29,8 @@ pub(super) fn phase(phase: Phase) -> Members {
 
 /// It was refused before it could be judged: what is wrong, and where.
 pub(super) fn refused(reason: &Reason) -> Members {
-    let at = reason.at.as_ref().map(|at| format!(" At: {at}.")).unwrap_or_default();
     let text = format!(
-        "Remit refused this; nothing has happened.\nWhy: {} [{}].{at}\nWhat would help: {}.",
+        "Remit refused this; nothing has happened.\nWhy: {} [{}].\nWhat would help: {}.",
         reason.says(),
         reason.code,
         reason.remedy()
@@ -51,7 +50,13 @@ pub(super) fn planned(planned: &Planned) -> Members {
     );
     verdict.reasons.iter().for_each(|reason| text.push_str(&reasoned(reason)));
     let ordered = verdict.order.iter().filter_map(|place| verdict.steps.get(usize::from(*place)));
-    ordered.for_each(|step| text.push_str(&step_text(step)));
+    for step in ordered {
+        text.push_str(&step_text(step));
+        let preview = planned.previews.iter().find(|preview| preview.step == step.id);
+        if let Some(before) = preview.and_then(|preview| preview.before.as_ref()) {
+            text.push_str(&format!("\n  As things are now: {}", cut(before)));
+        }
+    }
     if !verdict.asks.is_empty() {
         text.push_str(&format!("\nSomebody of {} would have to say yes.", verdict.asks.join(", ")));
     }
@@ -81,6 +86,10 @@ pub(super) fn planned(planned: &Planned) -> Members {
         meta.insert(META_RECEIPT.to_owned(), json!({ "receipt": receipt(planned.receipt) }));
     }
     result
+}
+
+fn cut(value: &Value) -> String {
+    value.to_string().chars().take(RESULT_CHARS_MAX).collect()
 }
 
 fn reasoned(reason: &Reason) -> String {
@@ -126,9 +135,8 @@ pub(super) fn ended(plan: &PlanShown) -> Members {
     for step in &plan.steps {
         let trouble = step.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         text.push_str(&format!("\n- {} `{}`: {}{trouble}", step.id, step.tool, step.state.name()));
-        if let Some(result) = step.result.as_ref().map(ToString::to_string) {
-            let cut: String = result.chars().take(RESULT_CHARS_MAX).collect();
-            text.push_str(&format!("; it answered {cut}"));
+        if let Some(result) = &step.result {
+            text.push_str(&format!("; it answered {}", cut(result)));
         }
     }
     text.push_str(&format!("\nNext: {}.", plan.next()));
