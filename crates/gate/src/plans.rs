@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use kernel::approval::Pending;
 use kernel::before;
 use kernel::command::{Answer, Command, ControlCommand};
-use kernel::id::RunId;
+use kernel::id::{CallId, KeyId, Mark, RunId};
 use kernel::phase::Phase;
 use kernel::plan::{self, DraftedPlan, PlanVerdict, StepDraft, WrittenPlan, WrittenStep};
 use kernel::reason::{Code, Reason};
@@ -51,6 +52,15 @@ pub struct Preview {
     pub after: Value,
     /// Why there is no `before`.
     pub trouble: Option<String>,
+}
+
+/// A plan that is to be carried out.
+struct Begin {
+    run: RunId,
+    agent: String,
+    version: u32,
+    credential: Option<KeyId>,
+    touches: Vec<Mark>,
 }
 
 impl Gate {
@@ -123,12 +133,7 @@ impl Gate {
 
     /// What a step touches as far as its arguments tell: a name that is filled in by a reference is claimed by the step
     /// itself when it runs.
-    fn touches_told(
-        &self,
-        law: &Law,
-        step: &WrittenStep,
-        touches: Vec<kernel::id::Mark>,
-    ) -> Vec<kernel::id::Mark> {
+    fn touches_told(&self, law: &Law, step: &WrittenStep, touches: Vec<Mark>) -> Vec<Mark> {
         if template::references(&step.args).is_empty() {
             return touches;
         }
@@ -151,7 +156,7 @@ impl Gate {
             else {
                 continue;
             };
-            if said.ruling != Ruling::Allow || said.later {
+            if said.ruling == Ruling::Deny || said.later {
                 continue;
             }
             let (gate, agent, step) = (self.clone(), caller.agent.clone(), step.clone());
@@ -189,8 +194,15 @@ impl Gate {
             return unknown();
         };
         let version = version.unwrap_or(standing.plan.version);
-        let (gate, agent, touches) = (self.clone(), caller.agent.clone(), standing.plan.touches.clone());
-        let begun = tokio::spawn(async move { gate.begun(run, agent, version, touches).await });
+        let gate = self.clone();
+        let begin = Begin {
+            run,
+            agent: caller.agent.clone(),
+            version,
+            credential: Some(caller.key),
+            touches: standing.plan.touches.clone(),
+        };
+        let begun = tokio::spawn(async move { gate.begun(begin).await });
         if let Err(reason) = begun.await.map_err(|_| Error::Stopping)?? {
             return Ok(Err(reason));
         }
@@ -198,19 +210,15 @@ impl Gate {
     }
 
     /// Claims first, so that no lane begins what another run is at.
-    async fn begun(
-        &self,
-        run: RunId,
-        agent: String,
-        version: u32,
-        touches: Vec<kernel::id::Mark>,
-    ) -> Result<Result<(), Reason>, Error> {
+    async fn begun(&self, begin: Begin) -> Result<Result<(), Reason>, Error> {
+        let Begin { run, agent, version, credential, touches } = begin;
+        let ticket = CallId::new(self.0.clock.now(), seal::random());
         if let Err(reason) = self.claimed(run, touches).await? {
             return Ok(Err(reason));
         }
         let mut is_last = false;
         for _ in 0..LEND_ROUNDS_MAX {
-            let command = Command::Commit { run, agent: agent.clone(), version, is_last };
+            let command = Command::Commit { run, agent: agent.clone(), version, ticket, credential, is_last };
             match self.soon(run, command, Vec::new()).await.map(|written| written.answer) {
                 Ok(Answer::Progress(_)) => {
                     self.kick(run);
@@ -227,11 +235,25 @@ impl Gate {
         Err(Error::Overloaded)
     }
 
-    pub(crate) async fn claimed(
-        &self,
-        run: RunId,
-        marks: Vec<kernel::id::Mark>,
-    ) -> Result<Result<(), Reason>, Error> {
+    /// People said yes to a plan: it begins, whoever waits for it.
+    pub(crate) async fn begun_with_assent(&self, pending: &Pending, version: u32) -> Result<(), Error> {
+        let Some(standing) = self.standing(pending.run).filter(|it| it.plan.version == version) else {
+            return Ok(());
+        };
+        let begin = Begin {
+            run: pending.run,
+            agent: pending.agent.clone(),
+            version,
+            credential: pending.credential,
+            touches: standing.plan.touches,
+        };
+        if let Err(reason) = self.begun(begin).await? {
+            tracing::warn!(run = %pending.run, code = reason.code.name(), "a plan that was approved cannot begin");
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn claimed(&self, run: RunId, marks: Vec<Mark>) -> Result<Result<(), Reason>, Error> {
         if marks.is_empty() {
             return Ok(Ok(()));
         }

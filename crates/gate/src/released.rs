@@ -62,6 +62,10 @@ impl Gate {
     async fn released_call(&self, call: CallId) -> Result<Option<Answered>, Error> {
         self.ready()?;
         let Some((_, pending)) = self.find_pending(call) else { return Ok(None) };
+        if let Some(version) = pending.plan {
+            self.begun_with_assent(&pending, version).await?;
+            return Ok(None);
+        }
         let draft = self.stored(call, &pending).await?;
         match pending.carrier {
             Carrier::Gate => self.carried(draft, Feed::default(), None).await.map(Some),

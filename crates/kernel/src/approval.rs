@@ -10,7 +10,7 @@ use crate::call::Carrier;
 use crate::command::Ended;
 use crate::event::{Answered, AskEscalated, CallDecided, Collected};
 use crate::id::{CallId, KeyId, Mark, RunId};
-use crate::reason::Reason;
+use crate::reason::{Code, Reason};
 use crate::state::{Due, Hour, State};
 use crate::time::Time;
 use crate::verdict::Verdict;
@@ -23,6 +23,8 @@ const HOUR_MS: u64 = 3_600_000;
 pub enum Subject {
     #[default]
     Call,
+    /// All of a plan, in the version that it has.
+    Plan,
 }
 
 /// What makes a person look twice.
@@ -91,6 +93,9 @@ pub struct Asked {
     pub expires: Time,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Mark>,
+    /// The version of the plan that is asked about as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub risk: Vec<RiskPart>,
 }
@@ -143,6 +148,8 @@ pub struct Given {
 #[serde(deny_unknown_fields)]
 pub struct Pending {
     pub subject: Subject,
+    /// The version of the plan that waits.
+    pub plan: Option<u32>,
     pub agent: String,
     pub run: RunId,
     /// The runs above, and the people that all of them say they act for.
@@ -188,6 +195,19 @@ pub struct Ticket {
     pub ended: Option<Ended>,
 }
 
+/// Yeses to this very call, to calls of its shape, or to the plan that it is a step of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Granted {
+    /// The groups whose quorum is complete.
+    pub groups: Vec<String>,
+    pub by: Vec<String>,
+    /// The call whose bounded approval this is, or that begins one.
+    pub standing: Option<CallId>,
+    /// It waited: this decision is its second.
+    pub ends_ask: bool,
+}
+
 /// A bounded approval in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,8 +230,17 @@ impl State {
     pub(crate) fn pending_of(&self, at: Time, seq: u64, decided: &CallDecided) -> Option<Pending> {
         let asked = decided.asked.as_ref()?;
         let persons = self.lineage(decided.run).filter_map(|(_, run)| run.person.as_deref());
+        // A plan's bytes are beside its proposal, a call's beside its first decision.
+        let seq = match asked.plan {
+            Some(version) => {
+                let plan = self.plans_of(decided.run).iter().find(|plan| plan.version == version);
+                plan.map_or(seq, |plan| plan.seq)
+            }
+            None => seq,
+        };
         Some(Pending {
-            subject: Subject::Call,
+            subject: if asked.plan.is_some() { Subject::Plan } else { Subject::Call },
+            plan: asked.plan,
             agent: decided.agent.clone(),
             run: decided.run,
             above: self.chain(decided.run).get(1..).unwrap_or_default().to_vec(),
@@ -254,7 +283,7 @@ impl State {
         self.waits(&pending, true);
         if let Some(run) = self.runs.get_mut(&pending.run) {
             run.asks += 1;
-            if pending.key.is_none() {
+            if pending.key.is_none() && pending.plan.is_none() {
                 let ticket = Ticket { call: decided.call, verdict: None, ended: None };
                 run.tickets.insert(pending.asked_mark, ticket);
             }
@@ -269,6 +298,7 @@ impl State {
         self.due.remove(&(pending.expires, Due::Ask(decided.call)));
         self.answered.remove(&decided.call);
         self.waits(&pending, false);
+        self.plan_answered(&pending, decided);
         let run = self.runs.get_mut(&pending.run);
         if let Some(ticket) = run.and_then(|run| run.tickets.get_mut(&pending.asked_mark))
             && ticket.call == decided.call
@@ -276,6 +306,26 @@ impl State {
             ticket.verdict = Some(decided.verdict());
         }
         Some(pending)
+    }
+
+    /// What waited is a plan that begins now.
+    pub(crate) fn plan_released(&mut self, ticket: CallId) {
+        if let Some(pending) = self.pending.remove(&ticket) {
+            self.due.remove(&(pending.expires, Due::Ask(ticket)));
+            self.answered.remove(&ticket);
+            self.waits(&pending, false);
+        }
+    }
+
+    /// A person's no holds for the plan as it is; who was not answered may ask again.
+    fn plan_answered(&mut self, pending: &Pending, decided: &CallDecided) {
+        let denied = decided.reasons.first().filter(|reason| reason.code == Code::ApprovalDenied);
+        if let (Some(version), Some(reason)) = (pending.plan, denied)
+            && let Some(plan) = self.plan_mut(pending.run, version)
+        {
+            plan.allowed = false;
+            plan.why = Some(reason.says());
+        }
     }
 
     pub(crate) fn person_answered(&mut self, at: Time, answered: &Answered) {

@@ -101,6 +101,10 @@ pub enum Command {
         run: RunId,
         agent: String,
         version: u32,
+        /// The name under which people are asked, if they must be.
+        ticket: CallId,
+        /// Whose wish it is, if somebody asks for it just now.
+        credential: Option<KeyId>,
         /// Control has nothing more to lend for it.
         is_last: bool,
     },

@@ -1,6 +1,7 @@
 //! Decide: what a command leads to. Pure: the same state, rules, command and time give the same events, for ever.
 
 mod ask;
+mod assent;
 mod balance;
 mod commit;
 pub mod lend;
@@ -28,8 +29,8 @@ use self::steer::{broken, decide_steer};
 use self::survey::survey;
 use self::sweep::sweep;
 use crate::account::Amount;
-use crate::approval::Asked;
-use crate::call::{Call, Carrier, Outcome, Settlement};
+use crate::approval::{Asked, Granted};
+use crate::call::{Call, Carrier, Outcome, Part, Settlement};
 use crate::checks::{Case, Judged, judge};
 use crate::command::{Answer, Command, ControlCommand};
 use crate::event::{
@@ -116,8 +117,8 @@ fn planned(desk: &Desk<'_>, command: &Command) -> Decision {
     answered(match command {
         Command::Phase { run, agent, to } => commit::phase(desk, *run, agent, *to),
         Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan),
-        Command::Commit { run, agent, version, is_last } => {
-            let call = begun(desk.state, *run, agent);
+        Command::Commit { run, agent, version, ticket, credential, is_last } => {
+            let call = Call { id: *ticket, credential: *credential, ..begun(desk.state, *run, agent) };
             let case = case(desk.state, desk.control, desk.rules, &call, desk.now);
             commit::commit(desk, &Case { is_last: *is_last, ..case }, *version)
         }
@@ -229,9 +230,16 @@ fn case<'a>(state: &'a State, control: &'a Control, rules: &'a Rules, call: &'a 
         is_last: false,
         manifest: rules.agent(&call.agent),
         tool: rules.tool(&call.tool).map(AsRef::as_ref),
-        granted: None,
+        granted: granted_with_its_plan(state, call),
         planned: None,
     }
+}
+
+/// A step has the yes that its plan was begun with.
+fn granted_with_its_plan<'a>(state: &'a State, call: &Call) -> Option<&'a Granted> {
+    let Some(Part::Step { version, .. }) = &call.part else { return None };
+    let plan = state.plans_of(call.run).iter().find(|plan| plan.version == *version)?;
+    plan.granted.as_ref()
 }
 
 fn propose(case: &Case<'_>) -> Decision {

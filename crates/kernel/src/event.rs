@@ -449,6 +449,9 @@ pub struct PhaseChanged {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanProposed {
     pub agent: String,
+    /// The groups whose yes it needs before it may begin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<String>,
     pub control_seq: u64,
     /// What its steps and their companions may cost.
     pub cost: Amount,
@@ -476,6 +479,9 @@ pub struct CommitStarted {
     /// Accounts wider than a run that it is held in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountId>,
+    /// Who said yes to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<String>,
     pub control_seq: u64,
     /// What is held from here to its end.
     pub cost: Amount,
@@ -484,6 +490,9 @@ pub struct CommitStarted {
     /// Calls of it under way at once.
     pub parallel: u64,
     pub run: RunId,
+    /// What waited for those who said yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<CallId>,
     pub version: u32,
 }
 

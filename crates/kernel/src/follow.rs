@@ -1,6 +1,7 @@
 //! Follow: how events move a plan on.
 
 use crate::account::Amount;
+use crate::approval::Granted;
 use crate::call::{Outcome, Part};
 use crate::effect::Effect;
 use crate::event::{
@@ -192,7 +193,9 @@ impl PlanState {
             digest: proposed.plan,
             mark: proposed.mark,
             proposed: at,
-            allowed: proposed.ruling == Ruling::Allow,
+            allowed: proposed.ruling != Ruling::Deny,
+            asks: proposed.asks.clone(),
+            granted: None,
             stage: Stage::Proposed,
             steps: proposed.steps.iter().cloned().map(Step::new).collect(),
             cost: proposed.cost.clone(),
@@ -326,7 +329,12 @@ impl State {
             (started.on_failure, started.on_halt, started.parallel);
         (plan.hold, plan.accounts) = (started.cost.clone(), started.accounts.clone());
         plan.why = None;
+        if started.ticket.is_some() {
+            let (groups, by) = (plan.asks.clone(), started.approved.clone());
+            plan.granted = Some(Granted { groups, by, ..Granted::default() });
+        }
         self.void(&path, &held, &accounts);
+        started.ticket.into_iter().for_each(|ticket| self.plan_released(ticket));
         self.family_reserve(&path, &started.cost);
         self.shares_reserve(at, &started.accounts, &started.cost);
         if let Some(run) = self.runs.get_mut(&started.run) {

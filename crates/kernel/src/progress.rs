@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
 use crate::account::Amount;
+use crate::approval::Granted;
 use crate::effect::Effect;
 use crate::id::{CallId, Mark, RunId};
 use crate::state::State;
@@ -228,8 +229,12 @@ pub struct PlanState {
     /// Equality of the plan inside the run.
     pub mark: Mark,
     pub proposed: Time,
-    /// Whether it may be committed as it is.
+    /// Whether it may be committed as it is, once those said yes who are asked.
     pub allowed: bool,
+    /// The groups whose yes it needs, as one thing.
+    pub asks: Vec<String>,
+    /// The yes that it was begun with: its steps have it too.
+    pub granted: Option<Granted>,
     pub stage: Stage,
     pub steps: Vec<Step>,
     /// What its steps may cost, and what taking them all back may cost beside.

@@ -52,7 +52,7 @@ impl Pending {
             expires: self.expires,
             persons: &self.persons,
             pin: tool.and_then(|tool| tool.contract.pin),
-            plan_version: None,
+            plan_version: self.plan.map(u64::from),
             rules: rules.digest,
             run: self.run,
             subject: self.subject,

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::account::Amount;
+use crate::approval::Granted;
 use crate::approval::{AskMarks, Standing};
-use crate::checks::{Case, Granted};
+use crate::checks::Case;
 use crate::id::{CallId, Mark};
 use crate::state::State;
 use crate::stopping::PLACES_MAX;

@@ -24,7 +24,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     let persons: BTreeSet<String> =
         lineage.filter_map(|(_, run)| run.person.as_deref()).map(plain_name).collect();
     // A plan is approved as one thing, and not step by step.
-    let alone = case.call.part.is_none() && case.planned.is_none();
+    let alone = case.call.part.is_none() || case.planned.is_some();
     // Nobody waits for people who are not there, or who may not answer for themselves.
     let can = alone && groups.iter().all(|group| house.can_approve(group, &persons));
     let code = if can { Code::ApprovalRequired } else { Code::ApprovalUnavailable };

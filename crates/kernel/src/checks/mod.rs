@@ -20,9 +20,10 @@ use stdx::glob;
 
 use crate::account::Amount;
 use crate::agent::{Manifest, Mode};
+use crate::approval::Granted;
 use crate::call::{Call, Part};
 use crate::contract::Effect;
-use crate::id::{CallId, RunId};
+use crate::id::RunId;
 use crate::lending::Need;
 use crate::phase::Phase;
 use crate::progress::{PlanState, Stage, Step, StepState};
@@ -74,18 +75,6 @@ pub struct Case<'a> {
     pub granted: Option<&'a Granted>,
     /// Set while a plan is judged, before anything of it runs.
     pub planned: Option<&'a Planned>,
-}
-
-/// Yeses to this very call, or to calls of its shape.
-#[derive(Clone, Debug, Default)]
-pub struct Granted {
-    /// The groups whose quorum is complete.
-    pub groups: Vec<String>,
-    pub by: Vec<String>,
-    /// The call whose bounded approval this is, or that begins one.
-    pub standing: Option<CallId>,
-    /// It waited: this decision is its second.
-    pub ends_ask: bool,
 }
 
 /// What is not known yet of a step that is only planned: what other steps will have told.

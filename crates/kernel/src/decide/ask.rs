@@ -5,10 +5,10 @@ use std::sync::Arc;
 use stdx::digest::Digest;
 
 use super::{Decision, case, conclude};
-use crate::approval::{AskMarks, Asked, Edited, Given, Pending, RiskPart};
+use crate::approval::{AskMarks, Asked, Edited, Given, Granted, Pending, RiskPart};
 use crate::approvers::ASK_QUOTA;
 use crate::call::Call;
-use crate::checks::{Case, Granted, Judged, judge};
+use crate::checks::{Case, Judged, judge};
 use crate::command::{Answer, PersonAnswer};
 use crate::event::{Answered, Collected, Event, RunSteered};
 use crate::held::Target;
@@ -70,6 +70,7 @@ pub(super) fn ask(case: &Case<'_>, judged: Judged) -> Decision {
         credential: case.call.credential,
         expires: case.now.plus_ms(house.expires_ms).min(ends),
         places: marks.places.clone(),
+        plan: None,
         risk,
     };
     let mut decision = conclude(case, judged, Some(asked));
@@ -98,7 +99,7 @@ fn risk(case: &Case<'_>, marks: &AskMarks, judged: &Judged) -> Vec<RiskPart> {
 }
 
 /// Whether this would be one question too many, of the run or of the agent within the hour.
-fn flooded(case: &Case<'_>, run: &Run) -> Option<(&'static str, u64)> {
+pub(super) fn flooded(case: &Case<'_>, run: &Run) -> Option<(&'static str, u64)> {
     let house = &case.rules.book.house.approvals;
     let hour = case.state.asks.get(&case.call.agent).copied().unwrap_or_default();
     let lately = if case.now.since_ms(hour.since) < HOUR_MS { hour.count } else { 0 };
@@ -187,6 +188,10 @@ pub(super) fn decide_answer(
         return Decision { answer, events };
     }
     let mut then = pending.clone();
+    if pending.plan.is_some() && (answer.edit.is_some() || answer.standing.is_some()) {
+        let reason = Reason::new(Code::EditRefused).detail("a plan is approved as it is, and once");
+        return Decision::none(Answer::Refused(reason));
+    }
     if let Some(edit) = &answer.edit {
         if let Err(reason) = editable(state, control, rules, pending, edit, now) {
             return Decision::none(Answer::Refused(*reason));

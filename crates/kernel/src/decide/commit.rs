@@ -1,6 +1,7 @@
 //! A plan is begun, moved on, given up and ended. What is next the saga says; here it is written down.
 
 use super::Decision;
+use super::assent::{self, Assent};
 use super::plan::Desk;
 use crate::account::Amount;
 use crate::call::{Outcome, Part};
@@ -108,6 +109,10 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
         return refused(Code::PlanDenied, "");
     }
     crate::checks::may_begin(case)?;
+    let yes = match assent::assented(desk, case, plan)? {
+        Assent::Given(yes) => yes,
+        Assent::Asked(decision) => return Ok(decision),
+    };
     if manifest.phases && known.phase == Phase::Explore {
         return refused(Code::PhaseForbids, known.phase.name());
     }
@@ -121,12 +126,14 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
     }
     let started = CommitStarted {
         accounts,
+        approved: yes.as_ref().map(|(_, by)| by.clone()).unwrap_or_default(),
         control_seq: desk.control.seq,
         cost,
         on_failure: manifest.commits.on_failure,
         on_halt: manifest.commits.on_halt,
         parallel: desk.rules.stopping(manifest).parallel.unwrap_or(PARALLEL_MAX),
         run,
+        ticket: yes.map(|(ticket, _)| ticket),
         version,
     };
     Ok(desk.after(run, vec![Event::CommitStarted(started)]))
@@ -146,7 +153,11 @@ pub(super) fn abort(
     }
     let plan = desk.plan(run)?;
     match plan.stage {
-        Stage::Proposed => Ok(desk.after(run, vec![desk.ended(run, plan, End::RolledBack)])),
+        Stage::Proposed => {
+            let withdrawn = assent::withdrawn(desk, run, "the plan was given up");
+            let events = std::iter::once(desk.ended(run, plan, End::RolledBack)).chain(withdrawn).collect();
+            Ok(desk.after(run, events))
+        }
         Stage::Unwinding => Ok(desk.after(run, Vec::new())),
         Stage::Committing | Stage::Paused if plan.may_be_past_recall() => {
             refused(Code::CannotUnwind, "a step was done, or may be, that cannot be taken back")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Decision, case};
+use super::{Decision, assent, case};
 use crate::account::{Amount, Limits};
 use crate::agent::Manifest;
 use crate::call::{Call, Carrier, Part};
@@ -82,6 +82,7 @@ pub(super) fn decide_plan(desk: &Desk<'_>, run: RunId, agent: &str, plan: &Draft
         ));
     };
     let mut events = vec![Event::PlanProposed(Box::new(proposed))];
+    events.extend(assent::withdrawn(desk, run, "another plan was proposed"));
     if known.phase == Phase::Explore {
         let (by, to, why) = ("plan".to_owned(), Phase::Decide, None);
         events.push(Event::PhaseChanged(PhaseChanged { by, from: known.phase, run, to, why }));
@@ -168,7 +169,8 @@ fn judged_step(
     let planned = Planned { pointers: references.into_iter().map(|found| found.at).collect(), names };
     let later = !planned.pointers.is_empty();
     let case = Case { planned: Some(&planned), ..*case };
-    let Judged { mut verdict, reserved, .. } = judge(&case);
+    let Judged { mut verdict, reserved, cost: asked, .. } = judge(&case);
+    let reserved = if verdict.asks() { asked } else { reserved };
     if let Some(expect) = &step.expect {
         let reads = case.rules.tool(&expect.tool).is_some_and(|tool| tool.contract.effect == Effect::Read);
         if !reads {
@@ -356,7 +358,11 @@ fn whole(
         version,
         digest: plan.digest,
         mark: plan.mark,
-        ruling: if denied { Ruling::Deny } else { Ruling::Allow },
+        ruling: match (denied, asks.is_empty()) {
+            (true, _) => Ruling::Deny,
+            (false, true) => Ruling::Allow,
+            (false, false) => Ruling::Ask,
+        },
         reasons,
         cannot_be_undone: lasting.map(|step| step.id.clone()).collect(),
         steps,
@@ -398,6 +404,7 @@ fn proposed(
     let reasons = verdict.reasons.iter().chain(verdict.steps.iter().flat_map(|step| &step.reasons));
     PlanProposed {
         agent: agent.to_owned(),
+        asks: if verdict.ruling == Ruling::Ask { verdict.asks.clone() } else { Vec::new() },
         control_seq: desk.control.seq,
         cost: verdict.cost.clone(),
         mark: plan.mark,

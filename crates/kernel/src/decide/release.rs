@@ -2,8 +2,8 @@
 
 use super::ask::{cancelled, denied};
 use super::{Decision, conclude};
-use crate::approval::Pending;
-use crate::checks::{Case, Granted, Judged, judge};
+use crate::approval::{Granted, Pending};
+use crate::checks::{Case, Judged, judge};
 use crate::command::Answer;
 use crate::event::{Collected, Event};
 use crate::id::{CallId, RunId};

@@ -55,6 +55,7 @@ fn plan(text: &str) -> PlanState {
         }
     });
     let proposed = PlanProposed {
+        asks: Vec::new(),
         agent: "a".into(),
         control_seq: 0,
         cost: Amount::default(),
