@@ -424,7 +424,11 @@ test("inbox: a no takes no more than a yes, and the agent hears it", async () =>
   const [yes, no] = [own.getByRole("button", { name: "Yes" }), own.getByRole("button", { name: "No", exact: false }).first()];
   const [a, b] = [await yes.boundingBox(), await no.boundingBox()];
   assert.deepEqual([a.width, a.height, a.y], [b.width, b.height, b.y], "both are as large, beside each other");
+  await mkdir(SHOTS, { recursive: true });
+  await own.screenshot({ path: join(SHOTS, "inbox-yours.png") });
   await own.keyboard.press("n");
+  assert.deepEqual(await accessible(own), []);
+  await own.screenshot({ path: join(SHOTS, "inbox-no.png") });
   await own.keyboard.type("not without an order number");
   await own.keyboard.press("Enter");
   await own.getByText("Nothing waits for a person.").waitFor();

@@ -147,6 +147,11 @@ const fn get(face: Face, auth: Auth, path: &'static str, id: &'static str, about
 }
 
 impl Endpoint {
+    /// Whether its answer may be that people are asked first: 202.
+    pub fn waits(&self) -> bool {
+        self.method == Method::Post && self.face == Face::Agents && [CALLS, DECISIONS].contains(&self.path)
+    }
+
     const fn post(self, request: SchemaOf) -> Endpoint {
         Endpoint { method: Method::Post, request: Some(request), ..self }
     }

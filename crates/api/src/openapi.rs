@@ -79,13 +79,15 @@ fn operation(endpoint: &Endpoint, schemas: &mut SchemaGenerator, problem: &Schem
         Media::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
     };
     let problem = json!({ Problem::MEDIA_TYPE: { "schema": problem } });
-    operation.insert(
-        "responses".into(),
-        json!({
-            "200": { "description": "The answer.", "content": content },
-            "default": { "description": "A problem.", "content": problem }
-        }),
-    );
+    let mut responses = json!({
+        "200": { "description": "The answer.", "content": content },
+        "default": { "description": "A problem.", "content": problem }
+    });
+    if let (Value::Object(responses), true) = (&mut responses, endpoint.waits()) {
+        let says = "It waits for people: `waiting` says where to ask what became of it.";
+        responses.insert("202".to_owned(), json!({ "description": says, "content": content }));
+    }
+    operation.insert("responses".into(), responses);
     Value::Object(operation)
 }
 

@@ -175,7 +175,7 @@ impl Gate {
         let draft = self.draft(&caller.agent, ask, Role::of(Carrier::Executor, caller))?;
         let answered = self.permitted(draft).await?;
         match &answered.ticket {
-            // The people who were asked may have said yes meanwhile: this is when its executor is there to carry it out.
+            // People may have said yes meanwhile: this is when its executor is there to carry it out.
             Some(ticket) if answered.receipt.is_none() => {
                 self.wait_ticket(caller, ticket.call, Duration::ZERO).await
             }

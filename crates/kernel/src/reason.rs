@@ -304,22 +304,18 @@ impl Reason {
             Code::BudgetExceeded => {
                 "finish with what is left, or ask an operator for a larger budget".to_owned()
             }
-            Code::ApprovalUnavailable => {
-                "keep to what needs none; an operator can give people the role `approver:GROUP`".to_owned()
-            }
-            Code::ApprovalRequired => {
-                "do something else meanwhile and make the same call again later: it answers how it ended".to_owned()
-            }
-            Code::ApprovalDenied => "do without it, and tell whoever you work for".to_owned(),
-            Code::ApprovalExpired => "ask again if it is still needed".to_owned(),
-            Code::ApprovalCancelled => "ask again when that is over, if it is still needed".to_owned(),
-            Code::ApprovalStale => "look at it again: its arguments, its tool or the rules have changed".to_owned(),
-            Code::ApprovalUnknown => "`remit inbox` lists what waits; this may have ended meanwhile".to_owned(),
-            Code::NotAnApprover => "ask one of them; roles stand under `people` in remit.yaml".to_owned(),
-            Code::OwnRequest => "somebody else of the group must answer".to_owned(),
-            Code::ReasonRequired => "say why (`--why`)".to_owned(),
-            Code::AlreadyAnswered => "somebody else must say yes, too".to_owned(),
-            Code::EditRefused => "change them within what the rules allow, or say no".to_owned(),
+            Code::ApprovalUnavailable
+            | Code::ApprovalRequired
+            | Code::ApprovalDenied
+            | Code::ApprovalExpired
+            | Code::ApprovalCancelled
+            | Code::ApprovalStale
+            | Code::ApprovalUnknown
+            | Code::NotAnApprover
+            | Code::OwnRequest
+            | Code::ReasonRequired
+            | Code::AlreadyAnswered
+            | Code::EditRefused => approval_remedy(self.code).to_owned(),
             Code::IdempotencyConflict => "use a new key for a new call".to_owned(),
             Code::CallUnknown => "report an outcome once, for a call that was permitted".to_owned(),
             Code::KeyUnknown => "list the keys with `remit agent keys`".to_owned(),
@@ -372,5 +368,28 @@ impl Reason {
             Some(rule) => format!("rule `{}` ({}:{}): {}", rule.id, rule.file, rule.line, rule.words),
             None => "a rule".to_owned(),
         }
+    }
+}
+
+/// What helps whoever asked people, or was asked.
+fn approval_remedy(code: Code) -> &'static str {
+    match code {
+        Code::ApprovalUnavailable => {
+            "keep to what needs none; an operator can give people the role `approver:GROUP`"
+        }
+        Code::ApprovalRequired => {
+            "do something else meanwhile and make the same call again later: it answers how it ended"
+        }
+        Code::ApprovalDenied => "do without it, and tell whoever you work for",
+        Code::ApprovalExpired => "ask again if it is still needed",
+        Code::ApprovalCancelled => "ask again when that is over, if it is still needed",
+        Code::ApprovalStale => "look at it again: its arguments, its tool or the rules have changed",
+        Code::ApprovalUnknown => "`remit inbox` lists what waits; this may have ended meanwhile",
+        Code::NotAnApprover => "ask one of them; roles stand under `people` in remit.yaml",
+        Code::OwnRequest => "somebody else of the group must answer",
+        Code::ReasonRequired => "say why (`--why`)",
+        Code::AlreadyAnswered => "somebody else must say yes, too",
+        Code::EditRefused => "change them within what the rules allow, or say no",
+        _ => "nothing needs to be done",
     }
 }

@@ -1,6 +1,7 @@
 //! The law as its users meet it: scripts, the bytes of events, and properties of random histories.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod approvals;
 mod asking;
 mod book;
 mod bytes;

@@ -4,6 +4,7 @@ use expect_test::expect;
 use kernel::agent::{Manifest, May, Mode};
 use kernel::approvers::{Approvals, Escalation, Group};
 use kernel::book::Book;
+use kernel::contract::Effect;
 
 use crate::book::{anything, book, manifest, may, when, with_rule};
 use crate::script::{check, check_change};
@@ -31,6 +32,7 @@ pub(crate) const ALL: &[fn()] = &[
     a_bounded_approval_ends_with_its_rules,
     risk_is_what_is_out_of_the_ordinary,
     an_observed_agent_asks_nobody,
+    the_strictest_mode_of_what_it_does_holds,
 ];
 
 /// `pay.refund` needs a yes of leads; above 1000 of finance, too.
@@ -121,7 +123,7 @@ fn a_no_goes_back_to_the_agent() {
         5s | call | a   | pay.refund | {"cents":5} |      |     |
         6s | call | a   | pay.refund | {"cents":6} |      |     | k
         6s | call | a   | pay.refund | {"cents":6} |      |     | k
-        7s | no   | a   |            |             | c5   | lee |
+        7s | no   | a   |            |             | c4   | lee |
         8s | call | a   | pay.refund | {"cents":6} |      |     | k
         8s | call | a   | pay.refund | {"cents":6} |      |     | k
     "#;
@@ -138,10 +140,10 @@ fn a_no_goes_back_to_the_agent() {
         5s | call | a   | pay.refund | {"cents":5} |      |     |     | ask                    | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c3 ask until 13:00:00
         6s | call | a   | pay.refund | {"cents":6} |      |     | k   | ask                    | approval_required ask leads near desk.may[0]: approved by leads |         | call_decided c4 ask until 13:00:00
         6s | call | a   | pay.refund | {"cents":6} |      |     | k   | waits as c4            |                                                                 |         |
-        7s | no   | a   |            |             | c5   | lee |     | refused                | approval_unknown                                                |         |
-        8s | call | a   | pay.refund | {"cents":6} |      |     | k   | waits as c4            |                                                                 |         |
-        8s | call | a   | pay.refund | {"cents":6} |      |     | k   | waits as c4            |                                                                 |         |
-    "#]],
+        7s | no   | a   |            |             | c4   | lee |     | counts, waits for 0    |                                                                 |         | answered no by lee; call_decided c4 deny
+        8s | call | a   | pay.refund | {"cents":6} |      |     | k   | same as c4: deny, open | approval_denied (lee)                                           |         |
+        8s | call | a   | pay.refund | {"cents":6} |      |     | k   | same as c4: deny, open | approval_denied (lee)                                           |         |
+        "#]],
     );
 }
 
@@ -362,6 +364,9 @@ fn nobody_answers_and_others_may() {
         0s  | open    | a   |            |             |      |
         1s  | call    | a   | pay.refund | {"cents":5} |      |
         5m  | yes     | a   |            |             | c1   | max
+        9m  | sweep   | a   |            |             |      |
+        11m | sweep   | a   |            |             |      |
+        11m | sweep   | a   |            |             |      |
         11m | yes     | a   |            |             | c1   | fay
         11m | yes     | a   |            |             | c1   | max
         11m | release | a   |            | {"cents":5} | c1   |
@@ -374,10 +379,13 @@ fn nobody_answers_and_others_may() {
         0s  | open    | a   |            |             |      |     | a open until 13:00:00 |                                                                 |                                         | run_opened
         1s  | call    | a   | pay.refund | {"cents":5} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c1 ask until 13:00:00
         5m  | yes     | a   |            |             | c1   | max | refused               | not_an_approver (leads)                                         |                                         |
+        9m  | sweep   | a   |            |             |      |     | done                  |                                                                 |                                         |
+        11m | sweep   | a   |            |             |      |     | done                  |                                                                 |                                         | ask_escalated
+        11m | sweep   | a   |            |             |      |     | done                  |                                                                 |                                         |
         11m | yes     | a   |            |             | c1   | fay | refused               | not_an_approver (leads)                                         |                                         |
         11m | yes     | a   |            |             | c1   | max | enough                |                                                                 |                                         | answered yes by max for leads
         11m | release | a   |            | {"cents":5} | c1   |     | allow                 | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by max
-    "#]],
+        "#]],
     );
 }
 
@@ -818,6 +826,41 @@ fn an_observed_agent_asks_nobody() {
         at | do   | run | tool       | args        | answer                | code                                                                   | account                                 | event
         0s | open | a   |            |             | a open until 13:00:00 |                                                                        |                                         | run_opened
         1s | call | a   | pay.refund | {"cents":5} | allow                 | would: approval_required ask leads near desk.may[0]: approved by leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+    "#]],
+    );
+}
+
+#[test]
+fn the_strictest_mode_of_what_it_does_holds() {
+    let note = May { mode: Some(Mode::Observe), ..may("desk.may[1]", "crm.note") };
+    let mut agent = manifest("desk", vec![may("desk.may[0]", "*"), note]);
+    agent.owner = "vic".into();
+    agent.modes = [(Effect::Read, Mode::Enforce), (Effect::Irreversible, Mode::Propose)].into();
+    agent.mode = Mode::Observe;
+    let mut staged = manifest("staged", vec![may("staged.may[0]", "crm.*")]);
+    staged.modes = [(Effect::Reversible, Mode::Observe)].into();
+    let table = r#"
+        at | do   | run | agent  | tool       | args
+        0s | open | a   | desk   |            |
+        1s | call | a   | desk   | crm.lookup | {"id":"7"}
+        1s | call | a   | desk   | crm.note   | {}
+        1s | call | a   | desk   | pay.refund | {"cents":5}
+        2s | open | b   | staged |            |
+        2s | call | b   | staged | crm.note   | {}
+        2s | call | b   | staged | pay.refund | {"cents":5}
+    "#;
+    check(
+        house(book(vec![agent, staged])),
+        table,
+        expect![[r#"
+        at | do   | run | agent  | tool       | args        | answer                | code                            | account              | event
+        0s | open | a   | desk   |            |             | a open until 13:00:00 |                                 |                      | run_opened
+        1s | call | a   | desk   | crm.lookup | {"id":"7"}  | allow                 | by desk.may[0]                  | calls 0+1            | call_decided c1 allow
+        1s | call | a   | desk   | crm.note   | {}          | allow                 | by desk.may[0]; by desk.may[1]  | calls 0+2 writes 0+1 | call_decided c2 allow
+        1s | call | a   | desk   | pay.refund | {"cents":5} | ask                   | approval_required ask owner:vic | calls 0+2 writes 0+1 | call_decided c3 ask until 13:00:00
+        2s | open | b   | staged |            |             | b open until 13:00:02 |                                 |                      | run_opened
+        2s | call | b   | staged | crm.note   | {}          | allow                 | by staged.may[0]                | calls 0+1 writes 0+1 | call_decided c4 allow
+        2s | call | b   | staged | pay.refund | {"cents":5} | deny                  | no_rule_allows                  | calls 0+1 writes 0+1 | call_decided c5 deny
     "#]],
     );
 }

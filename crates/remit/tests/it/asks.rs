@@ -40,7 +40,7 @@ impl Desk {
         let (python, server) = (peers.join("python/bin/python"), root().join("tests/peers/modern.py"));
         let tools = format!(
             "server: modern\nvia: {{ stdio: {{ command: {}, args: [\"{}\"] }} }}\nenv: prod\n\
-             tools:\n  add: {{ effect: reversible }}\n",
+             tools:\n  add: {{ effect: reversible, limits: {{ timeout: 60s }} }}\n",
             python.display(),
             server.display()
         );
@@ -48,7 +48,7 @@ impl Desk {
         std::fs::copy(root().join("tests/peers/modern.pins.json"), install.path("tools/modern.pins.json"))
             .unwrap();
         std::fs::write(install.path("agents/door.yaml"), AGENT).unwrap();
-        install.edit("remit.yaml", "people:", &format!("approvals: {{ hold: {hold} }}\npeople:"));
+        install.edit("remit.yaml", "store:", &format!("approvals: {{ hold: {hold} }}\nstore:"));
         let serve = install.serve();
         let people = people(&install, &serve);
         let minted: KeyMinted = people.post("/v1/agents/door/keys", &json!({})).await.unwrap();
@@ -111,7 +111,7 @@ impl Started {
 
 #[tokio::test]
 async fn a_client_of_2026_waits_by_a_sealed_state_and_is_restarted_as_remit_is() {
-    let Some(mut desk) = Desk::up("200ms").await else { return };
+    let Some(mut desk) = Desk::up("1s").await else { return };
     let first = desk.client(&["asks.py", "manual", "7"]).said();
     assert_eq!(first["version"], "2026-07-28", "{first}");
     let ticket = desk.waiting().await.call;
@@ -184,7 +184,7 @@ async fn clients_that_are_held_wait_get_and_are_denied_an_approval() {
 
 #[tokio::test]
 async fn a_client_that_is_held_no_longer_is_told_the_ticket_and_asks_again() {
-    let Some(desk) = Desk::up("0s").await else { return };
+    let Some(desk) = Desk::up("1s").await else { return };
     let first = desk.client(&["asks.py", "legacy", "7"]).said();
     let ticket = desk.waiting().await.call;
     let text = first["text"].as_str().unwrap();
