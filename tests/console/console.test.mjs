@@ -398,7 +398,9 @@ async function everyPage() {
   const { items } = await stage.read("/v1/runs?only=denied&limit=200");
   const hostile = items.find((run) => run.person === HOSTILE);
   const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
+  const planned = await stage.planned("plain", HOSTILE);
   return {
+    plan: `/runs/${planned.id}`,
     now: "/", runs: "/runs?only=denied", run: `/runs/${hostile.run}`, calls: "/calls", call: `/calls/${calls[0].call}`, agents: "/agents",
     agent: "/agents/refund-desk", tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
   };
