@@ -52,7 +52,7 @@ export class Stage {
     stage.agents = (await readFile(join(stage.data, "agents-address"), "utf8")).trim();
     stage.operator = (await readFile(join(stage.data, "operator.key"), "utf8")).trim();
     stage.key = (await stage.remit("agent", "key", "refund-desk")).trim();
-    stage.claims = (await stage.remit("agent", "key", "claims-desk")).trim();
+    stage.claims = (await stage.remit("agent", "key", "scribe-desk")).trim();
     return stage;
   }
 
@@ -75,7 +75,7 @@ may:
 budget:
   per_run: { calls: 500 }
 `);
-    await writeFile(join(this.folder, "agents/claims-desk.yaml"), `agent: claims-desk
+    await writeFile(join(this.folder, "agents/scribe-desk.yaml"), `agent: scribe-desk
 owner: dana@example.com
 purpose: writes several things as one
 phases: on
