@@ -215,6 +215,33 @@ test("a run is paused and goes on, and its page shows what it may spend", async 
   assert.equal((await own.call("desk.lookup_ticket", { ticket_id: "V" })).verdict.ruling, "allow");
 });
 
+test("a plan is shown with its steps, and taken back once it was seen what that does", async () => {
+  const own = await stage.planned("first", HOSTILE);
+  assert.equal(own.ended.plan.stage, "committed");
+  assert.equal(stage.standing.size, 2);
+  await go(`/runs/${own.id}`);
+  const steps = page.getByRole("region", { name: "Steps of the plan" });
+  await steps.getByRole("row", { name: /note-1.*done.*desk\.remove_note/ }).waitFor();
+  await page.getByText("committed: all 2 steps stand").waitFor();
+  await page.getByRole("button", { name: "Take back" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("2 steps will be taken back").waitFor();
+  assert.deepEqual(await accessible(page), []);
+  assert.equal(stage.standing.size, 2, "it was only looked at");
+  await dialog.getByLabel("Why").fill("the wrong tickets");
+  await dialog.getByRole("button", { name: "Take back" }).click();
+  await steps.getByRole("row", { name: /note-1.*undone/ }).waitFor();
+  assert.equal(stage.standing.size, 0, "the desk's own notes are gone");
+  assert.equal(await page.getByRole("button", { name: "Take back" }).count(), 0);
+  await untouched(page);
+  const vera = await browser.signedIn(stage, "vera@example.com");
+  const other = await stage.planned("for vera");
+  await vera.goto(`${stage.people}/runs/${other.id}`);
+  await vera.getByText("committed: its one step stands").waitFor();
+  assert.equal(await vera.getByRole("button", { name: "Take back" }).count(), 0, "a viewer is offered nothing that is refused");
+  await vera.context().close();
+});
+
 test("spend: by keyboard to what agents cost, and by workflow", async () => {
   const own = await stage.run("paid", "costs something");
   await own.call("desk.refund_charge", { charge_id: "ch_5", amount_cents: 100 });
@@ -522,7 +549,9 @@ async function everyPage() {
   const { items } = await stage.read("/v1/runs?only=denied&limit=200");
   const hostile = items.find((run) => run.person === HOSTILE);
   const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
+  const planned = await stage.planned("plain", HOSTILE);
   return {
+    plan: `/runs/${planned.id}`,
     now: "/", runs: "/runs?only=denied", run: `/runs/${hostile.run}`, calls: "/calls", call: `/calls/${calls[0].call}`, agents: "/agents",
     agent: "/agents/refund-desk", inbox: "/inbox", asked: `/inbox/${asked.call}`, tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
   };

@@ -35,7 +35,8 @@ export class Stage {
     stage.folder = await mkdtemp(join(tmpdir(), "remit-console-"));
     stage.data = join(stage.folder, "data");
     stage.notes = "Reads a note.";
-    stage.desk = await listen((path, body) => desk(path, body));
+    stage.standing = new Set();
+    stage.desk = await listen((path, body) => desk(path, body, stage.standing));
     stage.mcp = await listen((path, body) => notes(stage, body));
     await stage.configure();
     await stage.remit("tool", "accept", "notes", "--yes");
@@ -52,6 +53,7 @@ export class Stage {
     stage.operator = (await readFile(join(stage.data, "operator.key"), "utf8")).trim();
     stage.key = (await stage.remit("agent", "key", "refund-desk")).trim();
     stage.settler = (await stage.remit("agent", "key", "settler")).trim();
+    stage.claims = (await stage.remit("agent", "key", "scribe-desk")).trim();
     return stage;
   }
 
@@ -84,6 +86,14 @@ may:
     when: args.amount_cents <= 50000
     ask: finance
 `);
+    await writeFile(join(this.folder, "agents/scribe-desk.yaml"), `agent: scribe-desk
+owner: dana@example.com
+purpose: writes several things as one
+phases: on
+may:
+  - tool: desk.lookup_ticket
+  - tool: desk.add_note
+`);
     await writeFile(join(this.folder, "tools/desk.yaml"), `server: desk
 env: prod
 via: { http: { url: "http://127.0.0.1:${this.desk.address().port}" } }
@@ -101,6 +111,17 @@ tools:
       additionalProperties: false
       properties: { charge_id: { type: string }, amount_cents: { type: integer, minimum: 1 } }
       required: [charge_id, amount_cents]
+  add_note:
+    about: Adds a note to a ticket.
+    effect: reversible
+    touches: ["ticket:{args.ticket_id}"]
+    input: { type: object, additionalProperties: false, properties: { ticket_id: { type: string }, text: { type: string } }, required: [ticket_id, text] }
+    undo: { tool: desk.remove_note, args: { note_id: "{result.note_id}" }, within: 1h }
+  remove_note:
+    about: Takes a note away.
+    effect: reversible
+    undo: none
+    input: { type: object, additionalProperties: false, properties: { note_id: { type: string } }, required: [note_id] }
 `);
     await writeFile(join(this.folder, "tools/notes.yaml"), `server: notes
 env: prod
@@ -132,6 +153,16 @@ tools:
       return (await answer.json()).answered;
     };
     return { id: opened.run, ask, ended };
+  }
+
+  /** A run of the agent that works in phases, with its plan of notes proposed and committed. */
+  async planned(...texts) {
+    const opened = await this.ask("/v1/runs", { intent: "several notes as one" }, undefined, this.claims);
+    const steps = texts.map((text, place) => ({ id: `note-${place + 1}`, tool: "desk.add_note", args: { ticket_id: `T-${place + 1}`, text } }));
+    const ask = (verb, body) => this.ask(`/v1/runs/${opened.run}/${verb}`, body, opened.token, this.claims);
+    const verdict = await ask("plan", { steps });
+    assert.equal(verdict.ruling, "allow", JSON.stringify(verdict));
+    return { id: opened.run, ended: await ask("commit", {}) };
   }
 
   async ask(path, body, token, key = this.key) {
@@ -185,7 +216,17 @@ async function listen(answer) {
   return server;
 }
 
-function desk(path, body) {
+/** A desk that remembers the notes that stand. */
+function desk(path, body, standing) {
+  if (path === "/add_note") {
+    const note = `note-${standing.size + 1}-${body.text}`;
+    standing.add(note);
+    return { note_id: note };
+  }
+  if (path === "/remove_note") {
+    standing.delete(body.note_id);
+    return { removed: body.note_id };
+  }
   if (path === "/lookup_ticket") return { ticket_id: body.ticket_id, text: `A customer writes: ${HOSTILE}` };
   return { status: "refunded" };
 }

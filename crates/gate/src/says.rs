@@ -23,6 +23,7 @@ impl PlanShown {
             Stage::Committed => {
                 let back = self.ids(|step| step.state == StepState::Undone);
                 match back.is_empty() {
+                    true if all == 1 => "committed: its one step stands".to_owned(),
                     true => format!("committed: all {all} steps stand"),
                     false => format!("committed, and later taken back: {}", back.join(", ")),
                 }

@@ -287,3 +287,84 @@ async fn figures_of_answers_and_calls_that_need_none() {
     let similar = stage.gate.similar("desk", "crm.note").await.unwrap();
     assert_eq!((similar.len(), similar[0].by.as_str(), similar[0].yes), (1, "lee", true));
 }
+
+// ---- Plans ------------------------------------------------------------------------------------------------
+
+fn noted(text: &str) -> Value {
+    json!({ "steps": [{ "id": "note", "tool": "crm.note", "args": { "text": text } }] })
+}
+
+async fn asked_to_commit(stage: &Stage, run: kernel::id::RunId) -> kernel::reason::Reason {
+    stage.gate.commit(&stage.caller, run, None).await.unwrap().unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_approved_as_one_thing_and_then_begins() {
+    let stage = stage(asking()).await;
+    let run = stage.open().await.run;
+    let planned = stage.gate.plan(&stage.caller, run, noted("x")).await.unwrap().unwrap();
+    assert_eq!((planned.verdict.ruling, planned.verdict.asks), (Ruling::Ask, vec!["leads".to_owned()]));
+    assert!(stage.gate.inbox().is_empty(), "a plan that nobody wants yet asks nobody");
+
+    let waits = asked_to_commit(&stage, run).await;
+    assert_eq!((waits.code, waits.ask), (Code::ApprovalRequired, vec!["leads".to_owned()]));
+    let again = asked_to_commit(&stage, run).await;
+    assert_eq!((again.code, again.detail), (Code::ApprovalRequired, waits.detail), "nobody is asked twice");
+    let waiting = only(&stage);
+    assert_eq!((waiting.tool.as_str(), waiting.run), ("remit.commit", run));
+    let shown = stage.gate.pending(waiting.call).await.unwrap().unwrap();
+    assert_eq!(shown.args, Some(noted("x")));
+
+    let edited = AnswerAsk { edit: Some(noted("y")), ..says(&waiting, "lee", true) };
+    assert_eq!(stage.gate.answer(edited).await.unwrap().unwrap_err().code, Code::EditRefused);
+    assert!(stage.world.reached.lock().unwrap().is_empty());
+    assert!(given(&stage, says(&waiting, "lee", true)).await.complete);
+    until(async || stage.world.reached.lock().unwrap().len() == 1).await;
+    let stage_of = async || stage.gate.plan_of(run).await.unwrap().unwrap().stage;
+    for _ in 0..500 {
+        if stage_of().await == kernel::progress::Stage::Committed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(stage_of().await, kernel::progress::Stage::Committed);
+    assert!(stage.gate.inbox().is_empty());
+    let begun = stage.events().into_iter().find_map(|event| match event {
+        Event::CommitStarted(started) => Some(started),
+        _ => None,
+    });
+    let begun = begun.unwrap();
+    assert_eq!((begun.approved, begun.ticket), (vec!["lee".to_owned()], Some(waiting.call)));
+    assert_eq!(asked_to_commit(&stage, run).await.code, Code::PlanUnknown, "a yes is good for one time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_to_one_plan_is_none_to_another_and_a_no_holds() {
+    let stage = stage(asking()).await;
+    let run = stage.open().await.run;
+    stage.gate.plan(&stage.caller, run, noted("x")).await.unwrap().unwrap();
+    asked_to_commit(&stage, run).await;
+    let first = only(&stage);
+    stage.gate.plan(&stage.caller, run, noted("y")).await.unwrap().unwrap();
+    assert!(stage.gate.inbox().is_empty(), "what was asked is no longer what would be done");
+    let late = stage.gate.answer(says(&first, "lee", true)).await.unwrap().unwrap_err();
+    assert_eq!(late.code, Code::ApprovalUnknown);
+    asked_to_commit(&stage, run).await;
+    let second = only(&stage);
+    assert_ne!(second.bound, first.bound);
+    given(&stage, says(&second, "lou", false)).await;
+    assert_eq!(asked_to_commit(&stage, run).await.code, Code::PlanDenied);
+    stage.gate.plan(&stage.caller, run, noted("z")).await.unwrap().unwrap();
+    asked_to_commit(&stage, run).await;
+    let third = only(&stage);
+    stage.gate.activate(crate::stage::rules(changed(asking())), "test").await.unwrap();
+    let stale = stage.gate.answer(says(&third, "lee", true)).await.unwrap().unwrap_err();
+    assert_eq!(stale.code, Code::ApprovalStale);
+    assert!(stage.world.reached.lock().unwrap().is_empty());
+}
+
+/// The same rules under another digest.
+fn changed(mut book: Book) -> Book {
+    book.house.refusals_per_minute_max += 1;
+    book
+}

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use stdx::nearest::nearest;
 
-use super::contract::missing;
+use super::contract::missing_value;
 use super::house::words;
 use super::manifest::{Known, check_tool};
 use super::yaml::{At, Page, Place};
@@ -127,7 +127,7 @@ impl BeforeEntry {
 }
 
 fn check_argument(page: &mut Page<'_>, place: Place, path: &[String], input: Option<&serde_json::Value>) {
-    if let Some((name, help)) = input.and_then(|input| missing(path, input)) {
+    if let Some((name, help)) = input.and_then(|input| missing_value(path, input)) {
         page.error("before", place, format!("`input` has no property `{name}`")).help(help);
     }
 }

@@ -15,7 +15,7 @@ use stdx::digest::Digest;
 use tools::mcp::definition_digest;
 
 pub(super) use self::deed::Partner;
-pub(super) use self::destination::{check_path, check_pattern, missing};
+pub(super) use self::destination::{check_path, check_pattern, missing_value};
 pub(crate) use self::mcp::Pins;
 use self::shape::{Credential, Effect, Operation, ToolEntry};
 pub(super) use self::shape::{Env, ToolFile};

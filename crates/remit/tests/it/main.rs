@@ -30,5 +30,6 @@ mod rules;
 mod secrets;
 mod start;
 mod toolserver;
+mod transactions;
 mod witness;
 mod wrap;

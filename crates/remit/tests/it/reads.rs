@@ -106,7 +106,7 @@ fn tailed(house: &House, call: &str) {
         (status["ready"].as_bool(), status["head_index"].as_u64()),
         (Some(true), Some(events.len() as u64))
     );
-    remit(&["status"]).holds(&["ready", "rules sha256:", "1 agents, 3 tools"]);
+    remit(&["status"]).holds(&["ready", "rules sha256:", "1 agents, 5 tools"]);
     let keys = remit(&["agent", "keys", "--json"]).json();
     assert_eq!(keys["items"][0]["agent"], "refund-desk");
     remit(&["agent", "keys"]).holds(&["refund-desk", "key_"]);

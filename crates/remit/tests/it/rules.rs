@@ -43,9 +43,9 @@ fn policy_show_prints_the_rules_as_cedar() {
 #[test]
 fn check_counts_what_it_checked() {
     let install = install();
-    install.remit(&["check"]).ok().holds(&["ok: 1 agents, 3 tools", "sha256:"]);
+    install.remit(&["check"]).ok().holds(&["ok: 1 agents, 5 tools", "sha256:"]);
     let json = install.remit(&["policy", "check", "--json"]).ok().json();
-    assert_eq!((json["ok"].as_bool(), json["tools"].as_u64()), (Some(true), Some(3)));
+    assert_eq!((json["ok"].as_bool(), json["tools"].as_u64()), (Some(true), Some(5)));
     assert!(!install.data().exists(), "a check starts nothing");
 }
 

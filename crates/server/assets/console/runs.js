@@ -3,13 +3,14 @@
 import { fresh, get, part, post, url } from "./api.js";
 import { code, count, digest, exact, h, millis, moment, plain, put, several, short, usd, words } from "./dom.js";
 import { balances } from "./spend.js";
+import { plan } from "./plans.js";
 import { card, empty, facts, folded, head, input, link, pill, question, save, table, verdict } from "./parts.js";
 
 const PAGE = 50;
 
 export async function show(house) {
   const query = house.query();
-  const asked = { q: query.get("q"), agent: query.get("agent"), open: query.get("open"), only: query.get("only"), before: query.get("before") };
+  const asked = { q: query.get("q"), agent: query.get("agent"), open: query.get("open"), only: query.get("only"), stuck: query.get("stuck"), before: query.get("before") };
   const path = url("/v1/runs", { ...asked, limit: PAGE });
   const [page, agents] = await Promise.all([fresh("/v1/runs", { ...asked, limit: PAGE }), get("/v1/agents")]);
   return [
@@ -59,6 +60,7 @@ export function filters(house, asked, agents) {
     select("agent", "Agent", [["", "every agent"], ...agents.map((it) => [it.agent, it.agent])]),
     select("open", "State", [["", "open and closed"], ["true", "open"], ["false", "closed"]]),
     select("only", "With", [["", "all outcomes"], ["denied", "with refusals"], ["unknown", "with unknown ends"]]),
+    select("stuck", "Waiting", [["", "waiting or not"], ["true", "waiting for a person"]]),
     h("button", { type: "submit" }, "Search"));
 }
 
@@ -108,6 +110,7 @@ export async function showOne(house, id) {
       ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]],
     ]),
     budget.items.length > 0 && card("Budget", balances(budget.items)),
+    run.plan && plan(house, run, run.plan),
     card("Calls", calls.length === 0
       ? empty("No call yet.", "The agent has opened the run and asked for nothing.")
       : [older && h("p", { class: "muted" }, "These are the newest. ", link(url("/calls", { run: run.run, before: older }), "Older calls"), "."), waterfall(run, calls)]),

@@ -8,7 +8,7 @@ use kernel::{deed, template};
 use serde_json::{Map, Value};
 use stdx::nearest::nearest;
 
-use super::destination::missing;
+use super::destination::{missing, missing_value};
 use super::shape::{Effect, ToolEntry};
 use super::undo::{Companion, Expect, RETRIES, Restore, Undo, UndoBy, Version};
 use crate::config::yaml::{At, Page, Place};
@@ -254,7 +254,7 @@ impl Reading<'_, '_> {
                 .error("template", place, format!("`{path}` is not known here"))
                 .help(format!("what it names begins with {}", known.join(" or ")));
         } else if root == "args"
-            && let Some((name, help)) = missing(&rest, self.input)
+            && let Some((name, help)) = missing_value(&rest, self.input)
         {
             self.page.error("template", place, format!("`input` has no property `{name}`")).help(help);
         }

@@ -108,8 +108,15 @@ pub(in crate::config) fn check_path(
     }
 }
 
+/// The same for paths on which an element of a list is named by its place, as in templates.
+pub(in crate::config) fn missing_value(path: &[String], input: &Value) -> Option<(String, String)> {
+    let is_place = |name: &&String| name.bytes().all(|byte| byte.is_ascii_digit());
+    let names: Vec<String> = path.iter().filter(|name| !is_place(name)).cloned().collect();
+    missing(&names, input)
+}
+
 /// The first name on a path that a schema of arguments does not know, and what it may have meant.
-pub(in crate::config) fn missing(path: &[String], input: &Value) -> Option<(String, String)> {
+pub(super) fn missing(path: &[String], input: &Value) -> Option<(String, String)> {
     let mut schema = input;
     for name in path {
         while let Some(items) = schema.get("items") {
