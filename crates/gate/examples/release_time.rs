@@ -1,7 +1,7 @@
-//! How long a yes takes until the call is at its tool: `cargo run --release -p gate --example release_time [WAITING] [YESES]`.
+//! How long a yes takes to reach its tool: `cargo run --release -p gate --example release_time [WAITING] [YESES]`.
 //!
-//! A gate over SQLite in a temporary folder holds many calls that wait for people. Then some are approved one by one; each
-//! is timed from the answer to the moment at which the tool gets it, with the ledger's syncs between them.
+//! A gate over SQLite in a temporary folder holds many calls that wait for people. Then some are approved one by one;
+//! each is timed from the answer to the moment at which the tool gets it, with the ledger's syncs between them.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
