@@ -81,7 +81,7 @@ impl House {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let options = server::Options::new(OPERATOR, stopped);
         let mcp = tools::mcp::Mcp::new(&Default::default()).expect("a client for no server");
-        let doors = tools::door::router(gate.clone(), mcp.catalogue());
+        let doors = tools::door::router(gate.clone(), mcp.catalogue(), options.console.clone());
         let agents = server::agents_router(gate.clone(), options.clone(), doors);
         let people = server::people_router(gate, options);
         let (run, token) = (run.run.to_string(), run.token);

@@ -16,7 +16,7 @@ use serde_json::Value;
 use stdx::digest::Digest;
 use stdx::json::canonical;
 
-use crate::bounds::{NAME_BYTES_MAX, REASON_BYTES_MAX, within};
+use crate::bounds::{NAME_BYTES_MAX, REASON_BYTES_MAX, count, within};
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::{seal, stamp};
@@ -187,7 +187,8 @@ impl Gate {
             let mark = self.field_mark(&at, args);
             (at, mark)
         });
-        Terms { amount, caps, same: same.collect(), times, until }
+        let caps = caps.into_iter().map(|(at, cap)| (at, count(cap)));
+        Terms { amount, caps: caps.collect(), same: same.collect(), times: count(times), until }
     }
 }
 

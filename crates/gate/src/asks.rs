@@ -90,11 +90,14 @@ impl Gate {
     /// All that waits for people, the riskiest first, and of those the oldest.
     pub fn inbox(&self) -> Vec<Waiting> {
         let (law, now) = (self.law(), self.0.clock.now());
-        let show = |state: &State| -> Vec<Waiting> {
-            state.pending.iter().map(|(call, pending)| shown(*call, pending, &law.rules, now)).collect()
+        // Taken first and told after: a lane stands still while it is looked at.
+        let take = |state: &State| -> Vec<(CallId, Pending)> {
+            state.pending.iter().map(|(call, pending)| (*call, pending.clone())).collect()
         };
-        let mut waiting: Vec<Waiting> =
-            self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| show(state))).flatten().collect();
+        let pending = self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| take(state))).flatten();
+        let pending: Vec<(CallId, Pending)> = pending.collect();
+        let shown = pending.iter().map(|(call, pending)| shown(*call, pending, &law.rules, now));
+        let mut waiting: Vec<Waiting> = shown.collect();
         waiting.sort_by_key(|one| (std::cmp::Reverse(one.score), one.call));
         waiting
     }

@@ -24,8 +24,8 @@ use crate::line::Draft;
 use crate::port::Feed;
 
 /// What a call is that people were asked about, while it has no end.
-enum Standing {
-    Waits(Pending),
+enum Unended {
+    Waits(Box<Pending>),
     /// They said yes, and it is under way.
     Open(Box<OpenCall>),
 }
@@ -112,18 +112,19 @@ impl Gate {
 
     /// The same call came again while it waits, or while it is under way.
     pub(crate) async fn standing_by(&self, call: CallId) -> Result<Answered, Error> {
-        match self.where_is(call) {
-            Some(standing) => Ok(standing.answered(call)),
+        match self.unended(call) {
+            Some(unended) => Ok(unended.answered(call)),
             // It ended just now.
             None => self.told(call).await,
         }
     }
 
-    fn where_is(&self, call: CallId) -> Option<Standing> {
+    fn unended(&self, call: CallId) -> Option<Unended> {
         let find = |state: &State| {
-            let waits = state.pending.get(&call).cloned().map(Standing::Waits);
+            let waits = state.pending.get(&call).cloned();
+            let waits = waits.map(|pending| Unended::Waits(Box::new(pending)));
             let open = || state.calls.get(&call).filter(|open| !open.unknown).cloned();
-            waits.or_else(|| open().map(|open| Standing::Open(Box::new(open))))
+            waits.or_else(|| open().map(|open| Unended::Open(Box::new(open))))
         };
         self.0.lanes.iter().find_map(|lane| lane.look(|state, _| find(state))?)
     }
@@ -139,12 +140,11 @@ impl Gate {
         let not_found = || Error::NotFound { what: format!("the call `{call}`") };
         let until = tokio::time::Instant::now() + wait;
         let mut news = self.0.waits.listen(call);
-        loop {
-            let Some(standing) = self.where_is(call) else { break };
-            if standing.agent() != caller.agent {
+        while let Some(unended) = self.unended(call) {
+            if unended.agent() != caller.agent {
                 return Err(not_found());
             }
-            if let Standing::Waits(pending) = &standing
+            if let Unended::Waits(pending) = &unended
                 && pending.carrier == Carrier::Executor
                 && pending.waits_for(call, &self.law().rules).is_empty()
                 && let Some(answered) = self.released_call(call).await?
@@ -152,7 +152,7 @@ impl Gate {
                 return Ok(answered);
             }
             if tokio::time::timeout_at(until, news.changed()).await.is_err() {
-                return Ok(standing.answered(call));
+                return Ok(unended.answered(call));
             }
         }
         let answered = self.told(call).await?;
@@ -171,21 +171,21 @@ impl Gate {
     }
 }
 
-impl Standing {
+impl Unended {
     fn agent(&self) -> &str {
         match self {
-            Standing::Waits(pending) => &pending.agent,
-            Standing::Open(open) => &open.agent,
+            Unended::Waits(pending) => &pending.agent,
+            Unended::Open(open) => &open.agent,
         }
     }
 
     fn answered(&self, call: CallId) -> Answered {
         let (verdict, ticket) = match self {
-            Standing::Waits(pending) => {
+            Unended::Waits(pending) => {
                 let verdict = Verdict { ruling: Ruling::Ask, ..Verdict::deny(pending.reason.clone()) };
                 (verdict, Ticket::of(call, pending))
             }
-            Standing::Open(open) => {
+            Unended::Open(open) => {
                 let ticket = Ticket {
                     call,
                     run: open.run,

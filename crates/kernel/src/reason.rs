@@ -14,6 +14,7 @@ const LOOP_REMEDY: &str = "stop repeating it: say what was learned (`remit.repla
     then do something else, or close the run and say that it cannot be done";
 const PHASE_REMEDY: &str = "read what you need, then propose all that you mean to write as one plan (`remit.plan`, or \
     POST /v1/runs/{run}/plan) and commit it (`remit.commit`, or POST /v1/runs/{run}/commit)";
+const PAUSED_REMEDY: &str = "wait until an operator extends or resumes it; retrying does not help";
 const REPLAN_REMEDY: &str = "look first whether it happened (read what it should have changed) and say what was \
     learned (`remit.replan`, or POST /v1/runs/{run}/replan); then it may come again, or change its arguments";
 
@@ -319,9 +320,7 @@ impl Reason {
             Code::IdempotencyConflict => "use a new key for a new call".to_owned(),
             Code::CallUnknown => "report an outcome once, for a call that was permitted".to_owned(),
             Code::KeyUnknown => "list the keys with `remit agent keys`".to_owned(),
-            Code::RunPaused => {
-                "wait until an operator extends or resumes it; retrying does not help".to_owned()
-            }
+            Code::RunPaused => PAUSED_REMEDY.to_owned(),
             Code::RunNotPaused => "nothing needs to be done".to_owned(),
             Code::RunOpen => "close it with its outcome instead".to_owned(),
             Code::ExtensionTooLarge => "ask for less, or raise the budget in the manifest".to_owned(),

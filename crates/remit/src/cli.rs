@@ -242,15 +242,18 @@ remit budget run_06f..."
 }
 
 const INBOX: &str = "\
-Whoever holds the operator's key is nobody who may approve: an answer is given as a person who stands under `people` in \
-remit.yaml with the role `approver:GROUP` (`remit approve`, `remit deny`), or in the console after `remit login --as NAME`.\n\n\
+Whoever holds the operator's key is nobody who may approve: an answer is given as a person who stands under \
+`people` in remit.yaml with the role `approver:GROUP` (`remit approve`, `remit deny`), or in the console after \
+`remit login --as NAME`.\n\n\
 --json: as GET /v1/inbox answers; with a call as GET /v1/inbox/{call}; with --stats as GET /v1/inbox/stats.";
 
 const APPROVE: &str = "\
 A yes is to exactly one thing. On a terminal it is shown, and asked about. Anywhere else name what was seen with \
---bound, as `remit inbox CALL` prints it: if the call, the rules or the tool are another by then, nothing is approved.\n\n\
+--bound, as `remit inbox CALL` prints it: if the call, the rules or the tool are another by then, nothing is \
+approved.\n\n\
 Examples:\n  remit approve call_06f... --as fin@example.com --why 'the customer called'\n  \
-remit approve call_06f... --as fin@example.com --edit '{\"charge_id\":\"ch_1\",\"amount_cents\":4000}' --why 'the rest is not ours'\n  \
+remit approve call_06f... --as fin@example.com \\\n    --edit '{\"charge_id\":\"ch_1\",\"amount_cents\":4000}' \
+--why 'the rest is not ours'\n  \
 remit approve call_06f... --as fin@example.com --times 5 --within 2h --same currency --at-most amount_cents=9000\n\n\
 --json: as POST /v1/inbox/{call}/answer answers.";
 

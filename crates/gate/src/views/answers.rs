@@ -121,7 +121,7 @@ impl Gate {
     /// How each person and each rule did since then.
     pub async fn asks_stats(&self, since: Time) -> Result<AskStats, Error> {
         let head = *self.head();
-        let find = move |db: &Connection| -> rusqlite::Result<Vec<(String, Option<String>, bool, u64)>> {
+        let find = move |db: &Connection| -> rusqlite::Result<Vec<StatAnswer>> {
             let mut found = db.prepare_cached(
                 "SELECT person, rule, yes, max(at - coalesce(asked_at, at), 0) FROM answers
                  LEFT JOIN calls ON calls.id = answers.call WHERE at >= ?1 ORDER BY idx DESC LIMIT ?2",
@@ -139,6 +139,9 @@ impl Gate {
         self.0.head.borrow()
     }
 }
+
+/// Who answered, to which rule, what, and after how long.
+type StatAnswer = (String, Option<String>, bool, u64);
 
 fn summed(answers: impl Iterator<Item = (String, bool, u64)>) -> Vec<StatRow> {
     let mut rows = std::collections::BTreeMap::<String, (u64, u64, Vec<u64>)>::new();

@@ -122,7 +122,7 @@ fn a_yes_is_bound_to_all_that_matters() {
         ("the agent", changed(|it| it.agent = "line".into())),
         ("the run", changed(|it| it.run = RunId(9))),
         ("the runs above", changed(|it| it.above.push(RunId(9)))),
-        ("whom it is for", changed(|it| drop(it.persons.insert("bob".into())))),
+        ("whom it is for", changed(|it| it.persons.extend(["bob".to_owned()]))),
         ("the tool", changed(|it| it.tool = "crm.note".into())),
         ("the arguments", changed(|it| it.args = Digest::of(b"others"))),
         ("the time", changed(|it| it.expires = it.expires.plus_ms(1))),

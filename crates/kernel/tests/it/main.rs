@@ -5,6 +5,7 @@ mod approvals;
 mod asking;
 mod book;
 mod bytes;
+mod bytes_approval;
 mod bytes_money;
 mod codes;
 mod fold;

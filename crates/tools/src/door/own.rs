@@ -20,8 +20,8 @@ use crate::mcp::wire::Members;
 const REPLAN: &str = "remit.replan";
 const STATUS: &str = "remit.status";
 const STATUS_ABOUT: &str = "What you may still spend in this run, what you have spent, whether anything was decided \
-    about that, and which of your calls wait for a person; with `ticket`: what became of that call. It costs nothing to \
-    ask.";
+    about that, and which of your calls wait for a person; with `ticket`: what became of that call. It costs nothing \
+    to ask.";
 const REPLAN_ABOUT: &str = "Say what you learned, before you go on. Remit asks for this when a write failed and \
     you want to make the very same call again, or when you go in circles. After a write that failed, also read anew \
     what it should have changed: it may have happened.";
@@ -64,7 +64,7 @@ fn status() -> Value {
         "description": STATUS_ABOUT,
         "inputSchema": {
             "type": "object",
-            "properties": { "ticket": { "type": "string", "description": "The ticket of a call that waited for a person." } },
+            "properties": { "ticket": { "type": "string", "description": "Of a call that waited for a person." } },
             "additionalProperties": false,
         },
         "annotations": { "readOnlyHint": true, "destructiveHint": false, "openWorldHint": false },

@@ -2,11 +2,12 @@
 //!
 //! A client of 2026-07-28 is told in a result (`input_required`) and asks again with a state that is sealed for it: it
 //! may be restarted in between, and so may Remit. One with a session is sent to the console where it can be
-//! (`elicitation/create`, mode `url`), and is held with progress for a while. Whoever has waited long enough is told the
-//! ticket: the very same call, made again, waits on. Nobody's hang-up changes anything of what waits.
+//! (`elicitation/create`, mode `url`), and is held with progress for a while. Whoever has waited long enough is told
+//! the ticket: the very same call, made again, waits on. Nobody's hang-up changes anything of what waits.
 
 use std::time::Duration;
 
+use gate::error::Error;
 use gate::{Answered, Ticket};
 use kernel::id::CallId;
 use serde_json::{Value, json};
@@ -23,8 +24,8 @@ use crate::mcp::wire::{self, Members};
 
 /// What our states begin with: others are of questions that servers ask (`states.rs`).
 const PREFIX: &str = "tk_";
-/// How often a client is told to ask again with its state. Clients give up after ten rounds, with an error that says less
-/// than what they are told here.
+/// How often a client is told to ask again with its state. Clients give up after ten rounds, with an error that says
+/// less than what they are told here.
 const ROUNDS_MAX: u64 = 8;
 /// A state outlives its ticket by so much: whoever comes late is told how it ended.
 const LATE_MS: u64 = 3_600_000;
@@ -215,15 +216,18 @@ impl<'r> Wait<'r> {
 
     async fn ask(&self, ticket: CallId, wait: Duration) -> Result<Answered, Refused> {
         let Visit { door, caller, .. } = self.request.visit;
-        door.gate.wait_ticket(caller, ticket, wait).await.map_err(|error| Refused::house(&error))
+        door.gate.wait_ticket(caller, ticket, wait).await.map_err(|error| match error {
+            Error::NotFound { .. } => not_ours(),
+            error => Refused::house(&error),
+        })
     }
 
     // ---- Words --------------------------------------------------------------------------------------------
 
     fn address(&self, ticket: &Ticket) -> Members {
         let message = format!(
-            "Remit asks a person before `{}` is called. An approver of {} can say yes or no there; the page shows exactly \
-             what is asked.",
+            "Remit asks a person before `{}` is called. An approver of {} can say yes or no there; the page shows \
+             exactly what is asked.",
             ticket.tool,
             ticket.groups.join(" and ")
         );

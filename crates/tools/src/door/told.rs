@@ -95,8 +95,8 @@ pub(super) fn pending(ticket: &Ticket, told: Value) -> Members {
     };
     let text = format!(
         "Pending: {asked}. This is ticket {}, until {}. \
-         Go on with something else; then make the very same call again, which asks nobody anew and gets the outcome, or \
-         ask `remit.status` with this ticket.",
+         Go on with something else; then make the very same call again, which asks nobody anew and gets the outcome, \
+         or ask `remit.status` with this ticket.",
         ticket.call, ticket.expires
     );
     let members = [
