@@ -43,6 +43,7 @@ codes! {
     AgentUnknown => "agent_unknown",
     RunUnknown => "run_unknown",
     RunExpired => "run_expired",
+    // No longer given: it is read from ledgers of before.
     RunRequired => "run_required",
     ExecutorRequired => "executor_required",
     ToolUnknown => "tool_unknown",
@@ -243,11 +244,7 @@ impl Reason {
         match self.code {
             Code::Halted => "wait until an operator resumes it; retrying does not help".to_owned(),
             Code::AgentUnknown => "add a manifest for it under agents/".to_owned(),
-            Code::RunUnknown | Code::RunExpired => "open a new run".to_owned(),
-            Code::RunRequired => {
-                "open a run and send its token in the header `Remit-Run`, or set `phases: off` in the manifest"
-                    .to_owned()
-            }
+            Code::RunUnknown | Code::RunExpired | Code::RunRequired => "open a new run".to_owned(),
             Code::ExecutorRequired => {
                 "let Remit carry the call, or give the agent `roles: [executor]` in its manifest".to_owned()
             }
