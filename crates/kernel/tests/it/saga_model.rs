@@ -429,6 +429,13 @@ impl World {
 
     /// The agent goes on with the same plan, once more, or gives it up.
     fn mend(&mut self, parts: &[Piece]) {
+        // A gate may stop it in the middle of a step: that ends first, and what nobody knows of it is asked on the way.
+        if !self.flying.is_empty() {
+            return self.land();
+        }
+        if self.plan().steps.iter().any(|step| step.state == StepState::Unknown) {
+            return self.commit();
+        }
         let failed = self.plan().steps.iter().filter(|step| step.state == StepState::Failed).count();
         if self.plan().may_be_past_recall() || (self.dice.of(2) == 0 && failed > 0) {
             for (place, step) in (0u16..).zip(&self.plan().clone().steps) {
