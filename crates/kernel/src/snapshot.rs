@@ -48,7 +48,7 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 30] = [
+const SOURCES: [(&str, &str); 31] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("balance", include_str!("balance.rs")),
@@ -58,6 +58,7 @@ const SOURCES: [(&str, &str); 30] = [
     ("deed", include_str!("deed.rs")),
     ("effect", include_str!("effect.rs")),
     ("event", include_str!("event.rs")),
+    ("event_plans", include_str!("event/plans.rs")),
     ("family", include_str!("family.rs")),
     ("follow", include_str!("follow.rs")),
     ("halt", include_str!("halt.rs")),
