@@ -1,7 +1,7 @@
 //! What a plan costs over its bare calls: `cargo run --release -p gate --example plan_cost [ROUNDS]`.
 //!
-//! Ten writes over SQLite, each synced before it is answered: as single calls one after the other and side by side, as a
-//! plan of ten steps in a chain and side by side, and as a plan whose last step fails, so that nine are taken back.
+//! Ten writes over SQLite, each synced before it is answered: as single calls one after the other and side by side, as
+//! a plan of ten steps in a chain and side by side, and as a plan whose last step fails, so that nine are taken back.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "an example talks and may fail")]
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Reach for Instantly {
     }
 
     fn reach(&self, permit: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
-        let fails = permit.call().args["fails"] == json!(true);
+        let fails = permit.call().args.get("fails") == Some(&json!(true));
         let outcome = if fails { Outcome::Failed } else { Outcome::Succeeded };
         Box::pin(async move { Reached { outcome, body: b"{\"id\":7}".to_vec(), trouble: None, used: None } })
     }
@@ -153,7 +153,7 @@ impl Stage10 {
 
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort();
-    times[times.len() / 2].as_secs_f64() * 1_000.0
+    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1_000.0
 }
 
 #[tokio::main]

@@ -123,7 +123,7 @@ impl Gate {
         ends.map(|until| until.unwrap_or(forever)).max().unwrap_or(forever)
     }
 
-    /// Plans that were on their way when the process ended get their engines again; what nobody claims any more is free.
+    /// Plans that were on their way when the process ended get engines again; what nobody claims any more is free.
     pub(crate) async fn recover_sagas(&self) {
         for lane in self.0.lanes.iter() {
             let under_way = lane.look(|state, _| state.plans_under_way().collect::<Vec<RunId>>());

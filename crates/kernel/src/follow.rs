@@ -61,6 +61,12 @@ impl Step {
     }
 
     fn decided(&mut self, at: Time, decided: &CallDecided) {
+        let refused = decided.reasons.first().filter(|_| decided.ruling != Ruling::Allow);
+        let waits = matches!(self.state, StepState::Waiting | StepState::Outbox | StepState::Unknown);
+        if refused.is_some_and(|reason| !waits || reason.code == Code::StepNotDue) {
+            // Whoever asks out of turn is refused, and the step stands as it did.
+            return;
+        }
         self.tries = self.tries.saturating_add(1);
         self.again = None;
         if decided.ruling == Ruling::Allow {
@@ -70,7 +76,7 @@ impl Step {
             self.touches = decided.touches.clone();
             return;
         }
-        let Some(reason) = decided.reasons.first() else { return };
+        let Some(reason) = refused else { return };
         let passes = reason.retry_after_seconds.filter(|_| self.tries < WAITS_MAX);
         if self.state == StepState::Unknown {
             // The same again was refused, and what came of the first is as unknown as before.
@@ -119,6 +125,10 @@ impl Step {
             self.undo_call = Some(decided.call);
             self.undo_tries = self.undo_tries.saturating_add(1);
         } else if let Some(reason) = decided.reasons.first() {
+            let stands = self.state == StepState::Done || self.undo_unknown();
+            if !stands || reason.code == Code::StepNotDue {
+                return;
+            }
             if let Some(seconds) = reason.retry_after_seconds {
                 self.again = Some(at.plus_ms(seconds.saturating_mul(1_000)));
                 return;

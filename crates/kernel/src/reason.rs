@@ -44,6 +44,7 @@ codes! {
     AgentUnknown => "agent_unknown",
     RunUnknown => "run_unknown",
     RunExpired => "run_expired",
+    // No longer given: it is read from ledgers of before.
     RunRequired => "run_required",
     ExecutorRequired => "executor_required",
     ToolUnknown => "tool_unknown",
@@ -268,11 +269,7 @@ impl Reason {
         match self.code {
             Code::Halted => "wait until an operator resumes it; retrying does not help".to_owned(),
             Code::AgentUnknown => "add a manifest for it under agents/".to_owned(),
-            Code::RunUnknown | Code::RunExpired => "open a new run".to_owned(),
-            Code::RunRequired => {
-                "open a run and send its token in the header `Remit-Run`, or set `phases: off` in the manifest"
-                    .to_owned()
-            }
+            Code::RunUnknown | Code::RunExpired | Code::RunRequired => "open a new run".to_owned(),
             Code::ExecutorRequired => {
                 "let Remit carry the call, or give the agent `roles: [executor]` in its manifest".to_owned()
             }
@@ -328,27 +325,33 @@ impl Reason {
             Code::DepthReached => "do the work in the run that is open".to_owned(),
             Code::ChildrenReached => "close one of them first".to_owned(),
             Code::HaltUnknown => "`remit halts` lists what is halted".to_owned(),
-            Code::PlanInvalid => "mend the plan there and propose it again".to_owned(),
-            Code::PlanUnknown => "propose a plan, and name the version of the last one".to_owned(),
-            Code::PlanDenied => "read the reasons of its steps, and propose a plan without them".to_owned(),
-            Code::PlanDeviates => "propose a new version of the plan instead".to_owned(),
-            Code::StepNotDue => "let Remit carry the plan out".to_owned(),
-            Code::CommitUnderWay => "wait for its end, or abort it".to_owned(),
-            Code::ReadRequired => "read it first, in this run, then try again".to_owned(),
-            Code::ResourceClaimed => "wait until that run is over, then try again".to_owned(),
-            Code::ClaimLost => "propose the plan again".to_owned(),
-            Code::VersionChanged => {
-                "look at both versions, mend it by hand, then `remit run accept`".to_owned()
-            }
-            Code::UndoUnknown => "mend it by hand, then `remit run accept`".to_owned(),
-            Code::UndoChanged => "read what changed in the tool, mend it by hand, then `remit run accept`".to_owned(),
-            Code::UndoExpired => "mend it by hand".to_owned(),
-            Code::TouchedLater => "take the later runs back first".to_owned(),
-            Code::CannotUnwind => "mend it by hand".to_owned(),
-            Code::NothingStuck => "`remit runs --stuck` lists what waits".to_owned(),
             Code::ScopeUnknown => {
                 "write the right name, or force the halt if the rules no longer hold it (`--force`)".to_owned()
             }
+            _ => self.plan_remedy().to_owned(),
+        }
+    }
+
+    /// The same of plans.
+    fn plan_remedy(&self) -> &'static str {
+        match self.code {
+            Code::PlanInvalid => "mend the plan there and propose it again",
+            Code::PlanUnknown => "propose a plan, and name the version of the last one",
+            Code::PlanDenied => "read the reasons of its steps, and propose a plan without them",
+            Code::PlanDeviates => "propose a new version of the plan instead",
+            Code::StepNotDue => "let Remit carry the plan out",
+            Code::CommitUnderWay => "wait for its end, or abort it",
+            Code::ReadRequired => "read it first, in this run, then try again",
+            Code::ResourceClaimed => "wait until that run is over, then try again",
+            Code::ClaimLost => "propose the plan again",
+            Code::VersionChanged => "look at both versions, mend it by hand, then `remit run accept`",
+            Code::UndoUnknown => "mend it by hand, then `remit run accept`",
+            Code::UndoChanged => "read what changed in the tool, mend it by hand, then `remit run accept`",
+            Code::UndoExpired => "mend it by hand",
+            Code::TouchedLater => "take the later runs back first",
+            Code::CannotUnwind => "mend it by hand",
+            // Whatever else there is has its words in `remedy`.
+            _ => "`remit runs --stuck` lists what waits",
         }
     }
 

@@ -238,7 +238,8 @@ impl<'a> Look<'a> {
             self.moves = vec![Move::Unwind("halted".to_owned())];
             return;
         }
-        let end = if failure.is_some() { End::Quarantined } else { End::Committed };
+        let all_stand = plan.steps.iter().all(Step::is_sound);
+        let end = if all_stand { End::Committed } else { End::Quarantined };
         self.rest(Some(end));
     }
 
@@ -252,11 +253,14 @@ impl<'a> Look<'a> {
             return;
         }
         for (number, step) in self.steps().filter(|(_, step)| step.is_final() && plan.is_ready(step)) {
-            let others = plan
-                .steps
-                .iter()
-                .enumerate()
-                .filter(|(other, one)| !one.is_final() && !plan.builds_on(*other, usize::from(number)));
+            // Nor is anything waited for that builds on another of these.
+            let unsent = |other: usize| {
+                let mut finals =
+                    plan.steps.iter().enumerate().filter(|(_, one)| one.is_final() && one.waits());
+                finals.any(|(last, _)| plan.builds_on(other, last))
+            };
+            let others =
+                plan.steps.iter().enumerate().filter(|(other, one)| !one.is_final() && !unsent(*other));
             // Once the way is forward only, what failed is not waited for.
             let past = plan.is_past_recall();
             let settled = |one: &Step| one.is_sound() || (past && !one.waits() && !pending(one));

@@ -26,6 +26,10 @@ fn refused<T>(code: Code, detail: &str) -> Result<T, Refused> {
     Err(Box::new(Reason::new(code).detail(detail)))
 }
 
+fn no<T>(code: Code) -> Result<T, Refused> {
+    Err(Box::new(Reason::new(code)))
+}
+
 impl Desk<'_> {
     /// The plan as it stands after these events.
     pub(super) fn after(&self, run: RunId, events: Vec<Event>) -> Decision {
@@ -78,12 +82,12 @@ pub(super) fn answered(decided: Result<Decision, Refused>) -> Decision {
 }
 
 pub(super) fn phase(desk: &Desk<'_>, run: RunId, agent: &str, to: Phase) -> Result<Decision, Refused> {
-    let Some(known) = desk.state.own_run(run, agent) else { return refused(Code::RunUnknown, "") };
+    let Some(known) = desk.state.own_run(run, agent) else { return no(Code::RunUnknown) };
     if known.plans.last().is_some_and(|plan| plan.stage.is_under_way()) {
-        return refused(Code::CommitUnderWay, "");
+        return no(Code::CommitUnderWay);
     }
     if to == Phase::Commit {
-        return refused(Code::PlanUnknown, "");
+        return no(Code::PlanUnknown);
     }
     if known.phase == to {
         return Ok(Decision::none(Answer::Phase(to)));
@@ -96,17 +100,17 @@ pub(super) fn phase(desk: &Desk<'_>, run: RunId, agent: &str, to: Phase) -> Resu
 pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<Decision, Refused> {
     let (run, agent) = (case.call.run, &case.call.agent);
     let (Some(known), Some(manifest)) = (desk.state.own_run(run, agent), case.manifest) else {
-        return refused(Code::RunUnknown, "");
+        return no(Code::RunUnknown);
     };
     let plan = known.plans.last().filter(|plan| plan.version == version);
-    let Some(plan) = plan else { return refused(Code::PlanUnknown, "") };
+    let Some(plan) = plan else { return no(Code::PlanUnknown) };
     match plan.stage {
-        Stage::Committing | Stage::Unwinding => return refused(Code::CommitUnderWay, ""),
+        Stage::Committing | Stage::Unwinding => return no(Code::CommitUnderWay),
         Stage::Proposed | Stage::Paused => {}
-        _ => return refused(Code::PlanUnknown, ""),
+        _ => return no(Code::PlanUnknown),
     }
     if !plan.allowed {
-        return refused(Code::PlanDenied, "");
+        return no(Code::PlanDenied);
     }
     crate::checks::may_begin(case)?;
     let yes = match assent::assented(desk, case, plan)? {
@@ -149,7 +153,7 @@ pub(super) fn abort(
 ) -> Result<Decision, Refused> {
     let known = desk.state.runs.get(&run).filter(|run| agent.is_none_or(|agent| agent == run.agent));
     if known.is_none() {
-        return refused(Code::RunUnknown, "");
+        return no(Code::RunUnknown);
     }
     let plan = desk.plan(run)?;
     match plan.stage {
@@ -163,7 +167,7 @@ pub(super) fn abort(
             refused(Code::CannotUnwind, "a step was done, or may be, that cannot be taken back")
         }
         Stage::Committing | Stage::Paused => Ok(desk.after(run, vec![unwound(run, plan, by, why, None)])),
-        _ => refused(Code::PlanUnknown, ""),
+        _ => no(Code::PlanUnknown),
     }
 }
 
@@ -213,7 +217,7 @@ pub(super) fn looked(desk: &Desk<'_>, looked: &Looked) -> Result<Decision, Refus
     let plans = desk.state.plans_of(run).iter();
     let plan = plans.rev().find(|plan| plan.version == looked.version && plan.stage.is_under_way());
     let Some(step) = plan.and_then(|plan| plan.step(looked.step)) else {
-        return refused(Code::PlanUnknown, "");
+        return no(Code::PlanUnknown);
     };
     let fits = match (looked.expectation, looked.happened, &looked.barred) {
         (Some(_), None, _) => step.state == StepState::Done,
@@ -288,7 +292,7 @@ pub(super) fn resolve(
     why: &str,
 ) -> Result<Decision, Refused> {
     let Some(open) = desk.state.calls.get(&call).filter(|open| open.unknown) else {
-        return refused(Code::CallUnknown, "");
+        return no(Code::CallUnknown);
     };
     let first = resolved(desk, call, open, done, undo.cloned(), (by, Some(why)));
     let others = tries(desk.state, open, call)
@@ -328,6 +332,6 @@ pub(super) fn accept(desk: &Desk<'_>, run: RunId, by: &str, why: &str) -> Result
     let stuck = plan.stage.is_under_way() && !plan.is_busy() && !moves.is_empty() && moves.iter().all(rests);
     match stuck {
         true => Ok(desk.after(run, vec![desk.ended(run, plan, End::Quarantined), accepted])),
-        false => refused(Code::NothingStuck, ""),
+        false => no(Code::NothingStuck),
     }
 }

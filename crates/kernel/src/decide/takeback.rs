@@ -34,7 +34,7 @@ pub(super) fn take_back(desk: &Desk<'_>, asked: &Asked<'_>) -> Result<Decision, 
     let run = asked.run;
     let plans = desk.state.plans_of(run);
     if plans.iter().any(|plan| plan.stage.is_under_way() || plan.stage == Stage::Paused) {
-        return refused(Code::CommitUnderWay, "");
+        return Err(Box::new(Reason::new(Code::CommitUnderWay)));
     }
     let something = |plan: &&PlanState| plan.steps.iter().any(|step| step.state == StepState::Done);
     // Only the last that left something: what came before it is taken back after it.

@@ -192,6 +192,8 @@ fn what_cannot_be_taken_back_waits_for_all_others_and_goes_one_by_one() {
         // What builds on it is not waited for.
         ("committing: a!=outbox b<a=waiting c=done", "run a"),
         ("committing: a!=done b<a=waiting c=done", "run b"),
+        ("committing: a!=outbox b<a=waiting c!=outbox d<c=waiting", "run a"),
+        ("committing: a!=done b<a=done c!=outbox d<c=waiting", "run c"),
         ("committing: a!=done b!=done c=done", "committed"),
     ]);
 }

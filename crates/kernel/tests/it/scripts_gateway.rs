@@ -11,7 +11,7 @@ use crate::script::check;
 pub(crate) const ALL: &[fn()] = &[
     a_tool_that_its_server_describes_anew_is_quarantined,
     a_credential_has_one_implicit_run_at_a_time,
-    phases_need_a_run_with_a_beginning,
+    a_credentials_run_has_phases_too,
     what_must_not_pass_and_where_nothing_may_go,
 ];
 
@@ -109,25 +109,33 @@ fn a_credential_has_one_implicit_run_at_a_time() {
 }
 
 #[test]
-fn phases_need_a_run_with_a_beginning() {
+fn a_credentials_run_has_phases_too() {
     let mut agent = desk();
     agent.phases = true;
     let table = r#"
-        at | do   | run | key | tool       | args
-        0s | open | a   | k1  |            |
-        0s | call | a   |     | crm.lookup | {"id":"7"}
-        0s | open | b   |     |            |
-        0s | call | b   |     | crm.lookup | {"id":"7"}
+        at | do    | run | key | tool       | args
+        0s | open  | a   | k1  |            |
+        0s | call  | a   |     | crm.lookup | {"id":"7"}
+        0s | call  | a   |     | crm.note   | {}
+        1s | phase | a   |     |            | decide
+        1s | call  | a   |     | crm.lookup | {"id":"7"}
+        1s | call  | a   |     | crm.note   | {}
+        2s | phase | a   |     |            | decide
+        2s | phase | a   |     |            | explore
     "#;
     check(
         book(vec![agent]),
         table,
         expect![[r#"
-        at | do   | run | key | tool       | args       | answer                | code         | account   | event
-        0s | open | a   | k1  |            |            | a open until 13:00:00 |              |           | run_opened
-        0s | call | a   |     | crm.lookup | {"id":"7"} | deny                  | run_required |           | call_decided c1 deny
-        0s | open | b   |     |            |            | b open until 13:00:00 |              |           | run_opened
-        0s | call | b   |     | crm.lookup | {"id":"7"} | allow                 | by desk.may  | calls 0+1 | call_decided c2 allow
+        at | do    | run | key | tool       | args       | answer                | code                    | account   | event
+        0s | open  | a   | k1  |            |            | a open until 13:00:00 |                         |           | run_opened
+        0s | call  | a   |     | crm.lookup | {"id":"7"} | allow                 | by desk.may             | calls 0+1 | call_decided c1 allow
+        0s | call  | a   |     | crm.note   | {}         | deny                  | phase_forbids (explore) | calls 0+1 | call_decided c2 deny
+        1s | phase | a   |     |            | decide     | decide                |                         | calls 0+1 | phase_changed explore to decide by agent
+        1s | call  | a   |     | crm.lookup | {"id":"7"} | allow                 | by desk.may             | calls 0+2 | call_decided c3 allow
+        1s | call  | a   |     | crm.note   | {}         | deny                  | phase_forbids (decide)  | calls 0+2 | call_decided c4 deny
+        2s | phase | a   |     |            | decide     | decide                |                         | calls 0+2 |
+        2s | phase | a   |     |            | explore    | explore               |                         | calls 0+2 | phase_changed decide to explore by agent
     "#]],
     );
 }

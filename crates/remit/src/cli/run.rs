@@ -5,9 +5,10 @@ use clap::{Subcommand, ValueEnum};
 use super::Amounts;
 
 const UNDO: &str = "\
-Steps are taken back in the reverse order of what they needed, each by the undo that was recorded when it was done, and \
-only within the time that its contract gives. If a later run has touched the same things, or somebody else has changed \
-them since, nothing is forced: you are told what is in the way. `--dry-run` says what would be done.\n\n\
+Steps are taken back in the reverse order of what they needed, each by the undo that was recorded when it was \
+done, and only within the time that its contract gives. If a later run has touched the same things, or somebody \
+else has changed them since, nothing is forced: you are told what is in the way. `--dry-run` says what would be \
+done.\n\n\
 Examples:\n  remit run undo run_06f... --dry-run\n  remit run undo run_06f... --why 'wrong customer'\n  \
 remit run undo run_06f... --step mail --why 'only this one'";
 

@@ -60,6 +60,9 @@ fn on_the_way_back(shape: &'static str, node: &Node, other: &Node) -> Vec<Case> 
     let undo = |faults: &[Fault]| failing().hit(&node.id, Side::Undo, faults);
     let again = |fault, next| Case { again_at_request: Some(next), ..undo(&[fault]) };
     vec![
+        // It was sent twice, and is taken back to what was there before the first time.
+        failing().hit(&node.id, Side::Deed, &[Fault::Lost]),
+        failing().hit(&node.id, Side::Deed, &[Fault::CrashAfter]),
         undo(&vec![Fault::Error; retries]),
         undo(&[Fault::Hang]),
         undo(&[Fault::Lost]),

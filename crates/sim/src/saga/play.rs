@@ -116,7 +116,7 @@ pub async fn play(rules: &Arc<Rules>, case: &Case) -> Result<Ended, String> {
         stage.life()?.dies(death);
     }
     stage.commit()?;
-    let (shown, appends_after) = stage.to_the_end().await?;
+    let (shown, appends_after) = stage.lived_through().await?;
     let judged = stage.judged(&before, shown)?;
     let ended = Ended {
         plans: judged,
@@ -181,7 +181,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    async fn to_the_end(&mut self) -> Result<(Vec<PlanShown>, u64), String> {
+    async fn lived_through(&mut self) -> Result<(Vec<PlanShown>, u64), String> {
         let started = Instant::now();
         let mut appends = None;
         loop {

@@ -35,25 +35,75 @@ pub(super) fn rules() -> Result<Arc<Rules>, String> {
 }
 
 fn contracts() -> BTreeMap<String, Contract> {
-    let give = || Undo::Tool {
-        tool: "box.give".to_owned(),
-        args: json!({ "id": "{args.id}", "amount": "{args.amount}", "note": "{args.note}" }),
-        retries: UNDO_RETRIES,
-        within_ms: Some(3_600_000),
+    let value = json!({ "id": "string", "value": "integer", "note": "string" });
+    let dropped = json!({ "handle": "string", "note": "string" });
+    let reads = [read("look", json!({ "id": "string" })), read("did", json!({ "note": "string" }))];
+    let undos = [
+        keyed("give", &amount(), Deed::default()),
+        plain("give_plain", &amount(), Deed::default()),
+        keyed("put", &value, Deed::default()),
+        keyed("drop", &dropped, Deed::default()),
+    ];
+    let all = reads.into_iter().chain(undos).chain(takes()).chain(makes()).chain(finals());
+    all.chain([set(&value)]).map(|contract| (contract.name.clone(), contract)).collect()
+}
+
+fn amount() -> Value {
+    json!({ "id": "string", "amount": "integer", "note": "string" })
+}
+
+fn touches() -> Vec<String> {
+    vec!["box:{args.id}".to_owned()]
+}
+
+fn took() -> Option<Expect> {
+    Some(Expect {
+        tool: "box.did".to_owned(),
+        args: json!({ "note": "{args.note}" }),
+        that: "result.done == true".to_owned(),
+    })
+}
+
+/// What is given back, with a key and without.
+fn takes() -> [Contract; 4] {
+    let amount = amount();
+    let give = |tool: &str| {
+        Some(Undo::Tool {
+            tool: tool.to_owned(),
+            args: json!({ "id": "{args.id}", "amount": "{args.amount}", "note": "{args.note}" }),
+            retries: UNDO_RETRIES,
+            within_ms: Some(RUN_TTL_MS),
+        })
     };
-    let give_plain = Undo::Tool {
-        tool: "box.give_plain".to_owned(),
-        args: json!({ "id": "{args.id}", "amount": "{args.amount}", "note": "{args.note}" }),
-        retries: UNDO_RETRIES,
-        within_ms: None,
+    let taken = || Deed { undo: give("box.give"), ..Deed::default() };
+    [
+        keyed("take", &amount, Deed { touches: touches(), preview: Some(look()), ..taken() }),
+        plain("take_probed", &amount, Deed { probe: took(), ..taken() }),
+        plain("take_plain", &amount, taken()),
+        keyed("take_once", &amount, Deed { undo: give("box.give_plain"), ..Deed::default() }),
+    ]
+}
+
+/// What is undone by a name that only the result tells.
+fn makes() -> [Contract; 2] {
+    let made = json!({ "name": "string", "note": "string" });
+    let undo = || {
+        Some(Undo::Tool {
+            tool: "box.drop".to_owned(),
+            args: json!({ "handle": "{result.handle}", "note": "{args.note}" }),
+            retries: UNDO_RETRIES,
+            within_ms: None,
+        })
     };
-    let drop = || Undo::Tool {
-        tool: "box.drop".to_owned(),
-        args: json!({ "handle": "{result.handle}", "note": "{args.note}" }),
-        retries: UNDO_RETRIES,
-        within_ms: None,
-    };
-    let put = Undo::Restore {
+    [
+        keyed("make", &made, Deed { undo: undo(), ..Deed::default() }),
+        plain("make_probed", &made, Deed { undo: undo(), probe: took(), ..Deed::default() }),
+    ]
+}
+
+/// What is set back to what it was, if nobody else has changed it.
+fn set(value: &Value) -> Contract {
+    let undo = Undo::Restore {
         read: look(),
         write: Companion {
             tool: "box.put".to_owned(),
@@ -62,57 +112,31 @@ fn contracts() -> BTreeMap<String, Contract> {
         retries: UNDO_RETRIES,
         within_ms: None,
     };
-    let took = || {
-        Some(Expect {
-            tool: "box.did".to_owned(),
-            args: json!({ "note": "{args.note}" }),
-            that: "result.done == true".to_owned(),
-        })
-    };
-    let touches = || vec!["box:{args.id}".to_owned()];
-    let amount = json!({ "id": "string", "amount": "integer", "note": "string" });
-    let value = json!({ "id": "string", "value": "integer", "note": "string" });
-    let made = json!({ "name": "string", "note": "string" });
-    let dropped = json!({ "handle": "string", "note": "string" });
-    let mail = json!({ "to": "string", "note": "string" });
-    let held = Some(Expect {
+    let expect = Expect {
         tool: "box.look".to_owned(),
         args: json!({ "id": "{args.id}" }),
         that: "result.value == args.value".to_owned(),
-    });
-    let version = Some(VersionRead {
+    };
+    let version = VersionRead {
         tool: "box.look".to_owned(),
         args: json!({ "id": "{args.id}" }),
         value: vec!["version".to_owned()],
-    });
-    let preview = Some(look());
-    let all = [
-        read("look", json!({ "id": "string" })),
-        read("did", json!({ "note": "string" })),
-        keyed("take", &amount, Deed { undo: Some(give()), touches: touches(), preview, ..Deed::default() }),
-        plain("take_probed", &amount, Deed { undo: Some(give()), probe: took(), ..Deed::default() }),
-        plain("take_plain", &amount, Deed { undo: Some(give()), ..Deed::default() }),
-        keyed("take_once", &amount, Deed { undo: Some(give_plain), ..Deed::default() }),
-        keyed("make", &made, Deed { undo: Some(drop()), ..Deed::default() }),
-        plain("make_probed", &made, Deed { undo: Some(drop()), probe: took(), ..Deed::default() }),
-        keyed(
-            "set",
-            &value,
-            Deed { undo: Some(put), touches: touches(), expect: held, version, ..Deed::default() },
-        ),
-        keyed("give", &amount, Deed::default()),
-        plain("give_plain", &amount, Deed::default()),
-        keyed("put", &value, Deed::default()),
-        keyed("drop", &dropped, Deed::default()),
+    };
+    let (expect, version) = (Some(expect), Some(version));
+    keyed("set", value, Deed { undo: Some(undo), touches: touches(), expect, version, ..Deed::default() })
+}
+
+/// What nobody takes back.
+fn finals() -> [Contract; 4] {
+    let mail = json!({ "to": "string", "note": "string" });
+    let later = |delay_ms| Deed { delay_ms: Some(delay_ms), ..Deed::default() };
+    let probed = Deed { probe: took(), ..Deed::default() };
+    [
         final_one("mail", &mail, Deed::default()),
-        final_one("mail_later", &mail, Deed { delay_ms: Some(20), ..Deed::default() }),
-        final_one("mail_late", &mail, Deed { delay_ms: Some(3_600_000), ..Deed::default() }),
-        Contract {
-            idempotency_field: None,
-            ..final_one("mail_plain", &mail, Deed { probe: took(), ..Deed::default() })
-        },
-    ];
-    all.into_iter().map(|contract| (contract.name.clone(), contract)).collect()
+        final_one("mail_later", &mail, later(20)),
+        final_one("mail_late", &mail, later(RUN_TTL_MS / 2)),
+        Contract { idempotency_field: None, ..final_one("mail_plain", &mail, probed) },
+    ]
 }
 
 fn look() -> Companion {

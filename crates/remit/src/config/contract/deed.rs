@@ -153,7 +153,8 @@ impl Reading<'_, '_> {
     fn condition(&mut self, that: &At<String>, roots: &[&str]) {
         if let Err(wrong) = Condition::parse(&that.value) {
             self.page.error("condition", that.place, format!("this is no condition: {wrong}")).help(
-                "comparisons with `and` between them, such as `result.status == \"paid\" and result.cents >= args.cents`",
+                "comparisons with `and` between them, such as `result.status == \"paid\" and result.cents >= \
+                 args.cents`",
             );
             return;
         }

@@ -182,8 +182,8 @@ pub(in crate::config) struct ToolEntry {
     pub(in crate::config) stamp: Option<Stamp>,
     /// How gently it is called.
     pub(in crate::config) care: Option<Care>,
-    /// What it changes, by names that another tool's contract would give it too, such as `"charge:{args.charge_id}"`. Two
-    /// plans that touch the same do not run at once.
+    /// What it changes, by names that another tool's contract would give it too, such as
+    /// `"charge:{args.charge_id}"`. Two plans that touch the same do not run at once.
     #[serde(default)]
     pub(in crate::config) touches: Vec<At<String>>,
     /// How it is taken back, or `none`. What names no undo counts as irreversible in a plan, whatever `effect` says.

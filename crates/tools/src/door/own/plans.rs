@@ -17,23 +17,24 @@ pub(super) const COMMIT: &str = "remit.commit";
 pub(super) const PHASE: &str = "remit.phase";
 pub(super) const PLAN: &str = "remit.plan";
 
-const PHASE_ABOUT: &str = "Say which phase you are in. In `explore` and `decide` you may call every tool that reads, as \
-    often as you need; tools that write are refused in both. In `decide` you know what you want to do and propose it \
-    with `remit.plan` (which takes you there by itself). The phase after that, in which things are written, is \
-    `remit.commit`: Remit carries your plan out, you do not call the tools yourself.";
-const PLAN_ABOUT: &str = "Propose everything that you mean to write, in one plan, before any of it happens. Nothing is \
-    written by this: you are told for each step whether it would be allowed and why not, what it costs, how it would be \
-    taken back, and how things are now. Every write is one step with the tool's own name and arguments. A step that \
-    needs what another step answers writes a reference in the place of the value: `$steps.ID.result.FIELD`, alone in \
-    its text. Steps that do not need each other run at once; what cannot be taken back (a mail) runs after all others \
-    stand. If a step is denied, read its reasons, and propose a plan without it or with other arguments. If all are \
-    allowed, call `remit.commit` with the version that you are told.";
-const COMMIT_ABOUT: &str = "Carry out the plan that you proposed, exactly as it was judged: all of it or nothing. Answers \
-    when it is over, which can take minutes. If a step fails, the steps that were done are taken back, and you are told \
-    what failed; then read anew, say what you learned with `remit.replan`, and propose a new plan. Do not call tools \
-    that write by yourself to repair anything.";
-const ABORT_ABOUT: &str = "Give up the plan. If it is being carried out, the steps that were done are taken back, as far \
-    as they can be; you are told what came of it.";
+const PHASE_ABOUT: &str = "Say which phase you are in. In `explore` and `decide` you may call every tool that \
+    reads, as often as you need; tools that write are refused in both. In `decide` you know what you want to \
+    do and propose it with `remit.plan` (which takes you there by itself). The phase after that, in which \
+    things are written, is `remit.commit`: Remit carries your plan out, you do not call the tools yourself.";
+const PLAN_ABOUT: &str = "Propose everything that you mean to write, in one plan, before any of it happens. \
+    Nothing is written by this: you are told for each step whether it would be allowed and why not, what it \
+    costs, how it would be taken back, and how things are now. Every write is one step with the tool's own \
+    name and arguments. A step that needs what another step answers writes a reference in the place of the \
+    value: `$steps.ID.result.FIELD`, alone in its text. Steps that do not need each other run at once; what \
+    cannot be taken back (a mail) runs after all others stand. If a step is denied, read its reasons, and \
+    propose a plan without it or with other arguments. If all are allowed, call `remit.commit` with the \
+    version that you are told.";
+const COMMIT_ABOUT: &str = "Carry out the plan that you proposed, exactly as it was judged: all of it or \
+    nothing. Answers when it is over, which can take minutes. If a step fails, the steps that were done are \
+    taken back, and you are told what failed; then read anew, say what you learned with `remit.replan`, and \
+    propose a new plan. Do not call tools that write by yourself to repair anything.";
+const ABORT_ABOUT: &str = "Give up the plan. If it is being carried out, the steps that were done are taken \
+    back, as far as they can be; you are told what came of it.";
 
 pub(super) fn is_of_plans(name: &str) -> bool {
     [ABORT, COMMIT, PHASE, PLAN].contains(&name)
