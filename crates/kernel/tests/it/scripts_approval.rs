@@ -703,6 +703,14 @@ fn a_bounded_approval_lets_the_next_ones_pass() {
         10s | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |
         10s | call    | a   |       | mail.send  | {"to":"b@x.test"} |      |     |
         11m | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |
+        11m | call    | z   |       | pay.refund | {"cents":60}      |      |     |
+        12m | yes     | z   |       |            |                   | c13  | lee | 9 times 10m same /cents=60
+        12m | release | z   |       |            | {"cents":60}      | c13  |     |
+        12m | call    | z   |       | pay.refund | {"cents":61}      |      |     |
+        12m | call    | z   |       | mail.send  | {"to":"a@x.test"} |      |     |
+        13m | yes     | z   |       |            |                   | c15  | lee | 9 times 10m
+        13m | release | z   |       |            | {"to":"a@x.test"} | c15  |     |
+        13m | call    | z   |       | mail.send  | {"to":"b@x.test"} |      |     |
     "#;
     check(
         desk_book(),
@@ -729,6 +737,14 @@ fn a_bounded_approval_lets_the_next_ones_pass() {
         10s | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | allow                        | by desk.may[1]                                                  | calls 1+4 writes 1+4 final 1+4 usd 0+30 | call_decided c10 allow by lee
         10s | call    | a   |       | mail.send  | {"to":"b@x.test"} |      |     |                                  | ask                          | approval_required ask leads near desk.may[1]: approved by leads | calls 1+4 writes 1+4 final 1+4 usd 0+30 | call_decided c11 ask until 13:00:00
         11m | call    | a   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | ask                          | approval_required ask leads near desk.may[1]: approved by leads | calls 1+4 writes 1+4 final 1+4 usd 0+30 | call_decided c12 ask until 13:00:00
+        11m | call    | z   |       | pay.refund | {"cents":60}      |      |     |                                  | ask                          | approval_required ask leads near desk.may[0]: approved by leads |                                         | call_decided c13 ask until 13:00:00
+        12m | yes     | z   |       |            |                   | c13  | lee | 9 times 10m same /cents=60       | enough                       |                                                                 |                                         | answered yes by lee for leads
+        12m | release | z   |       |            | {"cents":60}      | c13  |     |                                  | allow                        | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c13 allow by lee
+        12m | call    | z   |       | pay.refund | {"cents":61}      |      |     |                                  | ask                          | approval_required ask leads near desk.may[0]: approved by leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c14 ask until 13:00:00
+        12m | call    | z   |       | mail.send  | {"to":"a@x.test"} |      |     |                                  | ask                          | approval_required ask leads near desk.may[1]: approved by leads | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c15 ask until 13:00:00
+        13m | yes     | z   |       |            |                   | c15  | lee | 9 times 10m                      | enough                       |                                                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | answered yes by lee for leads
+        13m | release | z   |       |            | {"to":"a@x.test"} | c15  |     |                                  | allow                        | by desk.may[1]                                                  | calls 0+2 writes 0+2 final 0+2 usd 0+10 | call_decided c15 allow by lee
+        13m | call    | z   |       | mail.send  | {"to":"b@x.test"} |      |     |                                  | ask                          | approval_required ask leads near desk.may[1]: approved by leads | calls 0+2 writes 0+2 final 0+2 usd 0+10 | call_decided c16 ask until 13:00:00
         "#]],
     );
 }
