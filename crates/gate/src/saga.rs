@@ -91,15 +91,15 @@ impl Gate {
         self.0.sagas.lock().values().for_each(|engine| engine.bell.notify_one());
     }
 
-    /// Waits until nothing more happens by itself.
+    /// Waits until nothing more happens by itself, and what a plan that is over claimed is free.
     pub(crate) async fn at_rest(&self, run: RunId) -> Option<Standing> {
         loop {
             let turns = self.0.sagas.lock().get(&run).map(|engine| engine.turns.clone());
             let standing = self.standing(run)?;
             let stopping = *self.0.stop.borrow();
-            let Some(mut turns) = turns.filter(|_| !standing.is_at_rest() && !stopping) else {
-                return Some(standing);
-            };
+            // The engine of a plan that is over still has its claims to give back.
+            let goes_on = !standing.plan.stage.is_under_way() || !standing.is_at_rest();
+            let Some(mut turns) = turns.filter(|_| goes_on && !stopping) else { return Some(standing) };
             let _ = tokio::time::timeout(LOOK, turns.changed()).await;
         }
     }

@@ -299,7 +299,7 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
         effect: case.tool.map_or("unknown", |tool| tool.contract.effect.name()).to_owned(),
         ends_ask,
         expires: executor.then(|| now.plus_ms(house.permit_ttl_ms + house.permit_grace_ms)),
-        facts: call.facts.clone(),
+        facts: call.facts.iter().flatten().copied().collect(),
         hosts: call.hosts.clone(),
         key: call.key_mark,
         mark: call.args_mark,

@@ -185,9 +185,9 @@ pub struct CallDecided {
     pub ends_ask: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
-    /// What `before` rules wanted of it.
+    /// What `before` rules wanted of it, as far as its arguments tell.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub facts: Vec<Option<Mark>>,
+    pub facts: Vec<Mark>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<Mark>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -159,12 +159,13 @@ pub(crate) async fn stuck(house: &House) -> Answer<RunPage> {
     let unknown = gate::views::RunQuery {
         only: Some(gate::views::Only::Unknown),
         limit: api::PAGE_ITEMS_MAX,
+        // The views are a moment behind what the lanes know: whoever waits is not left out for that.
+        after_index: Some(house.gate.counts().head_index),
         ..Default::default()
     };
     let page = house.gate.runs(unknown).await?;
     let mut items = Vec::new();
     for plan in house.gate.stuck().await?.into_iter().take(api::PAGE_ITEMS_MAX) {
-        // The views are a moment behind: a run that they do not know yet is on the next answer.
         let Ok(found) = house.gate.run(plan.run, None).await else { continue };
         let mut view = words::run_view(found.run);
         view.plan = Some(Box::new(shown(plan)));

@@ -146,8 +146,9 @@ impl Case<'_> {
 
     /// The plan that the call is a part of, and the step.
     pub(crate) fn step(&self) -> Option<(&PlanState, &Step)> {
+        let part = self.call.part.as_ref()?;
         let plans = self.state.plans_of(self.call.run);
-        match self.call.part.as_ref()? {
+        match part {
             Part::Step { step, version, .. } => {
                 let plan = plans.iter().find(|plan| plan.version == *version)?;
                 Some((plan, plan.step(*step)?))

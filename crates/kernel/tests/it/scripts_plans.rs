@@ -138,6 +138,7 @@ fn what_is_not_known_yet_is_decided_when_it_runs() {
         at  | do     | run | args                                                                                                              | key | call
         0s  | open   | a   |                                                                                                                   |     |
         0s  | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":2,"n":"$steps.a.result.id"}},{"id":"t","tool":"box.send","args":{"id":"$steps.a.result.id","n":8}}] | |
+        0s  | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":"text","n":"$steps.a.result.id"}}] | |
         1s  | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":2,"n":"$steps.a.result.id"}}] |     |
         1s  | commit | a   |                                                                                                                   |     |
         1s  | step   | a   | a                                                                                                                 |     |
@@ -147,23 +148,20 @@ fn what_is_not_known_yet_is_decided_when_it_runs() {
         8s  | unwind | a   |                                                                                                                   |     |
         8s  | end    | a   |                                                                                                                   |     |
     "#;
-    check(
-        book,
-        table,
-        expect![[r#"
-        at | do     | run | args                                                                                                                                                                                      | key | call | answer                            | code                                                | account                                 | event
-        0s | open   | a   |                                                                                                                                                                                           |     |      | a open until 13:00:00             |                                                     |                                         | run_opened
-        0s | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":2,"n":"$steps.a.result.id"}},{"id":"t","tool":"box.send","args":{"id":"$steps.a.result.id","n":8}}] |     |      | plan 1 deny: a s t, for good: s t | s: later; t: later, rule_forbids rule house.cedar:1 |                                         | plan_proposed deny; phase_changed explore to decide by plan
-        1s | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":2,"n":"$steps.a.result.id"}}]                                                                       |     |      | plan 2 allow: a s, for good: s    | s: later                                            |                                         | plan_proposed allow
-        1s | commit | a   |                                                                                                                                                                                           |     |      | committing: a waiting, s outbox   |                                                     | calls 0+2 writes 0+1 final 0+1 usd 0+10 | commit_started
-        1s | step   | a   | a                                                                                                                                                                                         |     |      | allow                             | by desk.may                                         | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
-        2s | settle | a   | succeeded                                                                                                                                                                                 |     | c1   | done                              |                                                     | calls 1+1 writes 0+1 final 0+1 usd 0+10 | call_finished c1 succeeded by gate
-        3s | step   | a   | s                                                                                                                                                                                         |     |      | deny                              | step_not_due (outbox)                               | calls 1+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
-        8s | step   | a   | s                                                                                                                                                                                         |     |      | deny                              | rule_forbids rule house.cedar:1                     | calls 1+1 writes 0+1 final 0+1 usd 0+10 | call_decided c3 deny
-        8s | unwind | a   |                                                                                                                                                                                           |     |      | unwinding: a done, s failed       |                                                     | calls 1+1 writes 0+1 final 0+1 usd 0+10 | unwind_started rule_forbids by saga
-        8s | end    | a   |                                                                                                                                                                                           |     |      | rolled_back: a done, s failed     |                                                     | calls 1+0                               | commit_ended rolled_back
-    "#]],
-    );
+    check(book, table, expect![[r#"
+        at | do     | run | args                                                                                                                                                                                      | key | call | answer                            | code                                                                  | account                                 | event
+        0s | open   | a   |                                                                                                                                                                                           |     |      | a open until 13:00:00             |                                                                       |                                         | run_opened
+        0s | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":2,"n":"$steps.a.result.id"}},{"id":"t","tool":"box.send","args":{"id":"$steps.a.result.id","n":8}}] |     |      | plan 1 deny: a s t, for good: s t | s: later; t: later, rule_forbids rule house.cedar:1                   |                                         | plan_proposed deny; phase_changed explore to decide by plan
+        0s | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":"text","n":"$steps.a.result.id"}}]                                                                  |     |      | plan 2 deny: a s, for good: s     | s: later, schema_mismatch at /id (the value is not of type "integer") |                                         | plan_proposed deny
+        1s | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":2,"n":"$steps.a.result.id"}}]                                                                       |     |      | plan 3 allow: a s, for good: s    | s: later                                                              |                                         | plan_proposed allow
+        1s | commit | a   |                                                                                                                                                                                           |     |      | committing: a waiting, s outbox   |                                                                       | calls 0+2 writes 0+1 final 0+1 usd 0+10 | commit_started
+        1s | step   | a   | a                                                                                                                                                                                         |     |      | allow                             | by desk.may                                                           | calls 0+2 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow
+        2s | settle | a   | succeeded                                                                                                                                                                                 |     | c1   | done                              |                                                                       | calls 1+1 writes 0+1 final 0+1 usd 0+10 | call_finished c1 succeeded by gate
+        3s | step   | a   | s                                                                                                                                                                                         |     |      | deny                              | step_not_due (outbox)                                                 | calls 1+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        8s | step   | a   | s                                                                                                                                                                                         |     |      | deny                              | rule_forbids rule house.cedar:1                                       | calls 1+1 writes 0+1 final 0+1 usd 0+10 | call_decided c3 deny
+        8s | unwind | a   |                                                                                                                                                                                           |     |      | unwinding: a done, s failed       |                                                                       | calls 1+1 writes 0+1 final 0+1 usd 0+10 | unwind_started rule_forbids by saga
+        8s | end    | a   |                                                                                                                                                                                           |     |      | rolled_back: a done, s failed     |                                                                       | calls 1+0                               | commit_ended rolled_back
+    "#]]);
 }
 
 #[test]
@@ -976,36 +974,34 @@ fn companions_have_the_contract_for_their_authority() {
         0s | call   | a   | {"id":1}                                      | box.get   |            |       |
         0s | read   | a   | - preview                                     | box.get   | box.set    |       |
         0s | read   | a   | - preview                                     | box.get   | box.put    |       |
+        0s | read   | a   | - preview                                     | box.put   | box.set    |       |
         0s | read   | a   | - preview                                     | box.unset | box.probed |       |
         0s | read   | a   | - preview                                     | box.get   | box.set    | other |
         0s | plan   | a   | [{"id":"a","tool":"box.put","args":{"id":1}}] |           |            |       |
         0s | claim  | a   |                                               |           |            |       |
         0s | commit | a   |                                               |           |            |       |
         0s | read   | a   | a before                                      | box.get   | box.put    |       |
-        0s | settle | a   | succeeded                                     |           |            |       | c6
+        0s | settle | a   | succeeded                                     |           |            |       | c7
         0s | halt   | a   | all                                           |           |            |       |
         0s | read   | a   | a before                                      | box.get   | box.put    |       |
     "#;
-    check(
-        book,
-        table,
-        expect![[r#"
+    check(book, table, expect![[r#"
         at | do     | run | args                                          | tool      | key        | agent | call | answer                | code                                                       | account                       | event
         0s | open   | a   |                                               |           |            |       |      | a open until 13:00:00 |                                                            |                               | run_opened
         0s | call   | a   | {"id":1}                                      | box.get   |            |       |      | deny                  | rule_forbids rule house.cedar:1                            |                               | call_decided c1 deny
         0s | read   | a   | - preview                                     | box.get   | box.set    |       |      | allow                 |                                                            | calls 0+1                     | call_decided c2 allow
         0s | read   | a   | - preview                                     | box.get   | box.put    |       |      | deny                  | plan_deviates (no contract names this read)                | calls 0+1                     | call_decided c3 deny
-        0s | read   | a   | - preview                                     | box.unset | box.probed |       |      | deny                  | plan_deviates (what is looked at is only read)             | calls 0+1                     | call_decided c4 deny
-        0s | read   | a   | - preview                                     | box.get   | box.set    | other |      | deny                  | run_unknown                                                | calls 0+1                     | call_decided c5 deny
+        0s | read   | a   | - preview                                     | box.put   | box.set    |       |      | deny                  | plan_deviates (no contract names this read)                | calls 0+1                     | call_decided c4 deny
+        0s | read   | a   | - preview                                     | box.unset | box.probed |       |      | deny                  | plan_deviates (what is looked at is only read)             | calls 0+1                     | call_decided c5 deny
+        0s | read   | a   | - preview                                     | box.get   | box.set    | other |      | deny                  | run_unknown                                                | calls 0+1                     | call_decided c6 deny
         0s | plan   | a   | [{"id":"a","tool":"box.put","args":{"id":1}}] |           |            |       |      | plan 1 allow: a       | a: unguarded                                               | calls 0+1                     | plan_proposed allow; phase_changed explore to decide by plan
         0s | claim  | a   |                                               |           |            |       |      | done                  |                                                            | calls 0+1                     | claimed
         0s | commit | a   |                                               |           |            |       |      | committing: a waiting |                                                            | calls 0+4 writes 0+2 usd 0+20 | commit_started
-        0s | read   | a   | a before                                      | box.get   | box.put    |       |      | allow                 |                                                            | calls 0+4 writes 0+2 usd 0+20 | call_decided c6 allow
-        0s | settle | a   | succeeded                                     |           |            |       | c6   | done                  |                                                            | calls 1+3 writes 0+2 usd 0+20 | call_finished c6 succeeded by gate
+        0s | read   | a   | a before                                      | box.get   | box.put    |       |      | allow                 |                                                            | calls 0+4 writes 0+2 usd 0+20 | call_decided c7 allow
+        0s | settle | a   | succeeded                                     |           |            |       | c7   | done                  |                                                            | calls 1+3 writes 0+2 usd 0+20 | call_finished c7 succeeded by gate
         0s | halt   | a   | all                                           |           |            |       |      | done                  |                                                            | calls 1+3 writes 0+2 usd 0+20 | halted
-        0s | read   | a   | a before                                      | box.get   | box.put    |       |      | deny                  | halted (all, since 2026-11-21T12:00:00.000Z by ann: smoke) | calls 1+3 writes 0+2 usd 0+20 | call_decided c7 deny
-    "#]],
-    );
+        0s | read   | a   | a before                                      | box.get   | box.put    |       |      | deny                  | halted (all, since 2026-11-21T12:00:00.000Z by ann: smoke) | calls 1+3 writes 0+2 usd 0+20 | call_decided c8 deny
+    "#]]);
 }
 
 #[test]

@@ -104,7 +104,8 @@ async fn a_plan_is_judged_committed_shown_and_taken_back() {
     assert_eq!(states(&agent.plan_shown().await), ["done", "done"], "it was only asked");
     let (status, back) = agent.person(&undo, json!({ "why": "a test" })).await;
     assert_eq!((status, states(&back["plan"])), (200, vec!["undone", "undone"]), "{back}");
-    let (_, story) = get(&format!("/v1/explain/{}", agent.run)).operator().send(&agent.world.people).await;
+    let path = format!("/v1/explain/{}?after={}", agent.run, verdict["receipt"]["index"]);
+    let (_, story) = get(&path).operator().send(&agent.world.people).await;
     let text = story["text"].as_str().unwrap();
     assert!(text.contains("`a` todo.can_create_todo undone") && text.contains("taken back by"), "{text}");
 }
