@@ -4,6 +4,7 @@
 //! order and hold integers, strings and lists only, so that serde's plain output *is* the canonical form; a test
 //! compares the two.
 
+mod approvals;
 mod plans;
 
 use std::sync::Arc;
@@ -13,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use stdx::digest::Digest;
 
+pub use self::approvals::{Answered, AskEscalated, Collected};
 pub use self::plans::{
     Claimed, ClaimsReleased, CommitEnded, CommitStarted, PhaseChanged, PlanProposed, ResidueAccepted,
     StepChecked, UnwindStarted,
 };
 use crate::account::{Amount, Limits};
-use crate::approval::{Asked, Edited, Terms};
+use crate::approval::Asked;
 use crate::call::{self, Carrier, Outcome};
 use crate::command::Closing;
 use crate::halt::Scope;
@@ -274,49 +276,6 @@ pub struct CallFinished {
     /// In the words of the person who says how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-}
-
-/// A person's answer to a call that waits. Whether it was enough, the next decision of that call tells.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Answered {
-    pub agent: String,
-    /// What it is worth anything for.
-    pub bound: Digest,
-    pub by: String,
-    pub call: CallId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edited: Option<Edited>,
-    /// The asked groups that it counts for.
-    pub groups: Vec<String>,
-    pub run: RunId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standing: Option<Terms>,
-    pub tool: String,
-    /// Commitment to what the person wrote.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words: Option<Digest>,
-    pub yes: bool,
-}
-
-/// The agent was told what became of a call that people were asked about; the same call is now a new one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Collected {
-    pub agent: String,
-    pub call: CallId,
-    pub run: RunId,
-}
-
-/// Nobody answered for so long that others may, too.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AskEscalated {
-    pub agent: String,
-    pub call: CallId,
-    /// The group that was asked.
-    pub group: String,
-    pub run: RunId,
-    /// The group that may answer for it from now on.
-    pub to: String,
-    pub tool: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -245,6 +245,13 @@ impl Reason {
             Code::ChildrenReached => format!("a run may have {limit} open runs under it"),
             Code::HaltUnknown => format!("nothing is halted by the name of {detail}"),
             Code::ScopeUnknown => format!("nobody knows the {detail}"),
+            _ => self.says_of_plans(detail, at),
+        }
+    }
+
+    /// The same of plans and of what they leave.
+    fn says_of_plans(&self, detail: &str, at: &str) -> String {
+        match self.code {
             Code::PlanInvalid => format!("the plan cannot be read at {at}: {detail}"),
             Code::PlanUnknown => "this run has no such plan".to_owned(),
             Code::PlanDenied => "this plan was denied, so it cannot be committed".to_owned(),
@@ -261,6 +268,7 @@ impl Reason {
             Code::TouchedLater => format!("a later run has touched the same since: {detail}"),
             Code::CannotUnwind => format!("this cannot be taken back: {detail}"),
             Code::NothingStuck => "nothing of this run waits for a person".to_owned(),
+            other => other.name().to_owned(),
         }
     }
 

@@ -48,7 +48,7 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 34] = [
+const SOURCES: [(&str, &str); 35] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("approval", include_str!("approval.rs")),
@@ -60,6 +60,7 @@ const SOURCES: [(&str, &str); 34] = [
     ("deed", include_str!("deed.rs")),
     ("effect", include_str!("effect.rs")),
     ("event", include_str!("event.rs")),
+    ("event_approvals", include_str!("event/approvals.rs")),
     ("event_plans", include_str!("event/plans.rs")),
     ("family", include_str!("family.rs")),
     ("follow", include_str!("follow.rs")),

@@ -8,7 +8,9 @@ use std::time::Duration;
 use kernel::approvers::ASK_QUOTA;
 use kernel::call::Outcome;
 use kernel::command::Closing;
-use kernel::event::{Answered, CallDecided, CallFinished, Event, Questioned, RunClosed, RunOpened, Stamp};
+use kernel::event::{
+    Answered, CallDecided, CallFinished, Charged, Event, Questioned, RunClosed, RunOpened, Stamp,
+};
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
 use kernel::verdict::Ruling;
@@ -198,11 +200,7 @@ impl Sheet {
                 self.days.finished(stamp.at, &finished);
                 self.finished(index, &finished);
             }
-            Event::Questioned(asked) => {
-                let Questioned { call, agent, tool, verdict, .. } = *asked;
-                let decided = Decided { index, run: None, agent, tool, ruling: verdict.ruling };
-                self.calls.entry(call).or_default().decided = Some(decided);
-            }
+            Event::Questioned(asked) => self.questioned(index, *asked),
             Event::RefusalsCounted(counted) => {
                 if let Some(run) = counted.run {
                     self.runs.entry(run).or_default().uncounted += counted.count;
@@ -220,12 +218,10 @@ impl Sheet {
                 change.corrected = Some(corrected.outcome);
             }
             Event::ResidueAccepted(accepted) => self.runs.entry(accepted.run).or_default().touched += 1,
-            Event::Charged(charged) => {
-                self.days.charged(stamp.at, &charged);
-                let change = self.runs.entry(charged.run).or_default();
-                change.touched += u64::from(charged.amount.human_minutes > 0);
-                change.usd_nanos += charged.amount.usd_nanos;
-                change.minutes += charged.amount.human_minutes;
+            Event::Charged(charged) => self.charged(stamp.at, &charged),
+            // A plan that waited for people begins.
+            Event::CommitStarted(started) => {
+                self.runs.entry(started.run).or_default().waiting -= i64::from(started.ticket.is_some());
             }
             Event::ToolSeen(seen) => drop(self.definitions.insert(seen.tool, index)),
             Event::RulesActivated(_)
@@ -241,7 +237,6 @@ impl Sheet {
             | Event::ThresholdCrossed(_)
             | Event::PhaseChanged(_)
             | Event::PlanProposed(_)
-            | Event::CommitStarted(_)
             | Event::StepChecked(_)
             | Event::UnwindStarted(_)
             | Event::CommitEnded(_)
@@ -251,6 +246,20 @@ impl Sheet {
             | Event::AskEscalated(_)
             | Event::Collected(_) => {}
         }
+    }
+
+    fn questioned(&mut self, index: u64, asked: Questioned) {
+        let Questioned { call, agent, tool, verdict, .. } = asked;
+        let decided = Decided { index, run: None, agent, tool, ruling: verdict.ruling };
+        self.calls.entry(call).or_default().decided = Some(decided);
+    }
+
+    fn charged(&mut self, at: Time, charged: &Charged) {
+        self.days.charged(at, charged);
+        let change = self.runs.entry(charged.run).or_default();
+        change.touched += u64::from(charged.amount.human_minutes > 0);
+        change.usd_nanos += charged.amount.usd_nanos;
+        change.minutes += charged.amount.human_minutes;
     }
 
     fn decided(&mut self, index: u64, at: Time, decided: CallDecided) {

@@ -27,8 +27,8 @@ pub(super) enum Assent {
     Asked(Decision),
 }
 
-/// Whether a plan may begin as far as people are concerned. What they approve is the plan by its digest, in the rules of
-/// now; once.
+/// Whether a plan may begin as far as people are concerned. What they approve is the plan by its digest, in the rules
+/// of now; once.
 pub(super) fn assented(desk: &Desk<'_>, case: &Case<'_>, plan: &PlanState) -> Result<Assent, Box<Reason>> {
     let (Some(run), run_id) = (case.run, case.call.run) else { return Ok(Assent::Given(None)) };
     if plan.asks.is_empty() || plan.granted.is_some() {
