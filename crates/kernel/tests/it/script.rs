@@ -150,11 +150,11 @@ impl Stage {
                 let open = OpenRun { run, agent, person, intent, implicit, parent, budget };
                 self.lane(now, &Command::OpenRun(open))
             }
-            verb @ ("look" | "yes" | "no" | "edit" | "collect" | "rules") => {
+            "rules" => return self.asking("rules", row, now),
+            // Of a call that waits; without one it is a plan's.
+            verb @ ("look" | "yes" | "no" | "edit" | "release" | "collect") if !cell("call").is_empty() => {
                 return self.asking(verb, row, now);
             }
-            // Of a call that waits; without one it is a claim's.
-            verb @ "release" if !cell("call").is_empty() => return self.asking(verb, row, now),
             "seen" => {
                 let digest = Digest::of(word().as_bytes());
                 let tool = cell("tool").to_owned();
