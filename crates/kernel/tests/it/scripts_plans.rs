@@ -148,7 +148,10 @@ fn what_is_not_known_yet_is_decided_when_it_runs() {
         8s  | unwind | a   |                                                                                                                   |     |
         8s  | end    | a   |                                                                                                                   |     |
     "#;
-    check(book, table, expect![[r#"
+    check(
+        book,
+        table,
+        expect![[r#"
         at | do     | run | args                                                                                                                                                                                      | key | call | answer                            | code                                                                  | account                                 | event
         0s | open   | a   |                                                                                                                                                                                           |     |      | a open until 13:00:00             |                                                                       |                                         | run_opened
         0s | plan   | a   | [{"id":"a","tool":"box.get","args":{"id":1}},{"id":"s","tool":"box.send","args":{"id":2,"n":"$steps.a.result.id"}},{"id":"t","tool":"box.send","args":{"id":"$steps.a.result.id","n":8}}] |     |      | plan 1 deny: a s t, for good: s t | s: later; t: later, rule_forbids rule house.cedar:1                   |                                         | plan_proposed deny; phase_changed explore to decide by plan
@@ -161,7 +164,8 @@ fn what_is_not_known_yet_is_decided_when_it_runs() {
         8s | step   | a   | s                                                                                                                                                                                         |     |      | deny                              | rule_forbids rule house.cedar:1                                       | calls 1+1 writes 0+1 final 0+1 usd 0+10 | call_decided c3 deny
         8s | unwind | a   |                                                                                                                                                                                           |     |      | unwinding: a done, s failed       |                                                                       | calls 1+1 writes 0+1 final 0+1 usd 0+10 | unwind_started rule_forbids by saga
         8s | end    | a   |                                                                                                                                                                                           |     |      | rolled_back: a done, s failed     |                                                                       | calls 1+0                               | commit_ended rolled_back
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -985,7 +989,10 @@ fn companions_have_the_contract_for_their_authority() {
         0s | halt   | a   | all                                           |           |            |       |
         0s | read   | a   | a before                                      | box.get   | box.put    |       |
     "#;
-    check(book, table, expect![[r#"
+    check(
+        book,
+        table,
+        expect![[r#"
         at | do     | run | args                                          | tool      | key        | agent | call | answer                | code                                                       | account                       | event
         0s | open   | a   |                                               |           |            |       |      | a open until 13:00:00 |                                                            |                               | run_opened
         0s | call   | a   | {"id":1}                                      | box.get   |            |       |      | deny                  | rule_forbids rule house.cedar:1                            |                               | call_decided c1 deny
@@ -1001,7 +1008,8 @@ fn companions_have_the_contract_for_their_authority() {
         0s | settle | a   | succeeded                                     |           |            |       | c7   | done                  |                                                            | calls 1+3 writes 0+2 usd 0+20 | call_finished c7 succeeded by gate
         0s | halt   | a   | all                                           |           |            |       |      | done                  |                                                            | calls 1+3 writes 0+2 usd 0+20 | halted
         0s | read   | a   | a before                                      | box.get   | box.put    |       |      | deny                  | halted (all, since 2026-11-21T12:00:00.000Z by ann: smoke) | calls 1+3 writes 0+2 usd 0+20 | call_decided c8 deny
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
