@@ -97,6 +97,9 @@ impl Step {
         let vague = finished.transient || finished.outcome == Outcome::NotDispatched;
         if self.state == StepState::Running && vague && !self.unsettled.is_empty() {
             self.state = StepState::Unknown;
+            if self.is_lost_read() {
+                (self.state, self.why) = (StepState::Failed, Some(Outcome::Unknown.name().to_owned()));
+            }
             return;
         }
         if !matches!(self.state, StepState::Running | StepState::Unknown) {
