@@ -13,7 +13,7 @@ use crate::phase::Phase;
 use crate::progress::{End, Expectation, OnFailure, OnHalt, PlanState, Stage, Step, StepPlanned, StepState};
 use crate::reason::Code;
 use crate::run::{OpenCall, Past, Run};
-use crate::saga::{LOOKS_MAX, WAITS_MAX};
+use crate::saga::{LOOKS_MAX, TRIES_MAX, WAITS_MAX};
 use crate::state::State;
 use crate::time::Time;
 use crate::verdict::Ruling;
@@ -78,7 +78,9 @@ impl Step {
         }
         let Some(reason) = refused else { return };
         let passes = reason.retry_after_seconds.filter(|_| self.tries < WAITS_MAX);
-        if self.state == StepState::Unknown {
+        if self.is_lost_read() {
+            (self.state, self.why) = (StepState::Failed, Some(reason.code.name().to_owned()));
+        } else if self.state == StepState::Unknown {
             // The same again was refused, and what came of the first is as unknown as before.
         } else if reason.code == Code::Halted {
             self.tries = self.tries.saturating_sub(1);
@@ -96,6 +98,9 @@ impl Step {
         let vague = finished.transient || finished.outcome == Outcome::NotDispatched;
         if self.state == StepState::Running && vague && !self.unsettled.is_empty() {
             self.state = StepState::Unknown;
+            if self.is_lost_read() {
+                (self.state, self.why) = (StepState::Failed, Some(Outcome::Unknown.name().to_owned()));
+            }
             return;
         }
         if !matches!(self.state, StepState::Running | StepState::Unknown) {
@@ -110,6 +115,9 @@ impl Step {
             Outcome::Unknown => {
                 self.state = StepState::Unknown;
                 self.unsettled.push(finished.call);
+                if self.is_lost_read() {
+                    (self.state, self.why) = (StepState::Failed, Some(finished.outcome.name().to_owned()));
+                }
             }
             Outcome::Failed | Outcome::NotDispatched => {
                 self.state = StepState::Failed;
@@ -117,6 +125,11 @@ impl Step {
                 self.why = Some(why.unwrap_or_else(|| finished.outcome.name().to_owned()));
             }
         }
+    }
+
+    /// A read that never told anything: nobody need know more of it, because it has changed nothing.
+    fn is_lost_read(&self) -> bool {
+        self.state == StepState::Unknown && !self.planned.effect.writes() && self.tries >= TRIES_MAX
     }
 
     fn undo_decided(&mut self, at: Time, decided: &CallDecided) {

@@ -296,7 +296,8 @@ impl<'a> Look<'a> {
         let plan = self.plan;
         for (number, step) in self.steps() {
             match step.state {
-                StepState::Unknown => self.settle(number, step, true),
+                // What a read told is not asked any more.
+                StepState::Unknown if step.planned.effect.writes() => self.settle(number, step, true),
                 StepState::Undoing if step.undo_unknown() => self.settle_undo(number, step),
                 StepState::Done if plan.is_taken(number) && plan.may_undo(number, step) => {
                     self.undo(number, step)

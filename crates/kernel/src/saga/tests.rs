@@ -254,6 +254,8 @@ fn what_nobody_knows_is_asked_again_then_probed_then_a_persons() {
         ("unwinding: a=unknown+repeats", "run a"),
         ("unwinding: a=unknown b=done", "undo b; stuck a"),
         ("unwinding: a=done b<a=unknown", "stuck b"),
+        ("unwinding: a=done b?<a=unknown+repeats", "undo a"),
+        ("unwinding: a?=unknown", "rolled_back"),
     ]);
 }
 

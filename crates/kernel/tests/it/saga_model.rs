@@ -491,7 +491,9 @@ impl World {
         let held: u64 = open.map(|open| open.reserved.usd_nanos).sum();
         assert_eq!(self.stage.state.runs[&RUN].account.pending.usd_nanos, held);
         if matches!(plan.stage, At::Committed | At::RolledBack) {
-            assert_eq!(held, 0);
+            // A read that never told anything may have cost something, all the same.
+            let writes = self.stage.state.calls.values().filter(|open| open.unknown && !open.reads);
+            assert_eq!(writes.count(), 0);
         }
         let close = Command::CloseRun {
             run: RUN,
@@ -550,7 +552,7 @@ fn settlement(call: CallId, outcome: Outcome, undo: Option<UndoKept>) -> Settlem
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(600), ..ProptestConfig::default() })]
 
     #[test]
     fn every_plan_ends_and_what_is_left_is_said(
