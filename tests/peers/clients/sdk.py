@@ -12,7 +12,7 @@ url, key, mode = sys.argv[1:]
 
 
 async def main():
-    http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"})
+    http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=60)
     async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
         progress = []
 

@@ -30,7 +30,7 @@ async fn a_changed_file_becomes_one_event_and_a_bad_one_changes_nothing() {
     let run = house.run().await;
     let first = activated(&house).await;
     assert_eq!(first, [cited(&house, &run).await]);
-    assert_eq!(run.refund(5_001).await.unwrap().verdict.ruling, "deny");
+    assert_eq!(run.refund(5_001).await.unwrap().verdict.ruling, "ask");
 
     // A careless save: nothing changes, whoever asks.
     house.install.edit("agents/refund-desk.yaml", "args.amount_cents <= 5000", "args.amount_cent <= 6000");
@@ -47,7 +47,7 @@ async fn a_changed_file_becomes_one_event_and_a_bad_one_changes_nothing() {
     let both = activated(&house).await;
     assert_eq!(both.len(), 2, "{both:?}");
     assert_eq!(both[1], cited(&house, &run).await);
-    assert_eq!(run.refund(5_001).await.unwrap().outcome.as_deref(), Some("succeeded"));
+    assert_eq!(run.refund(5_002).await.unwrap().outcome.as_deref(), Some("succeeded"));
     assert_eq!(house.install.remit(&["status", "--json"]).ok().json()["rules_digest"], both[1]);
 
     house.serve.signal(Signal::HUP);

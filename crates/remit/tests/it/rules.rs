@@ -57,6 +57,8 @@ fn what_checks_and_tests_print_as_json_keeps_its_shape() {
         keys.sort();
         keys.join(" ")
     };
+    // What is accepted with a warning.
+    install.edit("remit.yaml", "capture_reasoning: true }", "capture_reasoning: true, payload_days: 30 }");
     for args in [&["check", "--json"] as &[_], &["policy", "check", "--json"]] {
         let json = install.remit(args).ok().json();
         assert_eq!(keys(&json), "agents digest ok problems rules tools warnings");
