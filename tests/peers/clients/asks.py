@@ -23,7 +23,7 @@ async def elicited(_context, params):
 
 
 async def main():
-    http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"})
+    http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=60)
     can = {} if mode == "legacy" else {"elicitation_callback": elicited}
     era = "auto" if mode == "manual" else "legacy"
     async with Client(streamable_http_client(url, http_client=http), mode=era, **can) as client:
