@@ -94,7 +94,9 @@ impl Gate {
     /// Waits until nothing more happens by itself, and what a plan that is over claimed is free.
     pub(crate) async fn at_rest(&self, run: RunId) -> Option<Standing> {
         loop {
-            let turns = self.0.sagas.lock().get(&run).map(|engine| engine.turns.clone());
+            let mut turns = self.0.sagas.lock().get(&run).map(|engine| engine.turns.clone());
+            // Marked as seen before the plan is looked at, so that only what comes after is waited for.
+            turns.iter_mut().for_each(|turns| drop(turns.borrow_and_update()));
             let standing = self.standing(run)?;
             let stopping = *self.0.stop.borrow();
             // The engine of a plan that is over still has its claims to give back.
