@@ -111,6 +111,9 @@ pub struct Answered {
     /// The arguments that were sent, where they changed them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited: Option<Value>,
+    /// The step of the run's group that it waits as: it goes when the group is committed, and `abort` cancels it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// It waits for people: where to ask what became of it. Nothing was called yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,

@@ -21,6 +21,7 @@ pub const TOP: &str = "/v1/top";
 pub const RUN_REPLAN: &str = "/v1/runs/{run}/replan";
 pub const RUN_PHASE: &str = "/v1/runs/{run}/phase";
 pub const RUN_PLAN: &str = "/v1/runs/{run}/plan";
+pub const RUN_BEGIN: &str = "/v1/runs/{run}/begin";
 pub const RUN_COMMIT: &str = "/v1/runs/{run}/commit";
 pub const RUN_ABORT: &str = "/v1/runs/{run}/abort";
 pub const RUN_UNDO: &str = "/v1/runs/{run}/undo";
@@ -205,13 +206,22 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get(
         Agents,
         InRun,
+        RUN_BEGIN,
+        "beginGroup",
+        "From here on what the run writes is one group, for agents with `phases: off`: committed, or taken back, as one.",
+    )
+    .post(of::<plan::BeginGroup>)
+    .json(of::<plan::PlanEnded>),
+    get(
+        Agents,
+        InRun,
         RUN_COMMIT,
         "commitPlan",
-        "Carry the plan out, all of it or nothing. Answers when it is over; a hang-up cancels nothing.",
+        "Carry the plan out, or end the group: all of it or nothing. Answers when it is over; a hang-up cancels nothing.",
     )
     .post(of::<plan::CommitPlan>)
     .json(of::<plan::PlanEnded>),
-    get(Agents, InRun, RUN_ABORT, "abortPlan", "Give the plan up: what was done of it is taken back.")
+    get(Agents, InRun, RUN_ABORT, "abortPlan", "Give the plan, or the group, up: what was done of it is taken back.")
         .post(of::<plan::AbortPlan>)
         .json(of::<plan::PlanEnded>),
     get(Agents, Agent, RUN, "ownRun", "Read one's own run.")

@@ -130,6 +130,11 @@ pub struct StepVerdict {
     pub trouble: Option<String>,
 }
 
+/// `POST /v1/runs/{run}/begin`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BeginGroup {}
+
 /// `POST /v1/runs/{run}/commit`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -165,7 +170,7 @@ pub struct PlanShown {
     pub owner: String,
     pub version: u32,
     pub digest: String,
-    /// `proposed`, `committing`, `paused`, `unwinding`, `committed`, `rolled_back` or `quarantined`
+    /// Of a group of single calls `open` until its commit; else `proposed`, `committing`, `paused`, `unwinding`, `committed`, `rolled_back` or `quarantined`
     pub stage: String,
     /// The same in words, with what is in the way.
     pub says: String,
@@ -181,6 +186,9 @@ pub struct PlanShown {
     /// A person has accepted what is left of it.
     #[serde(default)]
     pub accepted: bool,
+    /// It is a group of single calls.
+    #[serde(default)]
+    pub grouped: bool,
     pub steps: Vec<StepShown>,
     /// What in the world is not as it was before, and not as it was meant to be.
     pub residue: Vec<ResidueView>,

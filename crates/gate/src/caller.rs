@@ -67,6 +67,8 @@ pub struct Answered {
     pub words: Option<String>,
     /// The arguments that an approver put in the place of the agent's.
     pub edited: Option<Value>,
+    /// It waits in its run's group, under this name, until that is committed.
+    pub held: Option<String>,
 }
 
 /// A call that people were asked about, as its agent may know it.

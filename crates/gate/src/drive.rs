@@ -35,6 +35,7 @@ impl Gate {
             let swept = self.ask_lane(lane, Command::Sweep, Vec::new()).await;
             if swept.is_ok_and(|swept| !swept.receipts.is_empty()) {
                 self.0.waits.tell_all();
+                self.kick_all();
             }
         }
         self.release_ready();

@@ -24,6 +24,7 @@ mod flight;
 pub mod fold;
 mod gate;
 mod gateway;
+mod group;
 mod halting;
 mod keys;
 mod lend;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kernel::approval::AskMarks;
 use kernel::call::{Call, Carrier, Outcome, Part, Settlement};
 use kernel::command::{Answer, Command};
-use kernel::id::{KeyId, Mark, RunId};
+use kernel::id::{CallId, KeyId, Mark, RunId};
 use ledger::Payload;
 use serde_json::Value;
 use stdx::digest::Digest;
@@ -53,16 +53,22 @@ pub(crate) struct Role {
     /// The idempotency key upstream, of what another call may have tried before; none: its own id.
     pub(crate) key: Option<String>,
     pub(crate) before: Option<Value>,
+    /// The name that it has already, and what it is equal to in its run.
+    pub(crate) known: Option<(CallId, Mark)>,
 }
 
 impl Role {
     /// A single call.
     fn of(carrier: Carrier, caller: &Caller) -> Role {
-        Role { carrier, credential: Some(caller.key), part: None, key: None, before: None }
+        Role { credential: Some(caller.key), ..Role::own(carrier, None) }
     }
 
     pub(crate) fn part(part: Part) -> Role {
-        Role { carrier: Carrier::Gate, credential: None, part: Some(part), key: None, before: None }
+        Role::own(Carrier::Gate, Some(part))
+    }
+
+    fn own(carrier: Carrier, part: Option<Part>) -> Role {
+        Role { carrier, credential: None, part, key: None, before: None, known: None }
     }
 }
 
@@ -117,6 +123,9 @@ impl Gate {
     async fn walk(&self, mut draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
         // 2 propose: decided, appended, durable; without a receipt there is no permit
         let written = self.decided(&mut draft).await?;
+        if written.answer == Answer::Joins {
+            return self.joined(draft).await;
+        }
         let Draft { call, bytes, key, before, .. } = draft;
         let verdict = match written.answer {
             Answer::Verdict(verdict) if verdict.asks() => {
@@ -215,12 +224,12 @@ impl Gate {
 
     pub(crate) fn draft(&self, agent: &str, ask: CallAsk, role: Role) -> Result<Draft, Error> {
         bounds::call(&ask)?;
-        let Role { carrier, credential, part, key: first, before } = role;
+        let Role { carrier, credential, part, key: first, before, known } = role;
         let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
-        let id = kernel::id::CallId::new(self.0.clock.now(), seal::random());
+        let id = known.map_or_else(|| CallId::new(self.0.clock.now(), seal::random()), |(id, _)| id);
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
         let mut bytes = canonical(&args);
-        let args_mark = self.args_mark(run, &tool, &bytes);
+        let args_mark = known.map_or_else(|| self.args_mark(run, &tool, &bytes), |(_, mark)| mark);
         let law = self.law();
         let (touches, facts) = self.about(&law, run, agent, &tool, &args);
         let key: Arc<str> = first.unwrap_or_else(|| id.to_string()).into();
@@ -354,7 +363,7 @@ impl Gate {
 
 impl Draft {
     /// Nothing was recorded of it yet, so it is committed to anew.
-    fn renew(&mut self, ask_marks: Option<AskMarks>) {
+    pub(crate) fn renew(&mut self, ask_marks: Option<AskMarks>) {
         let (payloads, args_commitment, reasoning) = committed(&self.bytes, self.reason.as_deref());
         let call = Call { args_commitment, reasoning, ask_marks, ..self.call.as_ref().clone() };
         (self.call, self.payloads) = (Arc::new(call), payloads);

@@ -31,7 +31,7 @@ use crate::shown::PlanShown;
 /// What a plan touches is its own for so long, if nothing ends it before.
 const CLAIM_MS: u64 = 24 * 3_600_000;
 /// How often one commit asks for slices that others of its lane then take.
-const LEND_ROUNDS_MAX: usize = 16;
+pub(crate) const LEND_ROUNDS_MAX: usize = 16;
 
 /// What is said to a plan, and what it would change.
 #[derive(Clone, Debug)]
@@ -308,7 +308,12 @@ impl Gate {
     }
 
     /// For what is new: refused when the house is full, closed or short of disk, and not waited for for ever.
-    async fn soon(&self, run: RunId, command: Command, payloads: Vec<Payload>) -> Result<Written, Error> {
+    pub(crate) async fn soon(
+        &self,
+        run: RunId,
+        command: Command,
+        payloads: Vec<Payload>,
+    ) -> Result<Written, Error> {
         let wait = self.propose(run, command, payloads)?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
         written.map_err(|_| Error::Stopping)?

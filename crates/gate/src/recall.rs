@@ -3,7 +3,7 @@
 //! It is found in the ledger by its place in the lane, so no view is needed.
 
 use kernel::id::RunId;
-use kernel::plan::{self, WrittenPlan};
+use kernel::plan::{self, WrittenPlan, WrittenStep};
 use kernel::progress::{PlanState, Step};
 use serde_json::Value;
 use stdx::digest::Digest;
@@ -16,6 +16,25 @@ impl Gate {
     pub(crate) async fn plan_text(&self, run: RunId, plan: &PlanState) -> Result<Option<WrittenPlan>, Error> {
         let text = self.recalled(run, plan.seq, plan.digest).await?;
         Ok(text.and_then(|text| plan::parse(&text).ok()))
+    }
+
+    /// A step of a group as its agent asked for it; none, if it was erased.
+    pub(crate) async fn joined_step(&self, run: RunId, step: &Step) -> Result<Option<WrittenStep>, Error> {
+        let Some(joined) = &step.joined else { return Ok(None) };
+        let Some(args) = self.recalled(run, joined.seq, joined.args).await? else { return Ok(None) };
+        let reason = match joined.reasoning {
+            Some(reasoning) => self.recalled(run, joined.seq, reasoning).await?,
+            None => None,
+        };
+        Ok(Some(WrittenStep {
+            id: step.planned.id.clone(),
+            tool: step.planned.tool.clone(),
+            args,
+            after: step.planned.after.clone(),
+            reason: reason.and_then(|reason| reason.as_str().map(str::to_owned)),
+            effect: None,
+            expect: None,
+        }))
     }
 
     pub(crate) async fn step_result(&self, run: RunId, step: &Step) -> Result<Option<Value>, Error> {

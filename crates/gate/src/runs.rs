@@ -46,6 +46,7 @@ impl Answered {
             approved: Vec::new(),
             words: None,
             edited: None,
+            held: None,
         }
     }
 
@@ -96,6 +97,7 @@ impl Gate {
     ) -> Receipted {
         within("a name", by, NAME_BYTES_MAX)?;
         within("the workflow", workflow.as_deref().unwrap_or_default(), NAME_BYTES_MAX)?;
+        self.groups_given_up(run, agent, by).await?;
         let agent = agent.map(str::to_owned);
         let command = Command::CloseRun { run, agent, outcome, workflow, by: by.to_owned() };
         let mut written = self.ask_lane(self.lane_of(run), command, Vec::new()).await?;
@@ -237,6 +239,7 @@ impl Gate {
             approved: Vec::new(),
             words: None,
             edited: None,
+            held: None,
         })
     }
 

@@ -52,6 +52,14 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// A group in which nothing is to be done waits for its agent, and that may be long.
+    fn wants_engine(&self) -> bool {
+        let idle = self.plan.is_open() && self.moves.is_empty() && !self.plan.is_busy();
+        self.plan.stage.is_under_way() && !idle
+    }
+}
+
 impl Sagas {
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Running>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,15 +94,23 @@ impl Gate {
         tokio::spawn(Engine::new(self.clone(), run).run(bell, turn));
     }
 
-    /// Control has changed: what a halt holds, or let go, may go on.
+    /// Control has changed, or time has: what a halt holds, or let go, may go on, and what is overdue goes back.
     pub(crate) fn kick_all(&self) {
-        self.0.sagas.lock().values().for_each(|engine| engine.bell.notify_one());
+        for lane in self.0.lanes.iter() {
+            let under_way = lane.look(|state, _| state.plans_under_way().collect::<Vec<RunId>>());
+            under_way.into_iter().flatten().for_each(|run| self.kick(run));
+        }
+    }
+
+    /// Tells when the engine of a run has moved on; none: it has no engine.
+    pub(crate) fn turns(&self, run: RunId) -> Option<watch::Receiver<u64>> {
+        self.0.sagas.lock().get(&run).map(|engine| engine.turns.clone())
     }
 
     /// Waits until nothing more happens by itself, and what a plan that is over claimed is free.
     pub(crate) async fn at_rest(&self, run: RunId) -> Option<Standing> {
         loop {
-            let mut turns = self.0.sagas.lock().get(&run).map(|engine| engine.turns.clone());
+            let mut turns = self.turns(run);
             // Marked as seen before the plan is looked at, so that only what comes after is waited for.
             turns.iter_mut().for_each(|turns| drop(turns.borrow_and_update()));
             let standing = self.standing(run)?;
@@ -127,10 +143,7 @@ impl Gate {
 
     /// Plans that were on their way when the process ended get engines again; what nobody claims any more is free.
     pub(crate) async fn recover_sagas(&self) {
-        for lane in self.0.lanes.iter() {
-            let under_way = lane.look(|state, _| state.plans_under_way().collect::<Vec<RunId>>());
-            under_way.into_iter().flatten().for_each(|run| self.kick(run));
-        }
+        self.kick_all();
         let claims: HashSet<RunId> = self.law().control.claims.values().map(|claim| claim.run).collect();
         for run in claims {
             let over = match self.standing(run) {
@@ -163,7 +176,7 @@ impl Engine {
         let (gate, run) = (self.stride.gate.clone(), self.stride.run);
         let mut stop = gate.0.stop.subscribe();
         while !*stop.borrow_and_update() {
-            let standing = gate.standing(run).filter(|standing| standing.plan.stage.is_under_way());
+            let standing = gate.standing(run).filter(Standing::wants_engine);
             let Some(standing) = standing else {
                 if self.tasks.is_empty() && self.left(&gate) {
                     return;
@@ -185,7 +198,7 @@ impl Engine {
     fn left(&self, gate: &Gate) -> bool {
         let mut running = gate.0.sagas.lock();
         let run = self.stride.run;
-        let over = gate.standing(run).is_none_or(|standing| !standing.plan.stage.is_under_way());
+        let over = gate.standing(run).is_none_or(|standing| !standing.wants_engine());
         if over {
             running.remove(&run);
         }

@@ -17,6 +17,9 @@ impl PlanShown {
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
         let mut says = match self.stage {
             Stage::Proposed => "proposed: nothing of it has happened".to_owned(),
+            Stage::Open => {
+                format!("a group is open: {} done, {} held until its commit", done.len(), self.held_back())
+            }
             Stage::Committing => format!("it is being carried out: {} of {all} steps stand", done.len()),
             Stage::Paused => format!("paused{why}: {} and what was done stays", self.failures()),
             Stage::Unwinding => format!("it is being taken back{why}: {}", self.failures()),
@@ -49,6 +52,11 @@ impl PlanShown {
             format!("{} must look at it; say so to whoever you work for, and repair nothing", self.owner);
         match self.stage {
             Stage::Proposed => format!("carry it out: `remit.commit` with version {}", self.version),
+            Stage::Open if !self.stuck.is_empty() => people,
+            Stage::Open => {
+                "call the tools that write, then `remit.commit`; `remit.abort` takes all of it back"
+                    .to_owned()
+            }
             Stage::Committing | Stage::Unwinding if !self.stuck.is_empty() => people,
             Stage::Committing | Stage::Unwinding if !self.held.is_empty() => {
                 "it goes on by itself once the halt is lifted; `remit.abort` takes it back".to_owned()
@@ -58,6 +66,9 @@ impl PlanShown {
                 `remit.abort`, which takes back what was done"
                 .to_owned(),
             Stage::Committed => "nothing; it is done".to_owned(),
+            Stage::RolledBack if self.grouped => {
+                "read anew, and begin another group with `remit.begin`".to_owned()
+            }
             Stage::RolledBack => {
                 "read anew, say what you learned with `remit.replan`, then propose a plan with \
                 `remit.plan`"
@@ -69,6 +80,11 @@ impl PlanShown {
 
     fn ids(&self, is: impl Fn(&StepShown) -> bool) -> Vec<&str> {
         self.steps.iter().filter(|step| is(step)).map(|step| step.id.as_str()).collect()
+    }
+
+    /// How many wait for the commit.
+    fn held_back(&self) -> usize {
+        self.ids(|step| matches!(step.state, StepState::Outbox | StepState::Waiting)).len()
     }
 
     fn failures(&self) -> String {

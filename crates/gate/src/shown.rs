@@ -29,6 +29,8 @@ pub struct PlanShown {
     pub stuck: Vec<String>,
     /// Somebody has accepted what is left of it.
     pub accepted: bool,
+    /// It is a group of single calls.
+    pub grouped: bool,
     pub steps: Vec<StepShown>,
     pub residue: Vec<ResidueShown>,
 }
@@ -66,7 +68,42 @@ pub struct ResidueShown {
     pub why: Option<String>,
 }
 
+/// How far a plan is on its way, for whoever waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Steps that came to an end, and those that were taken back once more. It never goes back.
+    pub ended: usize,
+    /// Unless it goes back, which has no end that is known.
+    pub of: Option<usize>,
+    pub says: String,
+}
+
 impl Gate {
+    /// How far the plan of a run is; none: it has none, or it is not under way.
+    pub fn plan_progress(&self, run: RunId) -> Option<Progress> {
+        let plan = self.standing(run)?.plan;
+        let count = |is: fn(StepState) -> bool| plan.steps.iter().filter(|step| is(step.state)).count();
+        let done = count(|state| matches!(state, StepState::Done | StepState::Undoing));
+        let back = count(|state| matches!(state, StepState::Undone | StepState::UndoFailed));
+        let over = count(|state| matches!(state, StepState::Failed | StepState::Skipped));
+        let all = plan.steps.len();
+        let (of, says) = match plan.stage {
+            Stage::Unwinding => (None, format!("it is being taken back: {back} of {} steps", back + done)),
+            stage if stage.is_under_way() => (Some(all), format!("{done} of {all} steps stand")),
+            _ => return None,
+        };
+        Some(Progress { ended: done + over + 2 * back, of, says })
+    }
+
+    /// The phase that a run is in, by its name; `off` where its agent has none.
+    pub fn phase_of(&self, run: RunId) -> Option<&'static str> {
+        self.0.lanes.get(self.lane_of(run))?.look(|state, law| {
+            let run = state.runs.get(&run)?;
+            let phases = law.rules.agent(&run.agent).is_some_and(|manifest| manifest.phases);
+            Some(if phases { run.phase.name() } else { "off" })
+        })?
+    }
+
     /// The newest plan of a run; of a closed run as long as somebody may still take it back or must look at it.
     pub async fn plan_of(&self, run: RunId) -> Result<Option<PlanShown>, Error> {
         match self.standing(run) {
@@ -123,6 +160,7 @@ impl Gate {
             held: Vec::new(),
             stuck: Vec::new(),
             accepted: plan.accepted,
+            grouped: plan.grouped,
             steps,
             residue: Vec::new(),
         };

@@ -60,20 +60,13 @@ impl Stride {
         if matches!(wanted, Move::Undo(_)) && step.undo.is_some() && !step.planned.guarded {
             return self.undo(plan, step, None).await;
         }
-        let text = self.text(plan).await?;
-        let known = text.steps.get(usize::from(place)).zip(self.contract(&step.planned.tool));
-        let Some((written, contract)) = known else {
+        let Some(contract) = self.contract(&step.planned.tool) else {
             return self.barred(plan, place, "contract_missing").await;
         };
-        let known = Known { place, step, written, contract };
-        let results = self.results(plan, &text, written).await?;
-        let args = match template::resolved(&written.args, &|id| {
-            let place = text.steps.iter().position(|step| step.id == id)?;
-            results.get(&u16::try_from(place).ok()?)
-        }) {
-            Ok(args) => args,
-            Err(Missing(_)) => return self.barred(plan, place, "reference_missing").await,
+        let Some((written, args)) = self.written(plan, place, step).await? else {
+            return self.barred(plan, place, "reference_missing").await;
         };
+        let known = Known { place, step, written: &written, contract };
         match wanted {
             Move::Run(_) => self.run(plan, &known, args).await,
             Move::Check(_) => self.check(plan, &known, &args).await,
@@ -102,7 +95,10 @@ impl Stride {
         let template = step.planned.template;
         let part = Part::Step { step: *place, template, version: plan.version };
         let key = step.call.map(|first| first.to_string());
-        let role = Role { key, before, ..Role::part(part) };
+        // A call that joined a group has its name already, for its first try.
+        let joined = step.joined.as_ref().filter(|_| step.tries == 0);
+        let known = joined.map(|joined| (joined.call, template));
+        let role = Role { key, before, known, ..Role::part(part) };
         let ask = CallAsk { reason: written.reason.clone(), ..self.ask(&step.planned.tool, args) };
         let draft = self.gate.draft(&plan.agent, ask, role)?;
         let answered = self.gate.carried(draft, Feed::default(), None).await?;
@@ -200,6 +196,30 @@ impl Stride {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A step as its agent wrote it, and its arguments with what other steps have told; none: something of it is gone.
+    async fn written(
+        &self,
+        plan: &PlanState,
+        place: u16,
+        step: &Step,
+    ) -> Result<Option<(WrittenStep, Value)>, Error> {
+        if plan.grouped {
+            let written = self.gate.joined_step(self.run, step).await?;
+            return Ok(written.map(|written| (written.clone(), written.args)));
+        }
+        let text = self.text(plan).await?;
+        let Some(written) = text.steps.get(usize::from(place)) else { return Ok(None) };
+        let results = self.results(plan, &text, written).await?;
+        let told = |id: &str| {
+            let place = text.steps.iter().position(|step| step.id == id)?;
+            results.get(&u16::try_from(place).ok()?)
+        };
+        match template::resolved(&written.args, &told) {
+            Ok(args) => Ok(Some((written.clone(), args))),
+            Err(Missing(_)) => Ok(None),
         }
     }
 

@@ -137,9 +137,16 @@ impl Gate {
     async fn undo_of(&self, run: RunId, place: u16) -> Result<Option<(UndoKept, Payload)>, Error> {
         let Some(standing) = self.standing(run) else { return Ok(None) };
         let (plan, law) = (&standing.plan, self.law());
-        let (Some(step), Some(text)) = (plan.step(place), self.plan_text(run, plan).await?) else {
-            return Ok(None);
-        };
+        let Some(step) = plan.step(place) else { return Ok(None) };
+        if plan.grouped {
+            let (written, known) = (self.joined_step(run, step).await?, law.rules.tool(&step.planned.tool));
+            let Some((written, known)) = written.zip(known) else { return Ok(None) };
+            let before = self.step_before(run, step).await?;
+            let (contract, before) = (&known.contract, before.as_ref());
+            let deed = Deed { run, contract, args: &written.args, result: None, before };
+            return Ok(self.kept_undo(&law, &deed));
+        }
+        let Some(text) = self.plan_text(run, plan).await? else { return Ok(None) };
         let (Some(written), Some(known)) =
             (text.steps.get(usize::from(place)), law.rules.tool(&step.planned.tool))
         else {

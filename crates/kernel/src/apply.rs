@@ -31,6 +31,8 @@ impl State {
             Event::Collected(collected) => self.collected(collected),
             Event::PhaseChanged(changed) => self.phase_changed(changed),
             Event::PlanProposed(proposed) => self.plan_proposed(stamp.at, proposed),
+            Event::GroupBegun(begun) => self.group_begun(stamp.at, begun),
+            Event::StepJoined(joined) => self.step_joined(stamp.at, joined),
             Event::CommitStarted(started) => self.commit_started(stamp.at, started),
             Event::StepChecked(checked) => self.step_checked(stamp.at, checked),
             Event::UnwindStarted(started) => self.unwind_started(started),

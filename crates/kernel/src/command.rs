@@ -96,6 +96,20 @@ pub enum Command {
         agent: String,
         plan: Arc<DraftedPlan>,
     },
+    /// From here on what the run writes belongs to one group, which is committed or taken back as one.
+    Begin {
+        run: RunId,
+        agent: String,
+    },
+    /// A call that writes becomes a step of its run's group: `Answer::Joined`.
+    Join(Arc<Call>),
+    /// The same after control had nothing more to lend.
+    JoinLast(Arc<Call>),
+    /// How far a plan is, as far as that is durable: `Answer::Progress`.
+    Stand {
+        run: RunId,
+        version: u32,
+    },
     /// An agent lets its plan be carried out; what it touches is claimed already.
     Commit {
         run: RunId,
@@ -320,6 +334,14 @@ pub enum Answer {
     Plan(Box<PlanVerdict>),
     /// The phase that the run is in now.
     Phase(Phase),
+    /// Its run has a group open: the call must come again to join that.
+    Joins,
+    /// It is a step of its run's group now, and of which version.
+    Joined {
+        verdict: crate::verdict::Verdict,
+        step: u16,
+        version: u32,
+    },
     /// The plan as it stands after the command.
     Progress(Box<PlanState>),
     /// What would be taken back, in order, by the places of the steps; nothing was done.

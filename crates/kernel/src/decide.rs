@@ -4,6 +4,7 @@ mod ask;
 mod assent;
 mod balance;
 mod commit;
+mod group;
 pub mod lend;
 mod open;
 mod plan;
@@ -77,6 +78,10 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
             let closer = Closer { outcome: *outcome, workflow: workflow.as_deref(), by };
             close_run(state, control, rules, *run, agent.as_deref(), &closer)
         }
+        Command::Join(call) => group::join(&case(state, control, rules, call, now)),
+        Command::JoinLast(call) => {
+            group::join(&Case { is_last: true, ..case(state, control, rules, call, now) })
+        }
         Command::Propose(call) => propose(&case(state, control, rules, call, now)),
         Command::ProposeLast(call) => {
             propose(&Case { is_last: true, ..case(state, control, rules, call, now) })
@@ -98,6 +103,8 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         Command::Replan { run, agent, learned } => replan(state, rules, *run, agent, *learned),
         Command::Phase { .. }
         | Command::Plan { .. }
+        | Command::Begin { .. }
+        | Command::Stand { .. }
         | Command::Commit { .. }
         | Command::Abort { .. }
         | Command::StepChecked(_)
@@ -117,6 +124,11 @@ fn planned(desk: &Desk<'_>, command: &Command) -> Decision {
     answered(match command {
         Command::Phase { run, agent, to } => commit::phase(desk, *run, agent, *to),
         Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan),
+        Command::Begin { run, agent } => {
+            let call = begun(desk.state, *run, agent);
+            group::begin(desk, &case(desk.state, desk.control, desk.rules, &call, desk.now))
+        }
+        Command::Stand { run, version } => group::stand(desk.state, *run, *version),
         Command::Commit { run, agent, version, ticket, credential, is_last } => {
             let call = Call { id: *ticket, credential: *credential, ..begun(desk.state, *run, agent) };
             let case = case(desk.state, desk.control, desk.rules, &call, desk.now);
@@ -253,8 +265,14 @@ fn propose(case: &Case<'_>) -> Decision {
     if let Some(decision) = ticketed(case) {
         return decision;
     }
-    let judged = judge(case);
-    if judged.verdict.asks() { ask(case, judged) } else { conclude(case, judged, None) }
+    match group::taken(case) {
+        Some(Answer::Refused(reason)) => conclude(case, Judged::denied(reason), None),
+        Some(answer) => Decision::none(answer),
+        None => {
+            let judged = judge(case);
+            if judged.verdict.asks() { ask(case, judged) } else { conclude(case, judged, None) }
+        }
+    }
 }
 
 /// What was judged becomes an event, unless it is one refusal of a flood.
@@ -518,7 +536,8 @@ fn restarted(state: &State) -> Decision {
     let mut lost: Vec<_> = lost.collect();
     lost.sort_by_key(|(id, _)| **id);
     lost.truncate(SWEEP_MAX);
-    let events = lost.into_iter().map(|(id, open)| unknown(*id, open, state.last, "restart")).collect();
+    let events = lost.into_iter().map(|(id, open)| unknown(*id, open, state.last, "restart"));
+    let events = events.chain(group::lost(state).take(SWEEP_MAX)).collect();
     Decision { answer: Answer::Done, events }
 }
 

@@ -16,8 +16,8 @@ use stdx::digest::Digest;
 
 pub use self::approvals::{Answered, AskEscalated, Collected};
 pub use self::plans::{
-    Claimed, ClaimsReleased, CommitEnded, CommitStarted, PhaseChanged, PlanProposed, ResidueAccepted,
-    StepChecked, UnwindStarted,
+    Claimed, ClaimsReleased, CommitEnded, CommitStarted, GroupBegun, PhaseChanged, PlanProposed,
+    ResidueAccepted, StepChecked, StepJoined, UnwindStarted,
 };
 use crate::account::{Amount, Limits};
 use crate::approval::Asked;
@@ -68,6 +68,8 @@ pub enum Event {
     Charged(Charged),
     PhaseChanged(PhaseChanged),
     PlanProposed(Box<PlanProposed>),
+    GroupBegun(GroupBegun),
+    StepJoined(Box<StepJoined>),
     CommitStarted(CommitStarted),
     StepChecked(StepChecked),
     UnwindStarted(UnwindStarted),
@@ -469,6 +471,8 @@ impl Event {
             Event::Charged(_) => "charged",
             Event::PhaseChanged(_) => "phase_changed",
             Event::PlanProposed(_) => "plan_proposed",
+            Event::GroupBegun(_) => "group_begun",
+            Event::StepJoined(_) => "step_joined",
             Event::CommitStarted(_) => "commit_started",
             Event::StepChecked(_) => "step_checked",
             Event::UnwindStarted(_) => "unwind_started",
@@ -519,6 +523,8 @@ impl Event {
             Event::Charged(body) => written(stamp, kind, body),
             Event::PhaseChanged(body) => written(stamp, kind, body),
             Event::PlanProposed(body) => written(stamp, kind, body),
+            Event::GroupBegun(body) => written(stamp, kind, body),
+            Event::StepJoined(body) => written(stamp, kind, body),
             Event::CommitStarted(body) => written(stamp, kind, body),
             Event::StepChecked(body) => written(stamp, kind, body),
             Event::UnwindStarted(body) => written(stamp, kind, body),
@@ -567,6 +573,8 @@ impl Event {
             "charged" => Event::Charged(body(read.body)?),
             "phase_changed" => Event::PhaseChanged(body(read.body)?),
             "plan_proposed" => Event::PlanProposed(Box::new(body(read.body)?)),
+            "group_begun" => Event::GroupBegun(body(read.body)?),
+            "step_joined" => Event::StepJoined(Box::new(body(read.body)?)),
             "commit_started" => Event::CommitStarted(body(read.body)?),
             "step_checked" => Event::StepChecked(body(read.body)?),
             "unwind_started" => Event::UnwindStarted(body(read.body)?),

@@ -26,7 +26,7 @@ pub const PAST_MS_MAX: u64 = 30 * 24 * 3_600_000;
 const FACTS_MAX: usize = 1_024;
 
 impl Step {
-    fn new(planned: StepPlanned) -> Step {
+    pub(crate) fn new(planned: StepPlanned) -> Step {
         let state = match planned.effect {
             Effect::Irreversible => StepState::Outbox,
             _ => StepState::Waiting,
@@ -57,6 +57,7 @@ impl Step {
             undo_unsettled: Vec::new(),
             touches: Vec::new(),
             why: None,
+            joined: None,
         }
     }
 
@@ -180,7 +181,9 @@ impl Step {
 
     fn checked(&mut self, at: Time, checked: &StepChecked) {
         self.again = None;
-        self.version = checked.seen.or(self.version);
+        if self.planned.guarded {
+            self.version = checked.seen.or(self.version);
+        }
         match checked.expectation {
             Some(Expectation::Unknown) => {
                 self.checks = self.checks.saturating_add(1);
@@ -234,6 +237,8 @@ impl PlanState {
             why: None,
             taking: None,
             accepted: false,
+            grouped: false,
+            lost: false,
         }
     }
 
@@ -352,6 +357,10 @@ impl State {
             (started.on_failure, started.on_halt, started.parallel);
         (plan.hold, plan.accounts) = (started.cost.clone(), started.accounts.clone());
         plan.why = None;
+        if plan.grouped {
+            // What waits in its outbox could be cancelled until now, and still can for its own delay.
+            plan.stood = Some(at);
+        }
         if started.ticket.is_some() {
             let (groups, by) = (plan.asks.clone(), started.approved.clone());
             plan.granted = Some(Granted { groups, by, ..Granted::default() });
@@ -365,7 +374,7 @@ impl State {
         }
     }
 
-    fn void(&mut self, path: &[RunId], held: &Amount, accounts: &[crate::window::AccountId]) {
+    pub(crate) fn void(&mut self, path: &[RunId], held: &Amount, accounts: &[crate::window::AccountId]) {
         if !held.is_zero() {
             self.family_post(path, held, &Amount::default());
             self.shares_post(accounts, held, &Amount::default());
@@ -381,6 +390,7 @@ impl State {
 
     pub(crate) fn unwind_started(&mut self, started: &UnwindStarted) {
         let Some(plan) = self.plan_mut(started.run, started.version) else { return };
+        plan.lost = plan.is_open() && started.by != plan.agent;
         plan.stage = Stage::Unwinding;
         plan.why = Some(started.why.clone());
         plan.taking.clone_from(&started.taking);

@@ -29,6 +29,7 @@ pub mod event;
 mod facts;
 pub mod family;
 pub mod follow;
+mod group;
 pub mod habit;
 pub mod halt;
 pub mod held;

@@ -35,6 +35,8 @@ pub enum OnHalt {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
+    /// A group of single calls: it grows, what can be taken back is done at once, and the rest waits for its commit.
+    Open,
     Proposed,
     Committing,
     /// A step failed and what stands stays, until a new version or an abort.
@@ -48,6 +50,7 @@ pub enum Stage {
 impl Stage {
     pub fn name(self) -> &'static str {
         match self {
+            Stage::Open => "open",
             Stage::Proposed => "proposed",
             Stage::Committing => "committing",
             Stage::Paused => "paused",
@@ -60,7 +63,7 @@ impl Stage {
 
     /// Whether it holds its run open and its engine running.
     pub fn is_under_way(self) -> bool {
-        matches!(self, Stage::Committing | Stage::Unwinding)
+        matches!(self, Stage::Open | Stage::Committing | Stage::Unwinding)
     }
 }
 
@@ -144,6 +147,9 @@ pub struct StepPlanned {
     /// The version is read after the deed, and compared before it is taken back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub guarded: bool,
+    /// Of a group: it waits for the commit, though it can be taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     pub id: String,
     /// Its contract can tell whether it happened.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -214,6 +220,21 @@ pub struct Step {
     pub touches: Vec<Mark>,
     /// Why it failed, as a code.
     pub why: Option<String>,
+    /// Of a group: how it came to be a step of it.
+    pub joined: Option<Joined>,
+}
+
+/// A call that became a step of its run's group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Joined {
+    pub call: CallId,
+    /// Sequence of the event: what these commit to are payloads there.
+    pub seq: u64,
+    pub args: Digest,
+    pub reasoning: Option<Digest>,
+    /// The idempotency key that it came with.
+    pub key: Option<Mark>,
 }
 
 /// A plan on its way.
@@ -259,6 +280,10 @@ pub struct PlanState {
     pub taking: Option<Vec<u16>>,
     /// Somebody has accepted what is left of it.
     pub accepted: bool,
+    /// It is a group of single calls.
+    pub grouped: bool,
+    /// A group that went back though its agent did not say so: what was meant for it must not happen alone.
+    pub lost: bool,
 }
 
 /// A step whose effect stands, or may stand, though it was not to.
@@ -285,23 +310,39 @@ impl PlanState {
     pub fn step(&self, step: u16) -> Option<&Step> {
         self.steps.get(usize::from(step))
     }
+
+    /// Something was left of it, and nobody has accepted that.
+    pub fn is_left(&self) -> bool {
+        self.stage == Stage::Quarantined && !self.accepted
+    }
+
+    /// A group that takes what its run writes.
+    pub fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
 }
 
 impl State {
-    /// The last plan of a run, be it open, or closed and not forgotten yet.
+    /// The plan of a run that counts now, be the run open, or closed and not forgotten yet: see `foremost`.
     pub fn plan(&self, run: RunId) -> Option<&PlanState> {
-        let open = self.runs.get(&run).map(|run| &run.plans);
-        open.or_else(|| self.past.get(&run).map(|past| &past.plans))?.last()
+        foremost(self.plans_of(run))
     }
 
-    /// The last plan of each run that has one.
+    /// That of each run that has one.
     pub fn plans(&self) -> impl Iterator<Item = (RunId, &PlanState)> {
-        let open = self.runs.iter().filter_map(|(run, open)| Some((*run, open.plans.last()?)));
-        open.chain(self.past.iter().filter_map(|(run, past)| Some((*run, past.plans.last()?))))
+        let open = self.runs.iter().filter_map(|(run, open)| Some((*run, foremost(&open.plans)?)));
+        open.chain(self.past.iter().filter_map(|(run, past)| Some((*run, foremost(&past.plans)?))))
     }
 
     /// Runs whose plan is being carried out or taken back.
     pub fn plans_under_way(&self) -> impl Iterator<Item = RunId> {
         self.plans().filter(|(_, plan)| plan.stage.is_under_way()).map(|(run, _)| run)
     }
+}
+
+/// What is under way, before what somebody must look at, before what was proposed last.
+fn foremost(plans: &[PlanState]) -> Option<&PlanState> {
+    let under_way = plans.iter().rev().find(|plan| plan.stage.is_under_way());
+    let left = || plans.iter().rev().find(|plan| plan.is_left());
+    under_way.or_else(left).or_else(|| plans.last())
 }

@@ -101,6 +101,8 @@ codes! {
     TouchedLater => "touched_later",
     CannotUnwind => "cannot_unwind",
     NothingStuck => "nothing_stuck",
+    GroupOver => "group_over",
+    ResidueOpen => "residue_open",
     // codes:end
 }
 
@@ -268,6 +270,10 @@ impl Reason {
             Code::TouchedLater => format!("a later run has touched the same since: {detail}"),
             Code::CannotUnwind => format!("this cannot be taken back: {detail}"),
             Code::NothingStuck => "nothing of this run waits for a person".to_owned(),
+            Code::GroupOver => format!("the group that this belonged to was taken back: {detail}"),
+            Code::ResidueOpen => {
+                "something is left of an earlier plan of this run, and nobody has looked at it".to_owned()
+            }
             other => other.name().to_owned(),
         }
     }
@@ -358,6 +364,12 @@ impl Reason {
             Code::UndoExpired => "mend it by hand",
             Code::TouchedLater => "take the later runs back first",
             Code::CannotUnwind => "mend it by hand",
+            Code::GroupOver => {
+                "read anew, then begin another group (`remit.begin`, or POST /v1/runs/{run}/begin)"
+            }
+            Code::ResidueOpen => {
+                "a person must look at it (`remit run plan`) and `remit run accept` what stays"
+            }
             // Whatever else there is has its words in `remedy`.
             _ => "`remit runs --stuck` lists what waits",
         }

@@ -52,7 +52,7 @@ pub fn next(plan: &PlanState, now: Time, held: &dyn Fn(&str) -> bool) -> Vec<Mov
     let mut look =
         Look { plan, now, held, moves: Vec::new(), waits: None, halted: Vec::new(), stuck: Vec::new() };
     match plan.stage {
-        Stage::Committing => look.forward(),
+        Stage::Open | Stage::Committing => look.forward(),
         Stage::Unwinding => look.back(),
         _ => {}
     }
@@ -164,7 +164,24 @@ impl PlanState {
     }
 
     fn is_ready(&self, step: &Step) -> bool {
-        step.waits() && step.planned.after.iter().all(|before| self.step(*before).is_some_and(Step::is_sound))
+        let sound = |before: &Step| before.is_sound() || self.forgives(before);
+        step.waits() && step.planned.after.iter().all(|before| self.step(*before).is_some_and(sound))
+    }
+
+    /// A call of a group that failed and has left nothing: its agent was told, and goes on or gives up.
+    fn forgives(&self, step: &Step) -> bool {
+        let told = self.grouped && self.on_failure == OnFailure::PauseForReplan;
+        let is_wrong = step.state == StepState::Done && step.failure().is_some();
+        told && (step.state == StepState::Failed || (is_wrong && self.is_open()))
+    }
+
+    /// Whether what became of a step takes the plan back.
+    pub fn unwinds(&self, step: &Step) -> bool {
+        self.failure(step).is_some()
+    }
+
+    fn failure(&self, step: &Step) -> Option<String> {
+        if self.forgives(step) { None } else { step.failure() }
     }
 }
 
@@ -209,11 +226,12 @@ impl<'a> Look<'a> {
 
     fn forward(&mut self) {
         let plan = self.plan;
-        let failure = self.steps().find_map(|(_, step)| step.failure());
+        let failure = self.steps().find_map(|(_, step)| plan.failure(step));
         for (number, step) in self.steps().filter(|(_, step)| step.state == StepState::Unknown) {
             self.settle(number, step, false);
         }
-        let mends = plan.on_failure == OnFailure::PauseForReplan;
+        // Nobody proposes another version of a group.
+        let mends = plan.on_failure == OnFailure::PauseForReplan && !plan.grouped;
         if let Some(why) = failure.clone().filter(|_| !plan.is_past_recall()) {
             if !plan.may_be_past_recall() && !mends {
                 self.moves = vec![Move::Unwind(why)];
@@ -229,16 +247,26 @@ impl<'a> Look<'a> {
         for (number, step) in self.steps() {
             if step.is_unchecked() {
                 self.add(number, step, Move::Check(number));
-            } else if plan.is_ready(step) && !step.is_final() {
+            } else if plan.is_ready(step) && !step.is_final() && !(plan.is_open() && step.planned.held) {
                 self.add(number, step, Move::Run(number));
             }
         }
-        self.outbox();
+        if plan.is_open() {
+            let halted = self.steps().filter(|(_, step)| (self.held)(&step.planned.tool));
+            self.halted = halted.map(|(number, _)| number).collect();
+        } else {
+            self.outbox();
+        }
         if !self.halted.is_empty() && plan.on_halt == OnHalt::Unwind && !plan.may_be_past_recall() {
             self.moves = vec![Move::Unwind("halted".to_owned())];
             return;
         }
-        let all_stand = plan.steps.iter().all(Step::is_sound);
+        if plan.is_open() {
+            // What a halt holds is done already, or waits for the commit.
+            self.halted.clear();
+            return self.rest(None);
+        }
+        let all_stand = plan.steps.iter().all(|step| step.is_sound() || plan.forgives(step));
         let end = if all_stand { End::Committed } else { End::Quarantined };
         self.rest(Some(end));
     }
@@ -263,7 +291,8 @@ impl<'a> Look<'a> {
                 plan.steps.iter().enumerate().filter(|(other, one)| !one.is_final() && !unsent(*other));
             // Once the way is forward only, what failed is not waited for.
             let past = plan.is_past_recall();
-            let settled = |one: &Step| one.is_sound() || (past && !one.waits() && !pending(one));
+            let settled =
+                |one: &Step| one.is_sound() || plan.forgives(one) || (past && !one.waits() && !pending(one));
             let blocked = |one: &Step| past && one.waits() && !plan.is_ready(one);
             if !others.into_iter().all(|(_, one)| settled(one) || blocked(one)) {
                 continue;

@@ -30,6 +30,7 @@ pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
         .route(at::RUN_REPLAN, post(replan))
         .route(at::RUN_PHASE, post(plans::phase))
         .route(at::RUN_PLAN, post(plans::propose).get(plans::own_plan))
+        .route(at::RUN_BEGIN, post(plans::begin))
         .route(at::RUN_COMMIT, post(plans::commit))
         .route(at::RUN_ABORT, post(plans::abort))
         .route(at::CALLS, post(call))

@@ -1,7 +1,7 @@
 //! Plans: what agents propose and commit, and what people see of it, take back, settle and accept.
 
 use api::plan::{
-    AbortPlan, AcceptResidue, ChangePhase, CommitPlan, Phase, PhaseChanged, PlanEnded, PlanShown,
+    AbortPlan, AcceptResidue, BeginGroup, ChangePhase, CommitPlan, Phase, PhaseChanged, PlanEnded, PlanShown,
     PlanVerdict, ProposePlan, ResidueView, Resolution, ResolveCall, StepShown, StepVerdict, UndoAnswer,
     UndoRun, UndoStep,
 };
@@ -50,6 +50,15 @@ pub(crate) async fn propose(
         .map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))?;
     let planned = house.gate.plan(&asked.caller, asked.run, plan).await?;
     Ok(Json(judged(asked.run, planned.map_err(|reason| Refusal::law(&reason))?)))
+}
+
+pub(crate) async fn begin(
+    State(house): State<Shared>,
+    Path(run): Path<String>,
+    asked: InRun<BeginGroup>,
+) -> Answer<PlanEnded> {
+    own(&house, &run, &asked).await?;
+    ended(house.gate.begin_group(&asked.caller, asked.run).await?)
 }
 
 pub(crate) async fn commit(
@@ -231,6 +240,7 @@ pub(crate) fn shown(plan: gate::PlanShown) -> PlanShown {
         held: plan.held,
         stuck: plan.stuck,
         accepted: plan.accepted,
+        grouped: plan.grouped,
         steps: plan.steps.into_iter().map(step).collect(),
         residue: plan.residue.into_iter().map(residue).collect(),
     }

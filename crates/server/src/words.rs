@@ -58,6 +58,7 @@ pub(crate) fn answered(answered: gate::Answered, console: &str) -> api::call::An
         approved: answered.approved,
         words: answered.words,
         edited: answered.edited,
+        held: answered.held,
         waiting: answered.ticket.as_ref().map(|ticket| waiting(ticket, console)),
     }
 }

@@ -237,6 +237,8 @@ impl Sheet {
             | Event::ThresholdCrossed(_)
             | Event::PhaseChanged(_)
             | Event::PlanProposed(_)
+            | Event::GroupBegun(_)
+            | Event::StepJoined(_)
             | Event::StepChecked(_)
             | Event::UnwindStarted(_)
             | Event::CommitEnded(_)

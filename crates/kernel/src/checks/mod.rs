@@ -193,7 +193,7 @@ impl Case<'_> {
     }
 
     /// What nobody knows writes.
-    fn writes(&self) -> bool {
+    pub(crate) fn writes(&self) -> bool {
         self.tool.is_none_or(|tool| tool.contract.effect.writes())
     }
 

@@ -104,9 +104,11 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
     };
     let plan = known.plans.last().filter(|plan| plan.version == version);
     let Some(plan) = plan else { return no(Code::PlanUnknown) };
+    let others = known.plans.iter().any(|other| other.stage.is_under_way() && other.version != version);
     match plan.stage {
         Stage::Committing | Stage::Unwinding => return no(Code::CommitUnderWay),
-        Stage::Proposed | Stage::Paused => {}
+        Stage::Proposed | Stage::Paused | Stage::Open if others => return no(Code::CommitUnderWay),
+        Stage::Proposed | Stage::Paused | Stage::Open => {}
         _ => return no(Code::PlanUnknown),
     }
     if !plan.allowed {
@@ -123,8 +125,15 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
     if !desk.control.has_claimed(run, &plan.touches, desk.now) {
         return Err(Box::new(Reason::new(Code::ClaimLost)));
     }
-    let cost = plan.cost.plus(&plan.undo_cost);
-    let (accounts, needs) = room_for(case, &cost.minus(&plan.hold))?;
+    let (cost, (accounts, needs)) = match plan.is_open() {
+        // All of it was set aside when it joined.
+        true => (plan.hold.clone(), (plan.accounts.clone(), Vec::new())),
+        false => {
+            let cost = plan.cost.plus(&plan.undo_cost);
+            let room = room_for(case, &cost.minus(&plan.hold))?;
+            (cost, room)
+        }
+    };
     if !needs.is_empty() {
         return Ok(Decision::none(Answer::Short(needs)));
     }
@@ -163,10 +172,14 @@ pub(super) fn abort(
             Ok(desk.after(run, events))
         }
         Stage::Unwinding => Ok(desk.after(run, Vec::new())),
-        Stage::Committing | Stage::Paused if plan.may_be_past_recall() => {
+        Stage::Open | Stage::Committing | Stage::Paused if plan.may_be_past_recall() => {
             refused(Code::CannotUnwind, "a step was done, or may be, that cannot be taken back")
         }
-        Stage::Committing | Stage::Paused => Ok(desk.after(run, vec![unwound(run, plan, by, why, None)])),
+        Stage::Open | Stage::Committing | Stage::Paused => {
+            let withdrawn = assent::withdrawn(desk, run, "it was given up");
+            let unwound = unwound(run, plan, by, why, None);
+            Ok(desk.after(run, std::iter::once(unwound).chain(withdrawn).collect()))
+        }
         _ => no(Code::PlanUnknown),
     }
 }

@@ -97,13 +97,10 @@ fn may_plan(run: &Run, plan: &DraftedPlan) -> Result<(), Box<Reason>> {
     }
     let Some(last) = run.plans.last() else { return Ok(()) };
     let open = last.steps.iter().any(|step| matches!(step.state, StepState::Running | StepState::Unknown));
-    if last.stage.is_under_way() || (last.stage == Stage::Paused && open) {
+    if last.stage == Stage::Paused && open {
         return Err(Box::new(Reason::new(Code::CommitUnderWay)));
     }
-    if run.plans.len() >= PLANS_MAX {
-        let reason = Reason::new(Code::LimitReached).detail("plans in one run");
-        return Err(Box::new(reason.limit(u64::try_from(PLANS_MAX).unwrap_or(u64::MAX))));
-    }
+    may_begin_another(run)?;
     if last.stage != Stage::Paused {
         return Ok(());
     }
@@ -116,6 +113,21 @@ fn may_plan(run: &Run, plan: &DraftedPlan) -> Result<(), Box<Reason>> {
             let detail = format!("step `{}` stands, so it must stay as it was", step.planned.id);
             return Err(Box::new(Reason::new(Code::PlanInvalid).at("/steps").detail(detail)));
         }
+    }
+    Ok(())
+}
+
+/// Nothing of the run is under way or must be looked at, and there is room for another plan.
+pub(super) fn may_begin_another(run: &Run) -> Result<(), Box<Reason>> {
+    if run.plans.iter().any(|plan| plan.stage.is_under_way()) {
+        return Err(Box::new(Reason::new(Code::CommitUnderWay)));
+    }
+    if run.plans.iter().any(PlanState::is_left) {
+        return Err(Box::new(Reason::new(Code::ResidueOpen)));
+    }
+    if run.plans.len() >= PLANS_MAX {
+        let reason = Reason::new(Code::LimitReached).detail("plans in one run");
+        return Err(Box::new(reason.limit(u64::try_from(PLANS_MAX).unwrap_or(u64::MAX))));
     }
     Ok(())
 }
@@ -209,14 +221,14 @@ fn judged_step(
 }
 
 /// The undo of a contract, and the contract of the tool that it calls.
-fn undo_of<'a>(rules: &'a Rules, contract: &'a Contract) -> Option<(&'a Undo, &'a Contract)> {
+pub(super) fn undo_of<'a>(rules: &'a Rules, contract: &'a Contract) -> Option<(&'a Undo, &'a Contract)> {
     let undo = contract.deed.undo.as_ref()?;
     let tool = rules.tool(undo.call().0)?;
     contract.takes_back().then_some((undo, tool.contract.as_ref()))
 }
 
 /// What nobody can take back is irreversible, whatever it claims; and so is what nobody knows.
-fn kind(contract: Option<&Contract>, undo: Option<(&Undo, &Contract)>) -> Effect {
+pub(super) fn kind(contract: Option<&Contract>, undo: Option<(&Undo, &Contract)>) -> Effect {
     match contract.map(|contract| contract.effect) {
         Some(Effect::Read) => Effect::Read,
         Some(Effect::Reversible) if undo.is_some() => Effect::Reversible,
@@ -224,7 +236,7 @@ fn kind(contract: Option<&Contract>, undo: Option<(&Undo, &Contract)>) -> Effect
     }
 }
 
-fn planned_step(
+pub(super) fn planned_step(
     step: &WrittenStep,
     draft: &StepDraft,
     contract: Option<&Contract>,
@@ -241,6 +253,7 @@ fn planned_step(
         delay_ms: deed.and_then(|deed| deed.delay_ms).filter(|_| effect == Effect::Irreversible).unwrap_or(0),
         effect,
         guarded,
+        held: false,
         id: step.id.clone(),
         probed: has(deed.map(|deed| deed.probe.is_some())),
         repeats: has(contract.map(Contract::repeats)),
@@ -252,7 +265,7 @@ fn planned_step(
 }
 
 /// What the reads that go with a step may cost, and what taking it back may cost.
-fn beside(
+pub(super) fn beside(
     case: &Case<'_>,
     manifest: &Manifest,
     contract: Option<&Contract>,

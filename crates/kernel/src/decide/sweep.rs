@@ -78,13 +78,14 @@ pub(super) fn sweep(state: &State, control: &Control, rules: &Rules, now: Time) 
 }
 
 fn under_way(state: &State, run: RunId) -> bool {
-    let is_under_way = |run: &RunId| state.plan(*run).is_some_and(|plan| plan.stage.is_under_way());
+    let is_under_way =
+        |run: &RunId| state.plan(*run).is_some_and(|plan| plan.stage.is_under_way() && !plan.is_open());
     state.descent(run).iter().any(is_under_way)
 }
 
-/// A paused plan whose run is over goes back; or is left as it is, if something of it cannot be taken back.
+/// A paused plan, or an open group, whose run is over goes back; or is left as it is, if something of it cannot be taken back.
 fn given_up(rules: &Rules, state: &State, run: RunId) -> Option<Event> {
-    let plan = state.plan(run).filter(|plan| plan.stage == Stage::Paused)?;
+    let plan = state.plan(run).filter(|plan| plan.stage == Stage::Paused || plan.is_open())?;
     if !plan.may_be_past_recall() {
         return Some(unwound(run, plan, "sweep", "run_expired", None));
     }

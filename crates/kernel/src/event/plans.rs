@@ -52,6 +52,49 @@ pub struct PlanProposed {
     pub version: u32,
 }
 
+/// From here on what the run writes belongs to one group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupBegun {
+    pub agent: String,
+    pub control_seq: u64,
+    pub on_failure: OnFailure,
+    pub on_halt: OnHalt,
+    /// Calls of it under way at once.
+    pub parallel: u64,
+    pub run: RunId,
+    pub version: u32,
+}
+
+/// A call that writes became a step of its run's group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepJoined {
+    /// Accounts wider than a run that all of the group is held in from here on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountId>,
+    /// Commitment to its arguments.
+    pub args: Digest,
+    /// The groups of people whose yes it needs before the commit may begin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<String>,
+    pub call: CallId,
+    pub control_seq: u64,
+    /// What it and its companions may cost.
+    pub cost: Amount,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Mark>,
+    /// Commitment to the agent's stated reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Digest>,
+    pub rules_digest: Digest,
+    pub run: RunId,
+    pub step: StepPlanned,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touches: Vec<Mark>,
+    /// What taking it back may cost beside.
+    pub undo_cost: Amount,
+    pub version: u32,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommitStarted {
     /// Accounts wider than a run that it is held in.

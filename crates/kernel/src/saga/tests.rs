@@ -45,6 +45,7 @@ fn plan(text: &str) -> PlanState {
             delay_ms: if has("delayed") { 5_000 } else { 0 },
             effect,
             guarded: false,
+            held: false,
             id: name.clone(),
             probed: has("probed"),
             repeats: has("repeats"),

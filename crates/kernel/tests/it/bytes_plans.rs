@@ -4,8 +4,8 @@ use expect_test::expect;
 use kernel::account::Amount;
 use kernel::call::{Carrier, Look, Outcome, Part};
 use kernel::event::{
-    CallDecided, CallFinished, Claimed, ClaimsReleased, CommitEnded, CommitStarted, Event, PhaseChanged,
-    PlanProposed, ResidueAccepted, Stamp, StepChecked, UnwindStarted,
+    CallDecided, CallFinished, Claimed, ClaimsReleased, CommitEnded, CommitStarted, Event, GroupBegun,
+    PhaseChanged, PlanProposed, ResidueAccepted, Stamp, StepChecked, StepJoined, UnwindStarted,
 };
 use kernel::id::{CallId, Mark, RunId};
 use kernel::phase::Phase;
@@ -64,6 +64,7 @@ fn planned() -> StepPlanned {
         delay_ms: 5,
         effect: kernel::contract::Effect::Reversible,
         guarded: true,
+        held: false,
         id: "a".into(),
         probed: true,
         repeats: true,
@@ -168,6 +169,35 @@ fn one_of_each() -> Vec<Event> {
         Event::ResidueAccepted(ResidueAccepted { by, run: RUN, version: 2, why }),
         Event::Claimed(Claimed { marks, run: RUN, until }),
         Event::ClaimsReleased(ClaimsReleased { committed: Some(until), run: RUN }),
+        Event::GroupBegun(GroupBegun {
+            agent: "desk".into(),
+            control_seq: 1,
+            on_failure: OnFailure::Unwind,
+            on_halt: OnHalt::Hold,
+            parallel: 8,
+            run: RUN,
+            version: 3,
+        }),
+        Event::StepJoined(Box::new(StepJoined {
+            accounts: vec![AccountId {
+                owner: Owner::Agent("desk".into()),
+                window: Window::Day,
+                from: Time(86_400_000),
+            }],
+            args: digest,
+            asks: vec!["leads".into()],
+            call: CallId(5),
+            control_seq: 1,
+            cost: Amount { calls: 1, ..Amount::default() },
+            key: Some(Mark([7; 16])),
+            reasoning: Some(digest),
+            rules_digest: digest,
+            run: RUN,
+            step: StepPlanned { held: true, ..planned() },
+            touches: vec![Mark([5; 16])],
+            undo_cost: Amount { writes: 1, ..Amount::default() },
+            version: 3,
+        })),
     ]
 }
 
@@ -195,7 +225,9 @@ fn golden() {
         {"at":9,"body":{"end":"quarantined","owner":"leads","residue":[{"call":"call_00000000000000000000000003","id":"a","is":"unknown","why":"late"}],"run":"run_00000000000000000000000002","version":2},"kind":"commit_ended","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"by":"ann","run":"run_00000000000000000000000002","version":2,"why":"late"},"kind":"residue_accepted","lane":1,"lane_seq":9,"tenant":"default","v":1}
         {"at":9,"body":{"marks":["05050505050505050505050505050505"],"run":"run_00000000000000000000000002","until":9},"kind":"claimed","lane":1,"lane_seq":9,"tenant":"default","v":1}
-        {"at":9,"body":{"committed":9,"run":"run_00000000000000000000000002"},"kind":"claims_released","lane":1,"lane_seq":9,"tenant":"default","v":1}"#]].assert_eq(&text);
+        {"at":9,"body":{"committed":9,"run":"run_00000000000000000000000002"},"kind":"claims_released","lane":1,"lane_seq":9,"tenant":"default","v":1}
+        {"at":9,"body":{"agent":"desk","control_seq":1,"on_failure":"unwind","on_halt":"hold","parallel":8,"run":"run_00000000000000000000000002","version":3},"kind":"group_begun","lane":1,"lane_seq":9,"tenant":"default","v":1}
+        {"at":9,"body":{"accounts":["agent:desk/day/86400000"],"args":"DIGEST","asks":["leads"],"call":"call_00000000000000000000000005","control_seq":1,"cost":{"calls":1},"key":"07070707070707070707070707070707","reasoning":"DIGEST","rules_digest":"DIGEST","run":"run_00000000000000000000000002","step":{"after":[0,7],"checked":true,"delay_ms":5,"effect":"reversible","guarded":true,"held":true,"id":"a","probed":true,"repeats":true,"retries":2,"template":"04040404040404040404040404040404","tool":"box.put","undo_repeats":true},"touches":["05050505050505050505050505050505"],"undo_cost":{"writes":1},"version":3},"kind":"step_joined","lane":1,"lane_seq":9,"tenant":"default","v":1}"#]].assert_eq(&text);
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod scripts_approval;
 mod scripts_budget;
 mod scripts_ends;
 mod scripts_gateway;
+mod scripts_groups;
 mod scripts_halt;
 mod scripts_limits;
 mod scripts_plans;

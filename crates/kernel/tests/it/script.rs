@@ -264,6 +264,9 @@ impl Stage {
             call = Arc::new(Call { ask_marks: Some(marks), ..call.as_ref().clone() });
             decision = self.lane(now, &Command::Propose(call.clone()));
         }
+        if decision.answer == Answer::Joins {
+            return self.join(call.as_ref().clone(), now);
+        }
         let Answer::Short(needs) = &decision.answer else { return decision };
         let lent = kernel::decide::lend::decide_lend(&self.control, &self.rules, 1, 1, needs, now);
         self.fold_control(now, &lent);
@@ -309,8 +312,9 @@ impl Stage {
     }
 
     fn name(&self, call: CallId) -> String {
-        let at = self.calls.iter().position(|known| *known == call).unwrap();
-        format!("c{}", at + 1)
+        // What is no call of the script is a plan that people are asked about.
+        let at = self.calls.iter().position(|known| *known == call);
+        at.map_or_else(|| "the plan".to_owned(), |at| format!("c{}", at + 1))
     }
 
     fn answer(&self, answer: &Answer) -> [String; 2] {
@@ -337,6 +341,10 @@ impl Stage {
             Answer::Phase(phase) => [phase.name().to_owned(), String::new()],
             Answer::Progress(plan) => [plan::stands(plan), String::new()],
             Answer::WouldTakeBack(steps) => [format!("would take back {steps:?}"), String::new()],
+            Answer::Joins => ["joins".to_owned(), String::new()],
+            Answer::Joined { verdict, step, version } => {
+                [format!("w{} of {version}, {}", step + 1, verdict.ruling.name()), why(verdict)]
+            }
             Answer::Done => ["done".to_owned(), String::new()],
             Answer::Refused(reason) => ["refused".to_owned(), show(reason)],
         }

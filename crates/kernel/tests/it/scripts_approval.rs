@@ -42,7 +42,7 @@ fn asking() -> Manifest {
     manifest("desk", vec![leads, mail, may("desk.may[2]", "crm.*")])
 }
 
-fn house(mut book: Book) -> Book {
+pub(crate) fn house(mut book: Book) -> Book {
     let person = |name: &str, groups: &[&str]| {
         (name.to_owned(), groups.iter().map(|group| (*group).to_owned()).collect())
     };

@@ -32,7 +32,7 @@ pub(crate) const ALL: &[fn()] = &[
 
 /// `box.set` is taken back by `box.unset` within an hour and guarded by a version; `box.put` is put back as it was;
 /// `box.send` is final and waits 5 s.
-fn boxes() -> Book {
+pub(crate) fn boxes() -> Book {
     let mut agent = desk();
     agent.phases = true;
     let id = json!({ "type": "object", "properties": { "id": { "type": "integer" }, "n": { "type": "integer" } }, "required": ["id"] });
@@ -83,7 +83,7 @@ fn boxes() -> Book {
     book
 }
 
-fn manifest(book: &mut Book) -> &mut kernel::agent::Manifest {
+pub(crate) fn manifest(book: &mut Book) -> &mut kernel::agent::Manifest {
     book.agents.get_mut("desk").unwrap()
 }
 
@@ -468,12 +468,12 @@ fn an_undo_is_what_was_kept_and_only_over_what_the_deed_left() {
         1s | settle | a   | succeeded                                                                                 |     | c1   | done                                      |                                         | calls 1+7 writes 1+3 usd 10+30 | call_finished c1 succeeded by gate
         1s | step   | a   | b                                                                                         |     |      | allow                                     | by desk.may                             | calls 1+7 writes 1+3 usd 10+30 | call_decided c2 allow
         1s | settle | a   | succeeded                                                                                 |     | c2   | done                                      |                                         | calls 2+6 writes 2+2 usd 20+20 | call_finished c2 succeeded by gate
-        1s | abort  | a   |                                                                                           |     |      | unwinding: a done, b done                 |                                         | calls 2+6 writes 2+2 usd 20+20 | unwind_started because by ann
+        1s | abort  | a   |                                                                                           |     |      | unwinding: a done, b done                 |                                         | calls 2+6 writes 2+2 usd 20+20 | unwind_started because by desk
         1s | reload | a   | box.put                                                                                   |     |      | done                                      |                                         | calls 2+6 writes 2+2 usd 20+20 |
         2h | undo   | a   | a                                                                                         |     |      | deny                                      | undo_expired (2026-11-21T13:00:01.000Z) | calls 2+6 writes 2+2 usd 20+20 | call_decided c3 deny
         2h | undo   | a   | b                                                                                         |     |      | deny                                      | undo_changed (box.put)                  | calls 2+6 writes 2+2 usd 20+20 | call_decided c4 deny
         2h | end    | a   |                                                                                           |     |      | quarantined: a undo_failed, b undo_failed |                                         | calls 2+0 writes 2+0 usd 20+0  | commit_ended quarantined a stands b stands for support-leads
-    "#]],
+        "#]],
     );
 }
 
@@ -878,11 +878,11 @@ fn the_agent_may_mend_what_failed() {
         2s | step       | a   | c                                                                                                       |     |      | allow                            | by desk.may                                                         | calls 2+4 writes 2+3 usd 20+30 | call_decided c4 allow
         3s | settle     | a   | failed                                                                                                  |     | c4   | done                             |                                                                     | calls 3+3 writes 3+2 usd 30+20 | call_finished c4 failed by gate
         3s | pause plan | a   |                                                                                                         |     |      | paused: a done, c failed         |                                                                     | calls 3+3 writes 3+2 usd 30+20 | phase_changed commit to decide by failure
-        4s | abort      | a   |                                                                                                         |     |      | unwinding: a done, c failed      |                                                                     | calls 3+3 writes 3+2 usd 30+20 | unwind_started because by ann
+        4s | abort      | a   |                                                                                                         |     |      | unwinding: a done, c failed      |                                                                     | calls 3+3 writes 3+2 usd 30+20 | unwind_started because by desk
         4s | undo       | a   | a                                                                                                       |     |      | allow                            |                                                                     | calls 3+3 writes 3+2 usd 30+20 | call_decided c5 allow
         4s | settle     | a   | succeeded                                                                                               |     | c5   | done                             |                                                                     | calls 4+2 writes 4+1 usd 40+10 | call_finished c5 succeeded by gate
         4s | end        | a   |                                                                                                         |     |      | rolled_back: a undone, c failed  |                                                                     | calls 4+0 writes 4+0 usd 40+0  | commit_ended rolled_back
-    "#]],
+        "#]],
     );
 }
 

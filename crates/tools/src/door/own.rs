@@ -20,8 +20,8 @@ use crate::mcp::wire::Members;
 const REPLAN: &str = "remit.replan";
 const STATUS: &str = "remit.status";
 const STATUS_ABOUT: &str = "What you may still spend in this run, what you have spent, whether anything was decided \
-    about that, and which of your calls wait for a person; with `ticket`: what became of that call. It costs nothing \
-    to ask.";
+    about that, which of your calls wait for a person, the phase that you are in, and how far your plan or group is; \
+    with `ticket`: what became of that call. It costs nothing to ask.";
 const REPLAN_ABOUT: &str = "Say what you learned, before you go on. Remit asks for this when a write failed and \
     you want to make the very same call again, or when you go in circles. After a write that failed, also read anew \
     what it should have changed: it may have happened.";
@@ -51,9 +51,7 @@ pub(super) fn list(visit: &Visit) -> Vec<Value> {
         "annotations": { "readOnlyHint": true, "destructiveHint": false, "openWorldHint": false },
     });
     let mut all = vec![replan, status()];
-    if plans::works_in_phases(visit) {
-        all.extend(plans::list());
-    }
+    all.extend(plans::list(visit));
     all
 }
 
@@ -134,7 +132,9 @@ async fn told_status(request: &Request<'_>) -> Result<Members, Refused> {
         Ok(Ok(balances)) if balances.first().is_some_and(own) => {
             let tickets = visit.door.gate.tickets(&visit.caller, None);
             let waiting = tickets.iter().map(|ticket| told::ticket(ticket, &visit.door.console));
-            Ok(told::status(run, &balances, waiting.collect()))
+            let plan = visit.door.gate.plan_of(run).await.map_err(|error| Refused::house(&error))?;
+            let about = plans::about(visit, run, plan.as_ref());
+            Ok(told::status(run, &balances, waiting.collect(), about))
         }
         Ok(_) => {
             let reason = Reason::new(Code::RunUnknown);

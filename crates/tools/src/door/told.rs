@@ -27,6 +27,8 @@ const META_FALLBACK: &str = "dev.remit/fallback";
 const META_BUDGET: &str = "dev.remit/budget";
 /// In the `_meta` of what is told of a call that waits for people.
 pub(super) const META_TICKET: &str = "dev.remit/ticket";
+/// In the `_meta` of a call that waits for the commit of its group.
+const META_HELD: &str = "dev.remit/held";
 /// In the `_meta` of a call that people said yes to.
 const META_APPROVAL: &str = "dev.remit/approval";
 /// What is ours in a `_meta`: a server cannot speak in our name.
@@ -103,6 +105,21 @@ pub(super) fn pending(ticket: &Ticket, told: Value) -> Members {
         ("content", json!([{ "type": "text", "text": text }])),
         ("isError", true.into()),
         ("_meta", json!({ META_TICKET: told })),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// It waits in its run's group. Marked as an error, so that no model takes it for the tool's answer.
+pub(super) fn held(name: &str, step: &str, answered: &Answered) -> Members {
+    let text = format!(
+        "Held, and not an error: `{name}` cannot be taken back, or needs a person's yes, so it waits as `{step}` of your \
+         group. Nothing was called yet. `remit.commit` lets it go; `remit.abort` cancels it. Do not call it again."
+    );
+    let receipt = json!({ "call": answered.call.to_string(), "receipt": answered.receipt.map(receipt) });
+    let members = [
+        ("content", json!([{ "type": "text", "text": text }])),
+        ("isError", true.into()),
+        ("_meta", json!({ META_HELD: { "step": step }, META_RECEIPT: receipt })),
     ];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -201,7 +218,7 @@ fn limits(limits: &Limits) -> Value {
     serde_json::to_value(limits).unwrap_or_default()
 }
 
-pub(super) fn status(run: RunId, balances: &[Balance], waiting: Vec<Value>) -> Members {
+pub(super) fn status(run: RunId, balances: &[Balance], waiting: Vec<Value>, about: Members) -> Members {
     let left = balances.iter().fold(Limits::default(), |left, balance| {
         left.within(&balance.limits.minus(&balance.account.taken()))
     });
@@ -221,7 +238,15 @@ pub(super) fn status(run: RunId, balances: &[Balance], waiting: Vec<Value>) -> M
         })
     });
     let accounts: Vec<Value> = accounts.collect();
-    plain(json!({ "accounts": accounts, "left": limits(&left), "run": run.to_string(), "waiting": waiting }))
+    let mut told = about;
+    let members = [
+        ("accounts", accounts.into()),
+        ("left", limits(&left)),
+        ("run", run.to_string().into()),
+        ("waiting", waiting.into()),
+    ];
+    told.extend(members.map(|(name, value): (_, Value)| (name.to_owned(), value)));
+    plain(told.into())
 }
 
 /// Remit itself cannot decide at the moment.
@@ -239,6 +264,9 @@ pub(super) fn outcome(
 ) -> Result<Members, Refused> {
     let is_mcp = contract.is_some_and(|contract| contract.via.get("mcp").is_some());
     let mut answered = answered;
+    if let Some(step) = answered.held.take() {
+        return Ok(held(name, &step, &answered));
+    }
     if let Some(instead) = answered.fallback.take() {
         return stood_in(name, contract, instead, answered);
     }

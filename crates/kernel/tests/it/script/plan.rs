@@ -1,5 +1,7 @@
 //! The verbs of plans, as scripts write them.
 //!
+//! `begin` opens a group, of which each `call` that writes becomes a step, `w1` and so on.
+//!
 //! `plan` proposes the list of steps in `args`. `claim` claims what the plan touches (`key`: for how long), `commit`
 //! begins it, `step ID` proposes one of its calls, `undo ID` takes it back (`key`: the version that was read), `look ID
 //! WORD` says what was seen after it (`key`: the version). `unwind`, `pause` and `end` are the engine's.
@@ -99,6 +101,10 @@ impl Stage {
                 let (ticket, credential) = (kernel::id::CallId(900), None);
                 Command::Commit { run, agent, version, ticket, credential, is_last: true }
             }
+            "begin" => {
+                self.drafted.clear();
+                Command::Begin { run, agent }
+            }
             "step" => Command::Propose(Arc::new(self.step(row, run, &agent))),
             "undo" => Command::Propose(Arc::new(self.undo(row, run, &agent))),
             "read" => Command::Propose(Arc::new(self.companion(row, run, &agent))),
@@ -108,6 +114,7 @@ impl Stage {
             "end" => Command::EndCommit { run },
             "abort" => {
                 let agent = Some(agent).filter(|_| cell("key") != "person");
+                let by = agent.clone().unwrap_or(by);
                 Command::Abort { run, agent, by, why }
             }
             "accept" => Command::AcceptResidue { run, by, why },
@@ -144,6 +151,23 @@ impl Stage {
         let digest = Digest::of(steps.to_string().as_bytes());
         let plan = Arc::new(DraftedPlan { mark: mark(&steps.to_string()), plan: written, digest, drafts });
         self.lane(now, &Command::Plan { run, agent, plan })
+    }
+
+    /// A call whose run has a group open becomes a step of it, and stands among the drafts by its id there.
+    pub(super) fn join(&mut self, mut call: Call, now: Time) -> Decision {
+        call.touches = self.touches(&call.tool, &call.args);
+        let joined = self.lane(now, &Command::Join(Arc::new(call.clone())));
+        let kernel::command::Answer::Joined { step, .. } = joined.answer else { return joined };
+        if joined.events.is_empty() {
+            return joined;
+        }
+        let (id, tool, args) = (format!("w{}", step + 1), call.tool, call.args);
+        let (reason, effect, expect) = (None, None, None);
+        let written = WrittenStep { id, tool, args, after: Vec::new(), reason, effect, expect };
+        let (template, touches) = (call.args_mark, call.touches);
+        let (facts, destinations, hosts) = (Vec::new(), Vec::new(), Vec::new());
+        self.drafted.push((written, StepDraft { template, touches, facts, destinations, hosts }));
+        joined
     }
 
     fn draft(&self, agent: &str, step: &WrittenStep) -> StepDraft {

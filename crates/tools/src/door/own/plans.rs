@@ -1,8 +1,11 @@
 //! The tools by which an agent goes through its phases: look, propose all that it means to write, commit that.
 
-use gate::PlanShown;
+use std::time::Duration;
+
+use gate::{PlanShown, StepShown};
 use kernel::id::RunId;
 use kernel::phase::Phase;
+use kernel::progress::{Stage, StepState};
 use kernel::reason::Reason;
 use serde_json::{Value, json};
 
@@ -13,9 +16,13 @@ use super::said;
 use crate::mcp::wire::Members;
 
 pub(super) const ABORT: &str = "remit.abort";
+pub(super) const BEGIN: &str = "remit.begin";
 pub(super) const COMMIT: &str = "remit.commit";
 pub(super) const PHASE: &str = "remit.phase";
 pub(super) const PLAN: &str = "remit.plan";
+
+/// Whoever waits for a commit is told so often how far it is.
+const TELL: Duration = Duration::from_millis(250);
 
 const PHASE_ABOUT: &str = "Say which phase you are in. In `explore` and `decide` you may call every tool that \
     reads, as often as you need; tools that write are refused in both. In `decide` you know what you want to \
@@ -36,8 +43,22 @@ const COMMIT_ABOUT: &str = "Carry out the plan that you proposed, exactly as it 
 const ABORT_ABOUT: &str = "Give up the plan. If it is being carried out, the steps that were done are taken \
     back, as far as they can be; you are told what came of it.";
 
+const BEGIN_ABOUT: &str = "Begin a group: from here on everything that you write stands or falls together. Go on \
+    calling the tools as usual. What can be taken back is done at once and you see its result; what cannot (a mail) \
+    is held until `remit.commit`, and `remit.abort` cancels it. If a write of the group fails, all of it is taken back.";
+const END_ABOUT: &str = "End the group that you began with `remit.begin`: what was held is done now, and all of it \
+    stands. Answers when it is over. If something fails before anything was done that cannot be taken back, all of the \
+    group is taken back, and you are told what failed.";
+const DROP_ABOUT: &str = "Give up the group that you began with `remit.begin`: what was done is taken back, the last \
+    first, and what was held is cancelled.";
+
 pub(super) fn is_of_plans(name: &str) -> bool {
-    [ABORT, COMMIT, PHASE, PLAN].contains(&name)
+    [ABORT, BEGIN, COMMIT, PHASE, PLAN].contains(&name)
+}
+
+/// Whether whoever visits could group what they write: they have a tool that can be taken back.
+fn may_group(visit: &Visit) -> bool {
+    visit.visible().iter().any(|contract| contract.takes_back())
 }
 
 /// Whether whoever visits works in phases: nobody else is shown these tools.
@@ -46,7 +67,20 @@ pub(super) fn works_in_phases(visit: &Visit) -> bool {
     rules.agent(&visit.caller.agent).is_some_and(|manifest| manifest.phases)
 }
 
-pub(super) fn list() -> [Value; 4] {
+pub(super) fn list(visit: &Visit) -> Vec<Value> {
+    let why = json!({ "type": "string", "description": "Why you give it up, in a sentence." });
+    match works_in_phases(visit) {
+        true => list_of_phases().into(),
+        false if may_group(visit) => vec![
+            shown(BEGIN, "Begin a group", BEGIN_ABOUT, object(json!({}), &[]), false),
+            shown(COMMIT, "End the group", END_ABOUT, object(json!({}), &[]), true),
+            shown(ABORT, "Give up the group", DROP_ABOUT, object(json!({ "why": why }), &[]), true),
+        ],
+        false => Vec::new(),
+    }
+}
+
+fn list_of_phases() -> [Value; 4] {
     let to = json!({ "type": "string", "enum": ["explore", "decide"] });
     let version = json!({ "type": "integer", "minimum": 1,
         "description": "The version that `remit.plan` answered. The newest if left out." });
@@ -104,9 +138,16 @@ fn plan_schema() -> Value {
 
 pub(super) async fn call(request: &Request<'_>, name: &str) -> Result<Members, Refused> {
     let visit = request.visit;
-    if !works_in_phases(visit) {
-        let text = "your manifest has `phases: off`: call the tools themselves, each is judged by itself";
-        return Err(Refused::params(text));
+    match (works_in_phases(visit), name) {
+        (false, PLAN | PHASE) => {
+            let text = "your manifest has `phases: off`: call the tools themselves; `remit.begin` groups what they write";
+            return Err(Refused::params(text));
+        }
+        (true, BEGIN) => {
+            let text = "your manifest has `phases: on`: propose all that you mean to write with `remit.plan`";
+            return Err(Refused::params(text));
+        }
+        _ => {}
     }
     let run = match methods::run(request).await {
         Ok(run) => run,
@@ -117,7 +158,8 @@ pub(super) async fn call(request: &Request<'_>, name: &str) -> Result<Members, R
     let args = request.params.get("arguments").filter(|args| !args.is_null()).unwrap_or(&none);
     match name {
         PLAN => propose(visit, run, args).await,
-        COMMIT => commit(visit, run, args).await,
+        BEGIN => ended(visit.door.gate.begin_group(&visit.caller, run).await),
+        COMMIT => commit(request, run, args).await,
         ABORT => abort(visit, run, args).await,
         _ => phase(visit, run, args).await,
     }
@@ -163,7 +205,8 @@ fn full_names(visit: &Visit, args: &Value) -> Value {
     plan
 }
 
-async fn commit(visit: &Visit, run: RunId, args: &Value) -> Result<Members, Refused> {
+async fn commit(request: &Request<'_>, run: RunId, args: &Value) -> Result<Members, Refused> {
+    let visit = request.visit;
     let version = match args.get("version") {
         None | Some(Value::Null) => None,
         Some(version) => {
@@ -171,7 +214,23 @@ async fn commit(visit: &Visit, run: RunId, args: &Value) -> Result<Members, Refu
             Some(version.ok_or_else(|| Refused::params("`version` is a whole number, as the plan has it"))?)
         }
     };
-    ended(visit.door.gate.commit(&visit.caller, run, version).await)
+    let gate = &visit.door.gate;
+    let committed = gate.commit(&visit.caller, run, version);
+    tokio::pin!(committed);
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            done = &mut committed => return ended(done),
+            () = tokio::time::sleep(TELL) => {}
+        }
+        // Progress that is told must grow.
+        let Some(progress) = gate.plan_progress(run).filter(|progress| progress.ended > told) else {
+            continue;
+        };
+        told = progress.ended;
+        let params = json!({ "progress": told, "total": progress.of, "message": progress.says });
+        request.feed.send(json!({ "method": "notifications/progress", "params": params }));
+    }
 }
 
 async fn abort(visit: &Visit, run: RunId, args: &Value) -> Result<Members, Refused> {
@@ -185,4 +244,31 @@ fn ended(done: Result<Result<PlanShown, Reason>, gate::error::Error>) -> Result<
         Ok(plan) => Ok(said::ended(&plan)),
         Err(reason) => Ok(said::refused(&reason)),
     }
+}
+
+/// The phase of a run and its plan, for `remit.status`.
+pub(super) fn about(visit: &Visit, run: RunId, plan: Option<&PlanShown>) -> Members {
+    let plan = plan.filter(|plan| plan.agent == visit.caller.agent).map(|plan| {
+        let staged = plan.steps.iter().filter(|step| is_staged(plan, step));
+        let staged = staged.map(|step| json!({ "id": step.id, "tool": step.tool }));
+        json!({
+            "grouped": plan.grouped,
+            "held_by_halt": plan.held,
+            "next": plan.next(),
+            "says": plan.says(),
+            "stage": plan.stage.name(),
+            "staged": staged.collect::<Vec<_>>(),
+            "steps": plan.steps.iter().map(|step| json!({ "id": step.id, "state": step.state.name(), "tool": step.tool })).collect::<Vec<_>>(),
+            "stuck": plan.stuck,
+            "version": plan.version,
+        })
+    });
+    let members = [("phase", visit.door.gate.phase_of(run).into()), ("plan", plan.into())];
+    members.into_iter().map(|(name, value): (_, Value)| (name.to_owned(), value)).collect()
+}
+
+/// It waits until all others stand, or until the commit.
+fn is_staged(plan: &PlanShown, step: &StepShown) -> bool {
+    let waits = step.state == StepState::Waiting && plan.stage == Stage::Open;
+    step.state == StepState::Outbox || waits
 }

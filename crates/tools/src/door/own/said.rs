@@ -131,7 +131,8 @@ fn step_told(planned: &Planned, step: &StepVerdict) -> Value {
 /// Where a commit or an abort has led to. What was not committed is an error to a model, so that it does not go on as
 /// if it had been.
 pub(super) fn ended(plan: &PlanShown) -> Members {
-    let mut text = format!("Plan version {}: {}.", plan.version, plan.says());
+    let noun = if plan.grouped { "Group" } else { "Plan" };
+    let mut text = format!("{noun} version {}: {}.", plan.version, plan.says());
     for step in &plan.steps {
         let trouble = step.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         text.push_str(&format!("\n- {} `{}`: {}{trouble}", step.id, step.tool, step.state.name()));
@@ -149,7 +150,7 @@ pub(super) fn ended(plan: &PlanShown) -> Members {
         "version": plan.version,
     });
     match plan.stage {
-        kernel::progress::Stage::Committed => with_text(text, value),
+        kernel::progress::Stage::Committed | kernel::progress::Stage::Open => with_text(text, value),
         _ => tool_error(text, value),
     }
 }
