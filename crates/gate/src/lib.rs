@@ -9,6 +9,7 @@ mod asks;
 mod bounds;
 mod caller;
 mod care;
+mod changes;
 mod clerk;
 pub mod clock;
 mod committer;
@@ -32,6 +33,7 @@ mod look;
 pub mod permit;
 mod plans;
 pub mod port;
+mod proposals;
 mod recall;
 mod redact;
 mod released;
@@ -56,6 +58,7 @@ pub use asks::{AnswerView, GroupView, Shown, Waiting};
 pub use caller::{
     Answered, CallAsk, Caller, Instead, KeyInfo, MintedKey, OpenAsk, Report, RunOpened, Ticket,
 };
+pub use changes::Change;
 pub use counts::Counts;
 pub use gate::Gate;
 pub use halting::{Contained, HaltAsk, HeldCall, HeldEnd};

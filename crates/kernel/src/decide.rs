@@ -7,6 +7,7 @@ mod commit;
 pub mod lend;
 mod open;
 mod plan;
+mod propose;
 mod release;
 pub mod room;
 mod steer;
@@ -98,6 +99,7 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         Command::Replan { run, agent, learned } => replan(state, rules, *run, agent, *learned),
         Command::Phase { .. }
         | Command::Plan { .. }
+        | Command::Gather { .. }
         | Command::Commit { .. }
         | Command::Abort { .. }
         | Command::StepChecked(_)
@@ -116,7 +118,8 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
 fn planned(desk: &Desk<'_>, command: &Command) -> Decision {
     answered(match command {
         Command::Phase { run, agent, to } => commit::phase(desk, *run, agent, *to),
-        Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan),
+        Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan, &[]),
+        Command::Gather { ticket, plan } => return propose::gather(desk, *ticket, plan),
         Command::Commit { run, agent, version, ticket, credential, is_last } => {
             let call = Call { id: *ticket, credential: *credential, ..begun(desk.state, *run, agent) };
             let case = case(desk.state, desk.control, desk.rules, &call, desk.now);

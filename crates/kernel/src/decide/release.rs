@@ -65,7 +65,7 @@ fn granted(pending: &Pending, case: &Case<'_>) -> Granted {
 fn ended(case: &Case<'_>, reason: Reason) -> Decision {
     let verdict = Verdict::deny(reason.clone());
     let over = denied(case.state, case.control, case.rules, case.call.id, reason);
-    Decision { answer: Answer::Verdict(verdict), events: over.into_iter().collect() }
+    Decision { answer: Answer::Verdict(verdict), events: over }
 }
 
 /// The agent was told; from now on the same call is a new one.
@@ -74,7 +74,8 @@ pub(super) fn collect(state: &State, call: CallId, run: RunId, agent: &str) -> D
     let ticket = own.and_then(|run| run.tickets.values().find(|ticket| ticket.call == call));
     let over = ticket.is_some_and(|ticket| {
         let denied = ticket.verdict.as_ref().is_some_and(|verdict| !verdict.allows());
-        denied || ticket.ended.is_some()
+        let of_plan = own.and_then(|run| Some(run.is_done_with(run.proposal(call)?)));
+        denied || ticket.ended.is_some() || of_plan.unwrap_or(false)
     });
     if !over {
         return Decision::none(Answer::Done);
