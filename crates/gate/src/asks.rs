@@ -154,6 +154,12 @@ impl Gate {
         tickets
     }
 
+    /// The groups that are asked about a call that waits.
+    pub fn groups_asked(&self, call: CallId) -> Vec<String> {
+        let found = self.find_pending(self.ticket_of(call));
+        found.map(|(_, pending)| pending.reason.ask).unwrap_or_default()
+    }
+
     /// What waits under this name, and the number of its lane.
     pub(crate) fn find_pending(&self, call: CallId) -> Option<(u16, Pending)> {
         let find = |state: &State| Some((state.lane, state.pending.get(&call)?.clone()));

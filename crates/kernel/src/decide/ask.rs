@@ -27,7 +27,8 @@ const HOUR_MS: u64 = 3_600_000;
 /// The same call again, while people are asked or when they have answered: no second ask, and the outcome once.
 pub(super) fn ticketed(case: &Case<'_>) -> Option<Decision> {
     let run = case.state.own_run(case.call.run, &case.call.agent)?;
-    if run.tickets.is_empty() || case.call.key_mark.is_some() {
+    // The step that a proposal became is no repeat of it.
+    if run.tickets.is_empty() || case.call.key_mark.is_some() || case.call.part.is_some() {
         return None;
     }
     let ticket = run.tickets.get(&case.call.args_mark)?;

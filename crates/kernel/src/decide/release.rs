@@ -2,7 +2,7 @@
 
 use super::ask::{cancelled, denied};
 use super::{Decision, conclude};
-use crate::approval::{Granted, Pending};
+use crate::approval::{Granted, Pending, Subject};
 use crate::checks::{Case, Judged, judge};
 use crate::command::Answer;
 use crate::event::{Collected, Event};
@@ -13,7 +13,8 @@ use crate::verdict::Verdict;
 
 pub(super) fn release(case: &Case<'_>) -> Decision {
     let Case { state, control, rules, now, call, .. } = *case;
-    let Some(pending) = state.pending.get(&call.id).filter(|pending| pending.is(call)) else {
+    let is_it = |pending: &&Pending| pending.subject == Subject::Call && pending.is(call);
+    let Some(pending) = state.pending.get(&call.id).filter(is_it) else {
         return Decision::none(Answer::refused(Code::ApprovalUnknown));
     };
     let over = match cancelled(control, rules, pending, now) {

@@ -32,7 +32,7 @@ pub(crate) const ALL: &[fn()] = &[
 
 /// `box.set` is taken back by `box.unset` within an hour and guarded by a version; `box.put` is put back as it was;
 /// `box.send` is final and waits 5 s.
-fn boxes() -> Book {
+pub(crate) fn boxes() -> Book {
     let mut agent = desk();
     agent.phases = true;
     let id = json!({ "type": "object", "properties": { "id": { "type": "integer" }, "n": { "type": "integer" } }, "required": ["id"] });
