@@ -27,6 +27,12 @@ pub struct Waiting {
     pub poll: String,
     /// Where a person answers.
     pub console: String,
+    /// It was proposed, and nobody need wait for it: people see it with all else that its run proposes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proposed: bool,
+    /// The later proposal that takes its place: this one would not be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
 }
 
 /// `?wait=`
@@ -42,7 +48,7 @@ pub struct WaitQuery {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Ticket {
     pub ticket: String,
-    /// `waiting`, or `ended`: then `answered` says how.
+    /// `waiting`, `proposed` (which nobody need wait for), or `ended`: then `answered` says how.
     pub state: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
@@ -131,6 +137,8 @@ pub struct Risk {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct InboxItem {
     pub call: String,
+    /// `call`, `plan`, or `proposals`: all that a run proposes.
+    pub kind: String,
     pub run: String,
     pub agent: String,
     /// The person for whom the agent says it acts.
@@ -199,8 +207,44 @@ pub struct InboxShown {
     pub similar: Vec<Similar>,
     /// Other calls of the same run that wait.
     pub beside: Vec<String>,
+    /// Each write that it is about: the call itself, the steps of the plan, or what the run proposes, in order.
+    #[serde(default)]
+    pub changes: Vec<Change>,
     /// The schema of the arguments, for whoever changes them.
     pub input: Value,
+}
+
+/// One write, and what is there before it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// Its call, or the id of its step.
+    pub id: String,
+    pub tool: String,
+    /// `read`, `reversible` or `irreversible`
+    pub effect: String,
+    /// The tool that would take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
+    /// What it costs at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd_nanos: Option<u64>,
+    /// What is there now, where the tool's contract names a read for that (`preview`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// Exactly what would be sent. None if it was erased.
+    pub after: Option<Value>,
+    /// Why what is there now cannot be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// The agent's words, which nobody has checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The later proposal that takes its place: this one would not be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
+    /// Others of these that touch the same: look at them together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
 }
 
 /// A yes to more than this one call: to so many like it, and not for long.
@@ -232,6 +276,9 @@ pub struct AnswerCall {
     /// Why. The agent is told, whichever way it goes; a no without words is told as a no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
+    /// Of what a run proposes: only these of its calls; what is left out is refused. All of them, if none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// The arguments as they are to be sent instead. What policy would refuse is refused here, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Value>,

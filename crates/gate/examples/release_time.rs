@@ -107,8 +107,16 @@ async fn main() {
     let mut took: Vec<Duration> = Vec::new();
     for one in inbox.iter().step_by((inbox.len() / yeses).max(1)).take(yeses) {
         let (call, bound) = (one.call, one.bound);
-        let yes =
-            AnswerAsk { call, by: "lee".into(), yes: true, bound, words: None, edit: None, standing: None };
+        let yes = AnswerAsk {
+            call,
+            by: "lee".into(),
+            yes: true,
+            bound,
+            words: None,
+            edit: None,
+            standing: None,
+            only: Vec::new(),
+        };
         let said = Instant::now();
         assert!(gate.answer(yes).await.unwrap().unwrap().complete);
         took.push(reached.recv().await.unwrap().duration_since(said));

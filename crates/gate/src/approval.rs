@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::account::Limits;
-use kernel::approval::{AskMarks, Pending, Terms};
+use kernel::approval::{AskMarks, Pending, Subject, Terms};
 use kernel::call::{Call, Carrier};
 use kernel::command::{Answer, Command, PersonAnswer};
 use kernel::id::{CallId, Mark, RunId};
@@ -38,6 +38,8 @@ pub struct AnswerAsk {
     /// All arguments, as they would have them.
     pub edit: Option<Value>,
     pub standing: Option<StandingAsk>,
+    /// Of what a run proposed: only these; none named: all.
+    pub only: Vec<CallId>,
 }
 
 /// The next calls of this shape pass, too.
@@ -70,6 +72,7 @@ impl Gate {
         within("the reason", ask.words.as_deref().unwrap_or_default(), REASON_BYTES_MAX)?;
         within_terms(ask.standing.as_ref())?;
         let unknown = || Ok(Err(Reason::new(Code::ApprovalUnknown)));
+        let ask = AnswerAsk { call: self.ticket_of(ask.call), ..ask };
         let Some((_, pending)) = self.find_pending(ask.call) else { return unknown() };
         let mut payloads = Vec::new();
         let edit = ask.edit.map(|args| self.edited(ask.call, &pending, args, &mut payloads));
@@ -97,6 +100,7 @@ impl Gate {
             words,
             edit: edit.map(Arc::new),
             standing,
+            only: ask.only,
         };
         let command = Command::Answer(Box::new(answer));
         let written = self.ask_lane(self.lane_of(pending.run), command, payloads).await?;
@@ -105,7 +109,8 @@ impl Gate {
                 match (ask.yes, complete) {
                     (true, true) => self.release_soon(ask.call, &pending),
                     (true, false) => {}
-                    (false, _) => self.0.waits.tell(ask.call),
+                    (false, _) if pending.subject == Subject::Call => self.0.waits.tell(ask.call),
+                    (false, _) => self.0.waits.tell_all(),
                 }
                 Ok(Ok(AnswerGiven { receipt: *receipt, complete, bound, waits_for }))
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::account::Amount;
-use kernel::approval::{Pending, RiskPart};
+use kernel::approval::{Pending, RiskPart, Subject};
 use kernel::approvers::Approvals;
 use kernel::call::Carrier;
 use kernel::id::{CallId, RunId};
@@ -23,6 +23,8 @@ use crate::gate::Gate;
 #[derive(Clone, Debug)]
 pub struct Waiting {
     pub call: CallId,
+    /// One call, a plan, or what a run proposes.
+    pub subject: Subject,
     pub run: RunId,
     pub above: Vec<RunId>,
     pub agent: String,
@@ -109,6 +111,7 @@ impl Gate {
 
     /// One call that waits; none, if it waits no longer.
     pub async fn pending(&self, call: CallId) -> Result<Option<Shown>, Error> {
+        let call = self.ticket_of(call);
         let Some((lane, pending)) = self.find_pending(call) else { return Ok(None) };
         let waiting = shown(call, &pending, &self.law().rules, self.0.clock.now());
         let asked = self.0.asked.clone();
@@ -119,6 +122,9 @@ impl Gate {
                 let bytes = log.payload(index, &commitment).ok();
                 Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
             };
+            if pending.subject == Subject::Proposals {
+                return Ok((None, None, None));
+            }
             let args = payload(pending.args_seq, pending.args)?;
             let edited = pending.args != pending.asked_args;
             let asked_args = if edited { payload(pending.asked_seq, pending.asked_args)? } else { None };
@@ -138,12 +144,20 @@ impl Gate {
             |pending: &Pending| pending.agent == caller.agent && run.is_none_or(|run| run == pending.run);
         let find = |state: &State| -> Vec<Ticket> {
             let own = state.pending.iter().filter(|(_, pending)| own(pending));
+            let own = own.filter(|(_, pending)| pending.subject != Subject::Proposals);
             own.map(|(call, pending)| Ticket::of(*call, pending)).collect()
         };
         let mut tickets: Vec<Ticket> =
             self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| find(state))).flatten().collect();
+        tickets.extend(self.proposed_by(caller, run));
         tickets.sort_by_key(|ticket| ticket.call);
         tickets
+    }
+
+    /// The groups that are asked about a call that waits.
+    pub fn groups_asked(&self, call: CallId) -> Vec<String> {
+        let found = self.find_pending(self.ticket_of(call));
+        found.map(|(_, pending)| pending.reason.ask).unwrap_or_default()
     }
 
     /// What waits under this name, and the number of its lane.
@@ -162,6 +176,8 @@ impl Ticket {
             groups: pending.reason.ask.clone(),
             asked: pending.asked,
             expires: pending.expires,
+            proposed: false,
+            replaced_by: None,
         }
     }
 }
@@ -180,6 +196,7 @@ fn shown(call: CallId, pending: &Pending, rules: &Rules, now: Time) -> Waiting {
     let may = |person: &&String| !answered(person) && pending.groups_of(person, house, now).is_ok();
     Waiting {
         call,
+        subject: pending.subject,
         run: pending.run,
         above: pending.above.clone(),
         agent: pending.agent.clone(),

@@ -82,6 +82,10 @@ pub struct Ticket {
     pub asked: Time,
     /// No answer until then is a no.
     pub expires: Time,
+    /// It was proposed: nobody waits for it, and people see it with all else that its run proposes.
+    pub proposed: bool,
+    /// A later proposal takes its place.
+    pub replaced_by: Option<CallId>,
 }
 
 #[derive(Clone, Debug)]

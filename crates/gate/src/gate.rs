@@ -17,6 +17,7 @@ use ledger::{Payload, Read};
 use tokio::sync::{oneshot, watch};
 
 use crate::care::Care;
+use crate::changes::Looked;
 use crate::clerk::{Ask, Clerk, Turn};
 use crate::clock::Clock;
 use crate::committer::Written;
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     /// Where what waits for people is read from, when they said yes.
     pub(crate) asked: Arc<Mutex<Box<dyn Read>>>,
     pub(crate) waits: Waits,
+    /// What was read a moment ago for whoever looks at what waits.
+    pub(crate) looked: Looked,
     /// For people's questions; they take turns.
     pub(crate) payloads: Arc<Mutex<Box<dyn Read>>>,
     pub(crate) stop: watch::Sender<bool>,

@@ -9,6 +9,7 @@ mod asks;
 mod bounds;
 mod caller;
 mod care;
+mod changes;
 mod clerk;
 pub mod clock;
 mod committer;
@@ -33,6 +34,7 @@ mod look;
 pub mod permit;
 mod plans;
 pub mod port;
+mod proposals;
 mod recall;
 mod redact;
 mod released;
@@ -57,6 +59,7 @@ pub use asks::{AnswerView, GroupView, Shown, Waiting};
 pub use caller::{
     Answered, CallAsk, Caller, Instead, KeyInfo, MintedKey, OpenAsk, Report, RunOpened, Ticket,
 };
+pub use changes::Change;
 pub use counts::Counts;
 pub use gate::Gate;
 pub use halting::{Contained, HaltAsk, HeldCall, HeldEnd};

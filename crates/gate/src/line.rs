@@ -38,6 +38,8 @@ pub(crate) struct Draft {
     pub(crate) reason: Option<String>,
     /// People said yes to it: it is decided a second time.
     pub(crate) is_release: bool,
+    /// Nothing was written into its arguments, because it would only be proposed.
+    pub(crate) is_plain: bool,
     /// The idempotency key upstream.
     pub(crate) key: Arc<str>,
     /// What was there before, if it was read to be written back.
@@ -126,7 +128,7 @@ impl Gate {
         if written.answer == Answer::Joins {
             return self.joined(draft).await;
         }
-        let Draft { call, bytes, key, before, .. } = draft;
+        let Draft { call, bytes, key, before, is_plain, .. } = draft;
         let verdict = match written.answer {
             Answer::Verdict(verdict) if verdict.asks() => {
                 return Ok(self.asked(&call, verdict, &written.receipts));
@@ -142,6 +144,11 @@ impl Gate {
             return Ok(answered);
         };
         let Some(tool) = written.law.rules.tool(&call.tool) else { return Ok(answered) };
+        if is_plain && stamp::writes(&tool.contract) {
+            // The rules let it be done by now, and it lacks what makes a second try no second deed.
+            self.never_dispatched(&call).await;
+            return Err(Error::Overloaded);
+        }
         let permit = Permit::new(receipt, call.clone(), tool.contract.clone(), bytes, key);
         bump(&self.0.tally.allowed);
         ledger::failpoint::hit("gate.before_dispatch");
@@ -233,7 +240,10 @@ impl Gate {
         let law = self.law();
         let (touches, facts) = self.about(&law, run, agent, &tool, &args);
         let key: Arc<str> = first.unwrap_or_else(|| id.to_string()).into();
+        // What is only proposed is stamped as the step that it becomes.
+        let is_plain = part.is_none() && law.rules.proposes(agent, &tool);
         if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
+            && !is_plain
             && stamp::stamp(&known.contract, &mut args, run, &key)
         {
             bytes = canonical(&args);
@@ -265,7 +275,7 @@ impl Gate {
             facts,
         };
         let (call, bytes) = (Arc::new(call), bytes.into());
-        Ok(Draft { call, bytes, payloads, reason, is_release: false, key, before })
+        Ok(Draft { call, bytes, payloads, reason, is_release: false, is_plain, key, before })
     }
 
     /// Decides it. A lane that is short of an account's slice asks control for more, a call that people will be asked

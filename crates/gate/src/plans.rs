@@ -92,7 +92,7 @@ impl Gate {
             Err(reason) => return Ok(Err(*reason)),
         };
         let payload = Payload::new("plan", seal::random(), bytes.clone(), false);
-        let drafts = plan.steps.iter().map(|step| self.step_draft(&law, caller, run, step)).collect();
+        let drafts = plan.steps.iter().map(|step| self.step_draft(&law, &caller.agent, run, step)).collect();
         let mark = self.0.seal.mark(run, "plan", &bytes);
         let drafted = Arc::new(DraftedPlan { plan, digest: payload.commitment, mark, drafts });
         let command = Command::Plan { run, agent: caller.agent.clone(), plan: drafted.clone() };
@@ -106,8 +106,7 @@ impl Gate {
         Ok(Ok(Planned { shown, verdict, previews, receipt }))
     }
 
-    fn step_draft(&self, law: &Law, caller: &Caller, run: RunId, step: &WrittenStep) -> StepDraft {
-        let agent = &caller.agent;
+    pub(crate) fn step_draft(&self, law: &Law, agent: &str, run: RunId, step: &WrittenStep) -> StepDraft {
         let template = self.0.seal.mark(
             run,
             "template",

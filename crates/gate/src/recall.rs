@@ -61,7 +61,12 @@ impl Gate {
     }
 
     /// A payload of one event of the run's lane; none, if it was erased.
-    async fn recalled(&self, run: RunId, seq: u64, commitment: Digest) -> Result<Option<Value>, Error> {
+    pub(crate) async fn recalled(
+        &self,
+        run: RunId,
+        seq: u64,
+        commitment: Digest,
+    ) -> Result<Option<Value>, Error> {
         let lane = u16::try_from(self.lane_of(run)).unwrap_or(u16::MAX).saturating_add(1);
         let log = self.0.payloads.clone();
         let read = tokio::task::spawn_blocking(move || {

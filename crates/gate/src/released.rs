@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::approval::Pending;
+use kernel::approval::{Pending, Subject};
 use kernel::call::Carrier;
 use kernel::command::Command;
 use kernel::id::CallId;
@@ -22,12 +22,18 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::line::Draft;
 use crate::port::Feed;
+use crate::proposals::{Proposed, is_proposed};
+
+/// Whoever waits looks again after this, told or not.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a call is that people were asked about, while it has no end.
 enum Unended {
     Waits(Box<Pending>),
     /// They said yes, and it is under way.
     Open(Box<OpenCall>),
+    /// One of the writes that its run proposes.
+    Proposed(Box<Proposed>),
 }
 
 impl Gate {
@@ -62,6 +68,10 @@ impl Gate {
     async fn released_call(&self, call: CallId) -> Result<Option<Answered>, Error> {
         self.ready()?;
         let Some((_, pending)) = self.find_pending(call) else { return Ok(None) };
+        if pending.subject == Subject::Proposals && pending.plan.is_none() {
+            self.gathered(call, &pending).await?;
+            return Ok(None);
+        }
         if let Some(version) = pending.plan {
             self.begun_with_assent(&pending, version).await?;
             return Ok(None);
@@ -80,7 +90,16 @@ impl Gate {
         let call = Arc::new(self.rebuilt(call, pending, args));
         let key = call.id.to_string().into();
         let (bytes, payloads) = (bytes.into(), Vec::new());
-        Ok(Draft { call, bytes, payloads, reason: None, is_release: true, key, before: None })
+        Ok(Draft {
+            call,
+            bytes,
+            payloads,
+            reason: None,
+            is_release: true,
+            is_plain: false,
+            key,
+            before: None,
+        })
     }
 
     pub(crate) async fn stored_args(&self, pending: &Pending) -> Result<Value, Error> {
@@ -106,7 +125,10 @@ impl Gate {
     ) -> Answered {
         // A second decision that asks again is the law's `Waiting`; so this is the first.
         bump(&self.0.tally.asked);
-        let ticket = self.find_pending(call.id).map(|(_, pending)| Ticket::of(call.id, &pending));
+        let ticket = match is_proposed(&verdict) {
+            true => self.proposal_ticket(call.id),
+            false => self.find_pending(call.id).map(|(_, pending)| Ticket::of(call.id, &pending)),
+        };
         Answered { ticket, ..Answered::new(call, verdict, receipts.first().copied()) }
     }
 
@@ -120,6 +142,9 @@ impl Gate {
     }
 
     fn unended(&self, call: CallId) -> Option<Unended> {
+        if let Some(known) = self.proposal(call) {
+            return (!known.is_over()).then(|| Unended::Proposed(Box::new(known)));
+        }
         let find = |state: &State| {
             let waits = state.pending.get(&call).cloned();
             let waits = waits.map(|pending| Unended::Waits(Box::new(pending)));
@@ -151,7 +176,10 @@ impl Gate {
             {
                 return Ok(answered);
             }
-            if tokio::time::timeout_at(until, news.changed()).await.is_err() {
+            // A plan says nothing of itself to those who wait for one of its steps.
+            let look = until.min(tokio::time::Instant::now() + LOOK);
+            let told = tokio::time::timeout_at(look, news.changed()).await.is_ok();
+            if !told && tokio::time::Instant::now() >= until {
                 return Ok(unended.answered(call));
             }
         }
@@ -176,6 +204,7 @@ impl Unended {
         match self {
             Unended::Waits(pending) => &pending.agent,
             Unended::Open(open) => &open.agent,
+            Unended::Proposed(known) => &known.agent,
         }
     }
 
@@ -193,9 +222,12 @@ impl Unended {
                     groups: Vec::new(),
                     asked: open.decided,
                     expires: open.expires.unwrap_or(open.decided),
+                    proposed: false,
+                    replaced_by: None,
                 };
                 (Verdict::allow(), ticket)
             }
+            Unended::Proposed(known) => return known.answered(),
         };
         Answered { again: true, ticket: Some(ticket), ..Answered::of(call, verdict, None) }
     }

@@ -16,6 +16,10 @@ pub(crate) fn stamp(contract: &Contract, args: &mut Value, run: RunId, key: &str
         let path: Vec<String> = field.split('.').map(str::to_owned).collect();
         write(args, &path, key.to_owned());
     }
+    writes(contract)
+}
+
+pub(crate) fn writes(contract: &Contract) -> bool {
     contract.stamp.is_some() || contract.idempotency_field.is_some()
 }
 

@@ -101,6 +101,7 @@ impl Gate {
             views,
             snapshots,
             asked,
+            looked: Default::default(),
             waits: Default::default(),
             payloads,
             stop,

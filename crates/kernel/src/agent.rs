@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use stdx::glob;
 
 use crate::account::Limits;
 use crate::before::Before;
@@ -76,6 +77,16 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Vec<Threshold>>,
     pub origin: Origin,
+}
+
+impl Manifest {
+    /// By what a call does, or by the lines that name its tool.
+    pub fn mode_of(&self, tool: &str, effect: Effect) -> Mode {
+        let usual = self.modes.get(&effect).copied().unwrap_or(self.mode);
+        let lines = self.may.iter().filter(|may| glob::matches(&may.tool, tool));
+        let modes = lines.map(|may| may.mode.unwrap_or(usual));
+        modes.max_by_key(|mode| mode.strictness()).unwrap_or(usual)
+    }
 }
 
 /// What holds for the plans of an agent, and for its writes.

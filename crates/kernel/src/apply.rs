@@ -94,6 +94,7 @@ impl State {
             asks: 0,
             waiting: 0,
             tickets: Default::default(),
+            proposals: Vec::new(),
             phase: Default::default(),
             plans: Vec::new(),
             versions: 0,

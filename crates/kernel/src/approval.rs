@@ -25,6 +25,8 @@ pub enum Subject {
     Call,
     /// All of a plan, in the version that it has.
     Plan,
+    /// All that a run has proposed, or what of it the person picks.
+    Proposals,
 }
 
 /// What makes a person look twice.
@@ -98,6 +100,9 @@ pub struct Asked {
     pub plan: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub risk: Vec<RiskPart>,
+    /// It is a proposal, and waits under this name with others of its run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<CallId>,
 }
 
 /// Arguments that an approver put in the place of the agent's.
@@ -140,6 +145,8 @@ pub struct Given {
     pub by: String,
     /// The asked groups that it counts for.
     pub groups: Vec<String>,
+    /// Of proposals: those that it is a yes to; none named: all.
+    pub only: Vec<CallId>,
     pub standing: Option<Terms>,
 }
 
@@ -239,7 +246,11 @@ impl State {
             None => seq,
         };
         Some(Pending {
-            subject: if asked.plan.is_some() { Subject::Plan } else { Subject::Call },
+            subject: match (asked.plan, asked.with) {
+                (Some(_), _) => Subject::Plan,
+                (None, Some(_)) => Subject::Proposals,
+                (None, None) => Subject::Call,
+            },
             plan: asked.plan,
             agent: decided.agent.clone(),
             run: decided.run,
@@ -274,7 +285,25 @@ impl State {
 
     /// People are asked: nothing is reserved, and the call waits.
     pub(crate) fn ask_begun(&mut self, at: Time, decided: &CallDecided) {
-        let Some(pending) = self.pending_of(at, self.seq, decided) else { return };
+        let with = decided.asked.as_ref().and_then(|asked| asked.with);
+        let pending = match with {
+            Some(_) => self.proposed(at, decided),
+            None => self.pending_of(at, self.seq, decided),
+        };
+        let Some(pending) = pending else { return };
+        if let Some(run) = self.runs.get_mut(&pending.run)
+            && decided.key.is_none()
+            && pending.plan.is_none()
+        {
+            let ticket = Ticket { call: decided.call, verdict: None, ended: None };
+            run.tickets.insert(decided.mark, ticket);
+        }
+        let name = with.unwrap_or(decided.call);
+        // What joins others that wait is no further question.
+        if self.pending.contains_key(&name) {
+            self.pending.insert(name, pending);
+            return;
+        }
         let asks = self.asks.entry(decided.agent.clone()).or_default();
         if at.since_ms(asks.since) >= HOUR_MS {
             *asks = Hour { count: 0, since: at };
@@ -283,28 +312,29 @@ impl State {
         self.waits(&pending, true);
         if let Some(run) = self.runs.get_mut(&pending.run) {
             run.asks += 1;
-            if pending.key.is_none() && pending.plan.is_none() {
-                let ticket = Ticket { call: decided.call, verdict: None, ended: None };
-                run.tickets.insert(pending.asked_mark, ticket);
-            }
         }
-        self.due.insert((pending.expires, Due::Ask(decided.call)));
-        self.pending.insert(decided.call, pending);
+        self.due.insert((pending.expires, Due::Ask(name)));
+        self.pending.insert(name, pending);
     }
 
     /// The second decision of a call: it waits no longer, and its agent may come for the outcome.
     pub(crate) fn ask_ended(&mut self, decided: &CallDecided) -> Option<Pending> {
+        let goes_on = self.goes_on_without(decided);
+        self.proposal_ended(decided);
+        if let Some(run) = self.runs.get_mut(&decided.run)
+            && let Some(ticket) = run.tickets.values_mut().find(|ticket| ticket.call == decided.call)
+        {
+            ticket.verdict = Some(decided.verdict());
+        }
+        // The others that were proposed with it go on without it.
+        if goes_on {
+            return None;
+        }
         let pending = self.pending.remove(&decided.call)?;
         self.due.remove(&(pending.expires, Due::Ask(decided.call)));
         self.answered.remove(&decided.call);
         self.waits(&pending, false);
         self.plan_answered(&pending, decided);
-        let run = self.runs.get_mut(&pending.run);
-        if let Some(ticket) = run.and_then(|run| run.tickets.get_mut(&pending.asked_mark))
-            && ticket.call == decided.call
-        {
-            ticket.verdict = Some(decided.verdict());
-        }
         Some(pending)
     }
 
@@ -384,8 +414,9 @@ impl State {
 
 impl Given {
     pub(crate) fn new(at: Time, answered: &Answered) -> Given {
-        let Answered { bound, by, groups, standing, .. } = answered;
-        Given { at, bound: *bound, by: by.clone(), groups: groups.clone(), standing: standing.clone() }
+        let Answered { bound, by, groups, only, standing, .. } = answered;
+        let (by, groups, only) = (by.clone(), groups.clone(), only.clone());
+        Given { at, bound: *bound, by, groups, only, standing: standing.clone() }
     }
 }
 

@@ -110,6 +110,11 @@ pub enum Command {
         run: RunId,
         version: u32,
     },
+    /// What people said yes to of a run's proposals becomes a plan: `Answer::Plan`.
+    Gather {
+        ticket: CallId,
+        plan: Arc<DraftedPlan>,
+    },
     /// An agent lets its plan be carried out; what it touches is claimed already.
     Commit {
         run: RunId,
@@ -205,6 +210,8 @@ pub struct PersonAnswer {
     /// The call as they would have it.
     pub edit: Option<Arc<Call>>,
     pub standing: Option<Terms>,
+    /// Of proposals: those that it is a yes to; none named: all.
+    pub only: Vec<CallId>,
 }
 
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod group;
 pub mod lend;
 mod open;
 mod plan;
+mod propose;
 mod release;
 pub mod room;
 mod steer;
@@ -105,6 +106,7 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
         | Command::Plan { .. }
         | Command::Begin { .. }
         | Command::Stand { .. }
+        | Command::Gather { .. }
         | Command::Commit { .. }
         | Command::Abort { .. }
         | Command::StepChecked(_)
@@ -123,12 +125,13 @@ pub fn decide(state: &State, control: &Control, rules: &Rules, command: &Command
 fn planned(desk: &Desk<'_>, command: &Command) -> Decision {
     answered(match command {
         Command::Phase { run, agent, to } => commit::phase(desk, *run, agent, *to),
-        Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan),
+        Command::Plan { run, agent, plan } => return decide_plan(desk, *run, agent, plan, &[]),
         Command::Begin { run, agent } => {
             let call = begun(desk.state, *run, agent);
             group::begin(desk, &case(desk.state, desk.control, desk.rules, &call, desk.now))
         }
         Command::Stand { run, version } => group::stand(desk.state, *run, *version),
+        Command::Gather { ticket, plan } => return propose::gather(desk, *ticket, plan),
         Command::Commit { run, agent, version, ticket, credential, is_last } => {
             let call = Call { id: *ticket, credential: *credential, ..begun(desk.state, *run, agent) };
             let case = case(desk.state, desk.control, desk.rules, &call, desk.now);

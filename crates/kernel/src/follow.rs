@@ -346,6 +346,7 @@ impl State {
             plan.carry(&known);
         }
         run.plans.push(plan);
+        self.proposals_gathered(proposed);
     }
 
     pub(crate) fn commit_started(&mut self, at: Time, started: &CommitStarted) {

@@ -41,6 +41,7 @@ pub mod phase;
 pub mod plan;
 pub mod price;
 pub mod progress;
+pub mod proposal;
 mod quorum;
 pub mod rate;
 pub mod reason;

@@ -52,7 +52,8 @@ impl Pending {
             expires: self.expires,
             persons: &self.persons,
             pin: tool.and_then(|tool| tool.contract.pin),
-            plan_version: self.plan.map(u64::from),
+            // What was proposed becomes a plan by the yes that it got, and is no other thing by that.
+            plan_version: self.plan.filter(|_| self.subject == Subject::Plan).map(u64::from),
             rules: rules.digest,
             run: self.run,
             subject: self.subject,
@@ -114,6 +115,13 @@ impl Pending {
         let mut yeses = self.yeses.iter().filter(|given| given.bound == bound);
         let first = yeses.next()?.standing.as_ref()?;
         yeses.all(|given| given.standing.as_ref() == Some(first)).then_some(first)
+    }
+
+    /// Of these proposals those that everybody who said yes said yes to, in order.
+    pub fn picked(&self, bound: Digest, proposals: &[CallId]) -> Vec<CallId> {
+        let yeses = || self.yeses.iter().filter(|given| given.bound == bound);
+        let picks = |call: &&CallId| yeses().all(|given| given.only.is_empty() || given.only.contains(call));
+        proposals.iter().filter(picks).copied().collect()
     }
 
     /// Whether this is the call that waits, and nothing else.

@@ -73,6 +73,8 @@ codes! {
     ReasonRequired => "reason_required",
     AlreadyAnswered => "already_answered",
     EditRefused => "edit_refused",
+    Proposed => "proposed",
+    ProposalsWait => "proposals_wait",
     IdempotencyConflict => "idempotency_conflict",
     CallUnknown => "call_unknown",
     KeyUnknown => "key_unknown",
@@ -230,6 +232,8 @@ impl Reason {
             Code::ReasonRequired => format!("a yes to a call of risk {limit} or more needs a reason"),
             Code::AlreadyAnswered => format!("{detail} has said yes to this already"),
             Code::EditRefused => format!("these arguments would not pass: {detail}"),
+            Code::Proposed => format!("proposed, and not done: {} sees all of it", self.ask.join(" and ")),
+            Code::ProposalsWait => "what this run proposed waits for people".to_owned(),
             Code::IdempotencyConflict => "this idempotency key came before with other arguments".to_owned(),
             Code::CallUnknown => "no such call is waiting for an outcome".to_owned(),
             Code::KeyUnknown => format!("there is no key `{detail}`"),
@@ -327,7 +331,9 @@ impl Reason {
             | Code::OwnRequest
             | Code::ReasonRequired
             | Code::AlreadyAnswered
-            | Code::EditRefused => approval_remedy(self.code).to_owned(),
+            | Code::EditRefused
+            | Code::Proposed
+            | Code::ProposalsWait => approval_remedy(self.code).to_owned(),
             Code::IdempotencyConflict => "use a new key for a new call".to_owned(),
             Code::CallUnknown => "report an outcome once, for a call that was permitted".to_owned(),
             Code::KeyUnknown => "list the keys with `remit agent keys`".to_owned(),
@@ -412,6 +418,10 @@ fn approval_remedy(code: Code) -> &'static str {
         Code::ReasonRequired => "say why (`--why`)",
         Code::AlreadyAnswered => "somebody else must say yes, too",
         Code::EditRefused => "change them within what the rules allow, or say no",
+        Code::Proposed => "go on; what becomes of it `remit.status` says, or GET /v1/tickets/{call}",
+        Code::ProposalsWait => {
+            "leave it open until they have answered, or close it as `abandoned`, which takes the proposals back"
+        }
         _ => "nothing needs to be done",
     }
 }

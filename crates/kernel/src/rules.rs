@@ -7,7 +7,7 @@ use policy::{AgentDecl, FreeRules, Problem, RuleSet, Severity, ToolDecl, World};
 use stdx::digest::Digest;
 
 use crate::account::Limits;
-use crate::agent::Manifest;
+use crate::agent::{Manifest, Mode};
 use crate::book::{Book, Origin};
 use crate::contract::{Contract, Effect, Operation};
 use crate::time::Time;
@@ -58,6 +58,13 @@ impl Rules {
 
     pub fn tool(&self, name: &str) -> Option<&Arc<ToolRules>> {
         self.tools.get(name)
+    }
+
+    /// Whether what this agent asks of this tool is a write that it may only propose.
+    pub fn proposes(&self, agent: &str, tool: &str) -> bool {
+        let (Some(manifest), Some(known)) = (self.agent(agent), self.tool(tool)) else { return false };
+        let effect = known.contract.effect;
+        effect.writes() && manifest.mode_of(tool, effect) == Mode::Propose
     }
 
     /// What one run of this agent may spend: its manifest within the house's cap.

@@ -14,6 +14,7 @@ use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::pace::Pace;
 use crate::phase::Phase;
 use crate::progress::PlanState;
+use crate::proposal::Proposal;
 use crate::snapshot::sorted;
 use crate::steer::{Extension, Paused};
 use crate::time::Time;
@@ -59,6 +60,8 @@ pub struct Run {
     pub waiting: u64,
     /// Calls that people were asked about, by what they were: the agent comes again for the outcome.
     pub tickets: BTreeMap<Mark, Ticket>,
+    /// What it means to write, told and not done, or done since.
+    pub proposals: Vec<Proposal>,
     pub phase: Phase,
     /// Its plans, the last one last; of earlier ones those that were committed.
     pub plans: Vec<PlanState>,

@@ -194,7 +194,7 @@ remit budget run_06f..."
     /// Say yes to one call that waits, exactly as it is shown
     #[command(after_help = APPROVE)]
     Approve(Approve),
-    /// Say no to one call that waits; the agent gets your words
+    /// Say no to one call that waits, or to all that a run proposes; the agent gets your words
     Deny {
         call: String,
         /// The person of the configuration who answers
@@ -307,6 +307,7 @@ pub(crate) struct Wrap {
 
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
+    /// A call that waits, or a run: then what it proposes
     pub(crate) call: String,
     /// The person of the configuration who answers
     #[arg(long = "as", value_name = "NAME")]
@@ -317,6 +318,9 @@ pub(crate) struct Approve {
     /// What was seen, as `remit inbox CALL` prints it
     #[arg(long, value_name = "DIGEST")]
     pub(crate) bound: Option<String>,
+    /// Of what a run proposes only these calls; what is left out is refused
+    #[arg(long, value_name = "CALL", value_delimiter = ',', conflicts_with_all = ["edit", "times"])]
+    pub(crate) only: Vec<String>,
     /// The arguments as they are to be sent instead
     #[arg(long, value_name = "JSON")]
     pub(crate) edit: Option<String>,

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use api::call::RuleView;
 use api::inbox::{
-    AnswerCall, AnswerFigures, AnswerTaken, Escalates, GroupAsked, Inbox, InboxItem, InboxQuery, InboxShown,
-    InboxStats, Risk, RiskPart, Said, Similar, Standing, StatsQuery, Ticket, TicketList, WaitQuery,
+    AnswerCall, AnswerFigures, AnswerTaken, Change, Escalates, GroupAsked, Inbox, InboxItem, InboxQuery,
+    InboxShown, InboxStats, Risk, RiskPart, Said, Similar, Standing, StatsQuery, Ticket, TicketList,
+    WaitQuery,
 };
 use api::person::Role;
 use api::problem::Code;
 use axum::Json;
 use axum::extract::{Path, State};
 use gate::{AnswerAsk, StandingAsk};
+use kernel::approval::Subject;
 use kernel::id::CallId;
 use kernel::time::Time;
 use stdx::digest::Digest;
@@ -62,7 +64,12 @@ pub(crate) async fn own_ticket(
     let call = id::<CallId>(&call)?;
     let answered = house.gate.wait_ticket(&caller, call, wait(query.wait.as_deref())?).await?;
     let answered = words::answered(answered, &house.options.console);
-    let (state, ticket) = (if answered.waiting.is_some() { "waiting" } else { "ended" }, call.to_string());
+    let state = match &answered.waiting {
+        Some(waiting) if waiting.proposed => "proposed",
+        Some(_) => "waiting",
+        None => "ended",
+    };
+    let ticket = call.to_string();
     let waiting = answered.waiting.clone();
     let answered = Some(answered).filter(|answered| answered.waiting.is_none());
     Ok(Json(Ticket { ticket, state: state.to_owned(), waiting, answered }))
@@ -110,12 +117,13 @@ pub(crate) async fn shown(
     let gone = || Refusal::not_found(&format!("a call `{call}` that waits for somebody"));
     let gate::Shown { waiting, args, reasoning, asked_args } =
         house.gate.pending(call).await?.ok_or_else(gone)?;
+    let changes = house.gate.changes(call).await?;
     let similar = house.gate.similar(&waiting.agent, &waiting.tool).await?;
     let rules = house.gate.rules();
     let contract = rules.tool(&waiting.tool).map(|tool| tool.contract.clone());
     // Only what is shown of the run comes from a list, which may lag; what is answered is in the law's own state.
     let run = house.gate.run(waiting.run, Some(house.gate.counts().head_index)).await.ok();
-    let beside = house.gate.inbox().into_iter().filter(|it| it.run == waiting.run && it.call != call);
+    let beside = house.gate.inbox().into_iter().filter(|it| it.run == waiting.run && it.call != waiting.call);
     let answers =
         waiting.answers.iter().map(|it| Said { by: it.by.clone(), at: it.at.to_string(), counts: it.stands });
     let similar = similar.into_iter().map(|it| Similar {
@@ -138,8 +146,25 @@ pub(crate) async fn shown(
         said: answers.collect(),
         similar: similar.collect(),
         beside: beside.map(|it| it.call.to_string()).collect(),
+        changes: changes.into_iter().map(change).collect(),
         input: contract.map(|contract| contract.input.clone()).unwrap_or_default(),
     }))
+}
+
+fn change(it: gate::Change) -> Change {
+    Change {
+        id: it.id,
+        tool: it.tool,
+        effect: it.effect,
+        undo: it.undo,
+        cost_usd_nanos: it.cost.map(|cost| cost.usd_nanos),
+        before: it.before,
+        after: it.after,
+        trouble: it.trouble,
+        reason: it.reasoning.map(words::text),
+        replaced_by: it.replaced_by.map(|call| call.to_string()),
+        against: it.against.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn undo(effect: &str) -> &'static str {
@@ -171,7 +196,8 @@ pub(crate) async fn answer(
     })?;
     let standing = body.standing.map(|terms| standing(terms, house.gate.now())).transpose()?;
     let words = body.words.map(|words| words.trim().to_owned()).filter(|words| !words.is_empty());
-    let ask = AnswerAsk { call, by, yes: body.yes, bound, words, edit: body.edit, standing };
+    let only = body.only.iter().map(|call| id::<CallId>(call)).collect::<Result<Vec<CallId>, Refusal>>()?;
+    let ask = AnswerAsk { call, by, yes: body.yes, bound, words, edit: body.edit, standing, only };
     let given = house.gate.answer(ask).await?.map_err(|reason| Refusal::law(&reason))?;
     let state = match (body.yes, given.complete) {
         (false, _) => "denied",
@@ -188,9 +214,8 @@ pub(crate) async fn answer(
 
 /// In mode `propose` the agent's owner is asked, whatever their roles.
 fn owns(house: &House, call: CallId, name: &str) -> bool {
-    let asked = house.gate.inbox().into_iter().find(|it| it.call == call);
-    let own = |group: &gate::GroupView| group.name.strip_prefix(OWNER) == Some(name);
-    asked.is_some_and(|it| it.groups.iter().any(own))
+    let groups = house.gate.groups_asked(call);
+    groups.iter().any(|group| group.strip_prefix(OWNER) == Some(name))
 }
 
 /// Who acts. Whoever holds the operator's key may sign anybody in, and so may act as anybody; nobody else may.
@@ -236,6 +261,7 @@ fn item(waiting: &gate::Waiting, name: &str) -> InboxItem {
     let may_answer = may(waiting, name);
     InboxItem {
         call: waiting.call.to_string(),
+        kind: kind(waiting.subject).to_owned(),
         run: waiting.run.to_string(),
         agent: waiting.agent.clone(),
         person: waiting.persons.first().cloned(),
@@ -250,6 +276,14 @@ fn item(waiting: &gate::Waiting, name: &str) -> InboxItem {
         may_answer,
         may_not: (!may_answer).then(|| may_not(waiting, name)),
         reason_required: waiting.needs_words,
+    }
+}
+
+fn kind(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Call => "call",
+        Subject::Plan => "plan",
+        Subject::Proposals => "proposals",
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) fn waiting(ticket: &gate::Ticket, console: &str) -> Waiting {
         expires: ticket.expires.to_string(),
         poll: format!("/v1/tickets/{}?wait=20s", ticket.call),
         console: format!("{console}/inbox/{}", ticket.call),
+        proposed: ticket.proposed,
+        replaced_by: ticket.replaced_by.map(|call| call.to_string()),
     }
 }
 

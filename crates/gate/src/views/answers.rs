@@ -14,6 +14,7 @@ use super::key;
 use crate::caller::Answered;
 use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
+use crate::proposals::is_proposed;
 
 /// How long one look waits for news from the disk.
 const LAG: Duration = Duration::from_millis(100);
@@ -55,25 +56,43 @@ struct Told {
     result: Option<Value>,
     words: Option<String>,
     edited: Option<Value>,
+    /// It was proposed with others: the name under which people answered.
+    with: Option<CallId>,
 }
 
 impl Told {
     fn is_over(&self) -> bool {
         let verdict = self.decided.verdict();
-        !verdict.asks() && (!verdict.allows() || self.finished.is_some())
+        // A proposal that became a step is told by its plan, as long as that is known.
+        let proposed = is_proposed(&verdict);
+        proposed || !verdict.asks() && (!verdict.allows() || self.finished.is_some())
     }
 }
 
 impl Gate {
     /// What became of a call, as its agent is told; what was erased is left out.
     pub(crate) async fn told(&self, call: CallId) -> Result<Answered, Error> {
+        if let Some(answered) = self.told_of_proposal(call).await? {
+            return Ok(answered);
+        }
         let told = self.told_of(call).await?;
         let mut answered = Answered::of(call, told.decided.verdict(), None);
         answered.approved = told.decided.approved;
         answered.outcome = told.finished.as_ref().map(|(_, end)| end.outcome);
         answered.trouble = told.finished.and_then(|(_, end)| end.trouble);
         (answered.result, answered.words, answered.edited) = (told.result, told.words, told.edited);
+        if let Some(ticket) = told.with.filter(|ticket| answered.words.is_none() && *ticket != call) {
+            answered.words = self.words_to(ticket).await?;
+        }
         Ok(answered)
+    }
+
+    /// What the last person wrote who answered what waited under this name.
+    pub(crate) async fn words_to(&self, ticket: CallId) -> Result<Option<String>, Error> {
+        let head = *self.head();
+        let find = move |db: &Connection| -> rusqlite::Result<Vec<Row>> { row(db, ticket) };
+        let (_, found) = self.ask(Some(head), find, told).await?;
+        Ok(found.into_iter().next().and_then(|told| told.words))
     }
 
     /// Whose call it is, and of which run.
@@ -159,21 +178,21 @@ fn summed(answers: impl Iterator<Item = (String, bool, u64)>) -> Vec<StatRow> {
     rows.into_iter().map(row).collect()
 }
 
-/// Where its last decision and its end stand, and the answers to it in order.
-type Row = (u64, Option<u64>, Vec<u64>);
+/// Where its last decision, its end and what was asked stand, and the answers to it in order.
+type Row = (u64, Option<u64>, Option<u64>, Vec<u64>);
 
 fn row(db: &Connection, call: CallId) -> rusqlite::Result<Vec<Row>> {
     let id = key(call.0);
     let mut answers = db.prepare_cached("SELECT idx FROM answers WHERE call = ?1 ORDER BY idx")?;
     let answers: Vec<u64> = answers.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut found =
-        db.prepare_cached("SELECT decided, finished FROM calls WHERE id = ?1 AND run IS NOT NULL")?;
-    let found: Option<(u64, Option<u64>)> =
-        found.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    Ok(found.map(|(decided, finished)| (decided, finished, answers)).into_iter().collect())
+        db.prepare_cached("SELECT decided, finished, asked FROM calls WHERE id = ?1 AND run IS NOT NULL")?;
+    let found: Option<(u64, Option<u64>, Option<u64>)> =
+        found.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    Ok(found.map(|(decided, finished, asked)| (decided, finished, asked, answers)).into_iter().collect())
 }
 
-fn told((decided, finished, answers): Row, log: &mut dyn Read) -> Result<Told, Error> {
+fn told((decided, finished, asked, answers): Row, log: &mut dyn Read) -> Result<Told, Error> {
     let (_, event) = event_at(log, decided)?;
     let Event::CallDecided(decision) = event else { return Err(strange(decided, &event)) };
     let (mut words, mut edited) = (None, None);
@@ -193,5 +212,12 @@ fn told((decided, finished, answers): Row, log: &mut dyn Read) -> Result<Told, E
     };
     let result = finished.as_ref().and_then(|(index, end)| payload_json(log, *index, &end.result?));
     let words = words.and_then(|words: Value| words.as_str().map(str::to_owned));
-    Ok(Told { decided: *decision, finished, result, words, edited })
+    let with = match asked {
+        Some(index) => match event_at(log, index)? {
+            (_, Event::CallDecided(asked)) => asked.asked.and_then(|asked| asked.with),
+            _ => None,
+        },
+        None => None,
+    };
+    Ok(Told { decided: *decision, finished, result, words, edited, with })
 }

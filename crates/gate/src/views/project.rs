@@ -223,6 +223,11 @@ impl Sheet {
             Event::CommitStarted(started) => {
                 self.runs.entry(started.run).or_default().waiting -= i64::from(started.ticket.is_some());
             }
+            // Proposals waited each for itself, and as a plan they wait as one.
+            Event::PlanProposed(proposed) => {
+                let more = proposed.gathers.len().saturating_sub(1);
+                self.runs.entry(proposed.run).or_default().waiting -= i64::try_from(more).unwrap_or(0);
+            }
             Event::ToolSeen(seen) => drop(self.definitions.insert(seen.tool, index)),
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
@@ -236,7 +241,6 @@ impl Sheet {
             | Event::SlicesReturned(_)
             | Event::ThresholdCrossed(_)
             | Event::PhaseChanged(_)
-            | Event::PlanProposed(_)
             | Event::GroupBegun(_)
             | Event::StepJoined(_)
             | Event::StepChecked(_)

@@ -61,7 +61,7 @@ fn only(stage: &Stage) -> Waiting {
 
 fn says(waiting: &Waiting, by: &str, yes: bool) -> AnswerAsk {
     let (call, bound, by) = (waiting.call, waiting.bound, by.to_owned());
-    AnswerAsk { call, by, yes, bound, words: None, edit: None, standing: None }
+    AnswerAsk { call, by, yes, bound, words: None, edit: None, standing: None, only: Vec::new() }
 }
 
 async fn given(stage: &Stage, ask: AnswerAsk) -> AnswerGiven {

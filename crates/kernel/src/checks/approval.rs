@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::{Case, Findings};
-use crate::agent::Mode;
 use crate::approval::plain_name;
 use crate::approvers::Approvals;
 use crate::reason::{Code, Reason};
@@ -33,5 +32,5 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
 
 /// A write in mode `propose`.
 fn proposes(case: &Case<'_>) -> bool {
-    case.tool.is_some() && case.writes() && case.mode() == Mode::Propose
+    case.rules.proposes(&case.call.agent, &case.call.tool)
 }

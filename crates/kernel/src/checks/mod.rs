@@ -15,9 +15,6 @@ mod policy;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ::policy::RuleRef;
-use stdx::glob;
-
 use crate::account::Amount;
 use crate::agent::{Manifest, Mode};
 use crate::approval::Granted;
@@ -34,6 +31,7 @@ use crate::state::{Control, State};
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
 use crate::window::AccountId;
+use ::policy::RuleRef;
 
 /// Longer words from a schema or a rule that erred are cut: they may hold what somebody else wrote.
 const DETAIL_CHARS_MAX: usize = 120;
@@ -201,10 +199,7 @@ impl Case<'_> {
     fn mode(&self) -> Mode {
         let Some(manifest) = self.manifest else { return Mode::default() };
         let effect = self.tool.map_or(Effect::Irreversible, |tool| tool.contract.effect);
-        let usual = manifest.modes.get(&effect).copied().unwrap_or(manifest.mode);
-        let lines = manifest.may.iter().filter(|may| glob::matches(&may.tool, &self.call.tool));
-        let modes = lines.map(|may| may.mode.unwrap_or(usual));
-        modes.max_by_key(|mode| mode.strictness()).unwrap_or(usual)
+        manifest.mode_of(&self.call.tool, effect)
     }
 }
 

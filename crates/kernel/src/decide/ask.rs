@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use stdx::digest::Digest;
 
-use super::{Decision, case, conclude};
-use crate::approval::{AskMarks, Asked, Edited, Given, Granted, Pending, RiskPart};
+use super::{Decision, case, conclude, propose};
+use crate::approval::{AskMarks, Asked, Edited, Given, Granted, Pending, RiskPart, Subject};
 use crate::approvers::ASK_QUOTA;
 use crate::call::Call;
 use crate::checks::{Case, Judged, judge};
 use crate::command::{Answer, PersonAnswer};
-use crate::event::{Answered, Collected, Event, RunSteered};
+use crate::event::{Answered, CallDecided, Collected, Event, RunSteered};
 use crate::held::Target;
 use crate::id::CallId;
+use crate::proposal::{Proposal, net};
 use crate::reason::{Code, Reason};
 use crate::risk::{Weighed, score, weigh};
 use crate::rules::Rules;
@@ -26,11 +27,15 @@ const HOUR_MS: u64 = 3_600_000;
 /// The same call again, while people are asked or when they have answered: no second ask, and the outcome once.
 pub(super) fn ticketed(case: &Case<'_>) -> Option<Decision> {
     let run = case.state.own_run(case.call.run, &case.call.agent)?;
-    if run.tickets.is_empty() || case.call.key_mark.is_some() {
+    // The step that a proposal became is no repeat of it.
+    if run.tickets.is_empty() || case.call.key_mark.is_some() || case.call.part.is_some() {
         return None;
     }
     let ticket = run.tickets.get(&case.call.args_mark)?;
     let call = ticket.call;
+    if ticket.verdict.is_none() && run.proposal(call).is_some() {
+        return propose::proposed_before(run, ticket, &case.call.agent, case);
+    }
     match (&ticket.verdict, &ticket.ended) {
         (Some(verdict), ended) if ended.is_some() || verdict.ruling == Ruling::Deny => {
             let answer = Answer::Same { call, verdict: verdict.clone(), ended: ended.clone() };
@@ -42,7 +47,7 @@ pub(super) fn ticketed(case: &Case<'_>) -> Option<Decision> {
 }
 
 /// People are asked: by what they approved before it may pass, and by how often they are asked it may not.
-pub(super) fn ask(case: &Case<'_>, judged: Judged) -> Decision {
+pub(super) fn ask(case: &Case<'_>, mut judged: Judged) -> Decision {
     let Some(run) = case.run else { return conclude(case, judged, None) };
     if !judged.needs.is_empty() {
         return Decision::none(Answer::Short(judged.needs));
@@ -57,29 +62,48 @@ pub(super) fn ask(case: &Case<'_>, judged: Judged) -> Decision {
             return conclude(&again, judged, None);
         }
     }
-    if let Some((what, limit)) = flooded(case, run) {
+    let proposes = propose::proposes(case);
+    let joined = if proposes { propose::joined(case) } else { None };
+    let flood = match joined {
+        Some((ticket, _)) => propose::too_many(run, ticket),
+        None => flooded(case, run),
+    };
+    if let Some((what, limit)) = flood {
         return too_often(case, what, limit);
+    }
+    if proposes {
+        if let Some(reason) = propose::misleads(case) {
+            return conclude(case, Judged::denied(reason), None);
+        }
+        judged.verdict.reasons.iter_mut().for_each(|reason| reason.code = Code::Proposed);
     }
     let house = &case.rules.book.house.approvals;
     let cost = judged.cost.clone();
     let risk = risk(case, marks, &judged);
     let ends = case.state.lineage(case.call.run).map(|(_, run)| run.expires).min().unwrap_or(run.expires);
+    let expires = case.now.plus_ms(house.expires_ms).min(ends);
     let asked = Asked {
         bound: Digest([0; 32]),
         cost,
         credential: case.call.credential,
-        expires: case.now.plus_ms(house.expires_ms).min(ends),
+        expires: joined.map_or(expires, |(_, pending)| pending.expires),
         places: marks.places.clone(),
         plan: None,
         risk,
+        with: proposes.then(|| joined.map_or(case.call.id, |(ticket, _)| ticket)),
     };
+    let name = asked.with.unwrap_or(case.call.id);
     let mut decision = conclude(case, judged, Some(asked));
     let first = decision.events.first_mut();
-    if let Some(Event::CallDecided(decided)) = first
-        && let Some(pending) = case.state.pending_of(case.now, case.state.seq + 1, decided)
-        && let Some(asked) = &mut decided.asked
-    {
-        asked.bound = pending.bound(case.call.id, case.rules);
+    if let Some(Event::CallDecided(decided)) = first {
+        let seq = case.state.seq + 1;
+        let pending = match proposes {
+            true => case.state.proposals_with(case.now, seq, decided),
+            false => case.state.pending_of(case.now, seq, decided),
+        };
+        if let (Some(pending), Some(asked)) = (pending, &mut decided.asked) {
+            asked.bound = pending.bound(name, case.rules);
+        }
     }
     decision
 }
@@ -146,9 +170,42 @@ pub(super) fn denied(
     rules: &Rules,
     call: CallId,
     reason: Reason,
-) -> Option<Event> {
-    let pending = state.pending.get(&call)?;
-    Some(Event::CallDecided(Box::new(pending.denied(call, reason, rules, control.seq))))
+) -> Vec<Event> {
+    let Some(pending) = state.pending.get(&call) else { return Vec::new() };
+    let run = state.runs.get(&pending.run).filter(|_| pending.subject == Subject::Proposals);
+    let Some(run) = run else {
+        return vec![Event::CallDecided(Box::new(pending.denied(call, reason, rules, control.seq)))];
+    };
+    // The one that it waits under ends last, and all of it with it.
+    let mut all: Vec<&Proposal> = run.proposals.iter().filter(|one| one.ticket == call).collect();
+    all.sort_by_key(|one| one.call == call);
+    let own = all.last().is_some_and(|one| one.call == call);
+    let of = |one: &Proposal| denied_one(rules, control.seq, pending, one, reason.clone());
+    let mut events: Vec<Event> = all.into_iter().map(of).collect();
+    if !own {
+        events.push(Event::CallDecided(Box::new(pending.denied(call, reason, rules, control.seq))));
+    }
+    events
+}
+
+/// One of several proposals is denied.
+pub(super) fn denied_one(
+    rules: &Rules,
+    control_seq: u64,
+    pending: &Pending,
+    one: &Proposal,
+    reason: Reason,
+) -> Event {
+    Event::CallDecided(Box::new(CallDecided {
+        args: one.args,
+        contract: rules.tool(&one.tool).map(|tool| tool.digest),
+        effect: one.effect.clone(),
+        mark: one.mark,
+        reasoning: one.reasoning,
+        tool: one.tool.clone(),
+        touches: one.touches.clone(),
+        ..pending.denied(one.call, reason, rules, control_seq)
+    }))
 }
 
 /// A person answers. What they saw must be what it is now, and they must be somebody who may.
@@ -173,6 +230,7 @@ pub(super) fn decide_answer(
         call: answer.call,
         edited: None,
         groups,
+        only: answer.only.clone(),
         run: pending.run,
         standing: answer.standing.clone(),
         tool: pending.tool.clone(),
@@ -180,7 +238,7 @@ pub(super) fn decide_answer(
         yes: answer.yes,
     };
     if !answer.yes {
-        (answered.standing, answered.groups) = (None, Vec::new());
+        (answered.standing, answered.groups, answered.only) = (None, Vec::new(), Vec::new());
         let reason = Reason::new(Code::ApprovalDenied).detail(&answer.by);
         let over = denied(state, control, rules, answer.call, reason);
         let events = std::iter::once(Event::Answered(Box::new(answered))).chain(over).collect();
@@ -188,8 +246,7 @@ pub(super) fn decide_answer(
         return Decision { answer, events };
     }
     let mut then = pending.clone();
-    if pending.plan.is_some() && (answer.edit.is_some() || answer.standing.is_some()) {
-        let reason = Reason::new(Code::EditRefused).detail("a plan is approved as it is, and once");
+    if let Some(reason) = not_of_its_kind(state, pending, answer) {
         return Decision::none(Answer::Refused(reason));
     }
     if let Some(edit) = &answer.edit {
@@ -205,6 +262,26 @@ pub(super) fn decide_answer(
     let waits_for = then.waits_for(answer.call, rules);
     let given = Answer::Given { complete: waits_for.is_empty(), bound: answered.bound, waits_for };
     Decision::one(given, Event::Answered(Box::new(answered)))
+}
+
+/// Plans and proposals are approved as they are, and once; of proposals some may be picked.
+fn not_of_its_kind(state: &State, pending: &Pending, answer: &PersonAnswer) -> Option<Reason> {
+    let refused = |why: &str| Some(Reason::new(Code::EditRefused).detail(why));
+    let is_one = pending.subject == Subject::Call;
+    if !is_one && (answer.edit.is_some() || answer.standing.is_some()) {
+        return refused("a plan is approved as it is, and once");
+    }
+    if answer.only.is_empty() {
+        return None;
+    }
+    let run = state.runs.get(&pending.run).filter(|_| pending.subject == Subject::Proposals);
+    let Some(run) = run else { return refused("only of what a run proposes some may be picked") };
+    let kept = net(run.proposed(answer.call)).kept;
+    let known = |call: &CallId| kept.iter().any(|one| one.call == *call);
+    match answer.only.iter().all(known) {
+        true => None,
+        false => refused("one of the picked is none that would be done"),
+    }
 }
 
 /// The groups for which this person's answer counts.

@@ -103,6 +103,7 @@ fn asked(desk: &Desk<'_>, case: &Case<'_>, run: &Run, plan: &PlanState, reason: 
         places: Vec::new(),
         plan: Some(plan.version),
         risk,
+        with: None,
     };
     CallDecided {
         accounts: Vec::new(),
@@ -146,5 +147,5 @@ pub(super) fn withdrawn(desk: &Desk<'_>, run: RunId, why: &str) -> Vec<Event> {
     tickets.sort_unstable();
     let reason = || Reason::new(Code::ApprovalCancelled).detail(why);
     let denied = |ticket| denied(desk.state, desk.control, desk.rules, ticket, reason());
-    tickets.into_iter().filter_map(denied).collect()
+    tickets.into_iter().flat_map(denied).collect()
 }

@@ -4,6 +4,7 @@ use super::Decision;
 use super::assent::{self, Assent};
 use super::plan::Desk;
 use crate::account::Amount;
+use crate::approval::Subject;
 use crate::call::{Outcome, Part};
 use crate::checks::{Case, room_for};
 use crate::command::{Answer, Looked};
@@ -13,7 +14,7 @@ use crate::event::{
 };
 use crate::id::{CallId, RunId};
 use crate::phase::Phase;
-use crate::progress::{End, Expectation, PlanState, Stage, Step, StepState};
+use crate::progress::{End, Expectation, OnFailure, PlanState, Stage, Step, StepState};
 use crate::reason::{Code, Reason};
 use crate::run::OpenCall;
 use crate::saga::{Move, PARALLEL_MAX, next, residue};
@@ -137,12 +138,15 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
     if !needs.is_empty() {
         return Ok(Decision::none(Answer::Short(needs)));
     }
+    // What people approved together is done together, or not at all.
+    let ticket = yes.as_ref().and_then(|(ticket, _)| desk.state.pending.get(ticket));
+    let proposed = ticket.is_some_and(|pending| pending.subject == Subject::Proposals);
     let started = CommitStarted {
         accounts,
         approved: yes.as_ref().map(|(_, by)| by.clone()).unwrap_or_default(),
         control_seq: desk.control.seq,
         cost,
-        on_failure: manifest.commits.on_failure,
+        on_failure: if proposed { OnFailure::Unwind } else { manifest.commits.on_failure },
         on_halt: manifest.commits.on_halt,
         parallel: desk.rules.stopping(manifest).parallel.unwrap_or(PARALLEL_MAX),
         run,

@@ -124,6 +124,11 @@ pub(super) fn close_run(
     if state.descent(run).iter().any(|one| is_open(state, *one)) {
         return Decision::none(Answer::refused(Code::CommitUnderWay));
     }
+    // What an agent proposed is answered first, unless it gives up what it was about.
+    let proposed = |one: &RunId| state.proposals_of(*one).is_some();
+    if agent.is_some() && closer.outcome == Closing::Success && state.descent(run).iter().any(proposed) {
+        return Decision::none(Answer::refused(Code::ProposalsWait));
+    }
     Decision { answer: Answer::Done, events: closed_with_children(state, control, rules, run, closer) }
 }
 
@@ -153,7 +158,7 @@ pub(super) fn closed_with_children(
         let reason = Reason::new(Code::ApprovalCancelled).detail("its run was closed");
         denied(state, control, rules, id, reason)
     };
-    asks.into_iter().filter_map(cancelled).chain(runs.iter().map(closed)).collect()
+    asks.into_iter().flat_map(cancelled).chain(runs.iter().map(closed)).collect()
 }
 
 fn asks_of(state: &State, runs: &[RunId]) -> Vec<CallId> {

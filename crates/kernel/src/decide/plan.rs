@@ -49,7 +49,14 @@ struct Judgement {
     undo_cost: Amount,
 }
 
-pub(super) fn decide_plan(desk: &Desk<'_>, run: RunId, agent: &str, plan: &DraftedPlan) -> Decision {
+/// `gathers`: the proposals that it is made of, if it is, one for each step.
+pub(super) fn decide_plan(
+    desk: &Desk<'_>,
+    run: RunId,
+    agent: &str,
+    plan: &DraftedPlan,
+    gathers: &[CallId],
+) -> Decision {
     let (Some(known), Some(manifest)) = (desk.state.own_run(run, agent), desk.rules.agent(agent)) else {
         return Decision::none(Answer::refused(Code::RunUnknown));
     };
@@ -75,7 +82,7 @@ pub(super) fn decide_plan(desk: &Desk<'_>, run: RunId, agent: &str, plan: &Draft
         return Decision::none(Answer::Plan(Box::new(verdict)));
     }
     let proposed = proposed(desk, run, agent, plan, &verdict, judged);
-    let Some(proposed) = fitting(proposed) else {
+    let Some(proposed) = fitting(PlanProposed { gathers: gathers.to_vec(), ..proposed }) else {
         let reason = Reason::new(Code::PlanInvalid).at("/steps");
         return Decision::none(Answer::Refused(
             reason.detail("it is too long for the log: propose it in parts"),
@@ -420,6 +427,7 @@ fn proposed(
         asks: if verdict.ruling == Ruling::Ask { verdict.asks.clone() } else { Vec::new() },
         control_seq: desk.control.seq,
         cost: verdict.cost.clone(),
+        gathers: Vec::new(),
         mark: plan.mark,
         plan: plan.digest,
         reasons: reasons.take(REASONS_MAX).cloned().collect(),

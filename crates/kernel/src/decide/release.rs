@@ -2,7 +2,7 @@
 
 use super::ask::{cancelled, denied};
 use super::{Decision, conclude};
-use crate::approval::{Granted, Pending};
+use crate::approval::{Granted, Pending, Subject};
 use crate::checks::{Case, Judged, judge};
 use crate::command::Answer;
 use crate::event::{Collected, Event};
@@ -13,7 +13,8 @@ use crate::verdict::Verdict;
 
 pub(super) fn release(case: &Case<'_>) -> Decision {
     let Case { state, control, rules, now, call, .. } = *case;
-    let Some(pending) = state.pending.get(&call.id).filter(|pending| pending.is(call)) else {
+    let is_it = |pending: &&Pending| pending.subject == Subject::Call && pending.is(call);
+    let Some(pending) = state.pending.get(&call.id).filter(is_it) else {
         return Decision::none(Answer::refused(Code::ApprovalUnknown));
     };
     let over = match cancelled(control, rules, pending, now) {
@@ -65,7 +66,7 @@ fn granted(pending: &Pending, case: &Case<'_>) -> Granted {
 fn ended(case: &Case<'_>, reason: Reason) -> Decision {
     let verdict = Verdict::deny(reason.clone());
     let over = denied(case.state, case.control, case.rules, case.call.id, reason);
-    Decision { answer: Answer::Verdict(verdict), events: over.into_iter().collect() }
+    Decision { answer: Answer::Verdict(verdict), events: over }
 }
 
 /// The agent was told; from now on the same call is a new one.
@@ -74,7 +75,8 @@ pub(super) fn collect(state: &State, call: CallId, run: RunId, agent: &str) -> D
     let ticket = own.and_then(|run| run.tickets.values().find(|ticket| ticket.call == call));
     let over = ticket.is_some_and(|ticket| {
         let denied = ticket.verdict.as_ref().is_some_and(|verdict| !verdict.allows());
-        denied || ticket.ended.is_some()
+        let of_plan = own.and_then(|run| Some(run.is_done_with(run.proposal(call)?)));
+        denied || ticket.ended.is_some() || of_plan.unwrap_or(false)
     });
     if !over {
         return Decision::none(Answer::Done);

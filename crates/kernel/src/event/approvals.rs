@@ -18,6 +18,9 @@ pub struct Answered {
     pub edited: Option<Edited>,
     /// The asked groups that it counts for.
     pub groups: Vec<String>,
+    /// Of proposals: those that it is a yes to; none named: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<CallId>,
     pub run: RunId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Terms>,

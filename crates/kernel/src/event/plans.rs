@@ -33,6 +33,9 @@ pub struct PlanProposed {
     pub control_seq: u64,
     /// What its steps and their companions may cost.
     pub cost: Amount,
+    /// The proposals that it was made of when people said yes to them, one for each step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gathers: Vec<CallId>,
     /// Equality inside the run.
     pub mark: Mark,
     /// Commitment to its canonical bytes.

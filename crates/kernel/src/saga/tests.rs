@@ -58,6 +58,7 @@ fn plan(text: &str) -> PlanState {
     let proposed = PlanProposed {
         asks: Vec::new(),
         agent: "a".into(),
+        gathers: Vec::new(),
         control_seq: 0,
         cost: Amount::default(),
         mark: Mark([0; 16]),

@@ -104,6 +104,7 @@ fn says(stage: &mut Lane, by: &str, bound: Digest) -> Answer {
         words: None,
         edit: None,
         standing: None,
+        only: Vec::new(),
     };
     stage.lane(START, &Command::Answer(Box::new(answer))).answer
 }
@@ -240,6 +241,7 @@ proptest! {
                     let (by, edit) = (PEOPLE[by], Some(Arc::new(edit)));
                     let answer = PersonAnswer {
                         call: ASKED, by: by.to_owned(), yes: true, bound: now, words: None, edit, standing: None,
+                        only: Vec::new(),
                     };
                     if let Answer::Given { bound, .. } =
                         stage.lane(START, &Command::Answer(Box::new(answer))).answer

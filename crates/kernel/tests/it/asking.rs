@@ -41,7 +41,8 @@ pub(crate) fn rebuilt(id: CallId, pending: &Pending, args: &str) -> Call {
 
 impl Stage {
     /// `call` names it, `by` who; `args` holds words, or the arguments of now; `key` is `old` for what was seen at the
-    /// last look, or the terms of a bounded approval.
+    /// last look, or the terms of a bounded approval, or `only` which proposals. `gather` makes a plan of those that
+    /// have their yeses; `key`: `other` arguments than were proposed, or `all` whatever was picked.
     pub(crate) fn asking(&mut self, verb: &str, row: &Row, now: Time) -> [String; 4] {
         let cell = |name: &str| row.get(name).map_or("", String::as_str);
         if verb == "rules" {
@@ -62,6 +63,7 @@ impl Stage {
             return ["seen".to_owned(), shown, String::new(), String::new()];
         }
         let command = match verb {
+            "gather" => self.gathers(call, cell("key")),
             "release" => {
                 // What is gone is built of nothing: the law refuses it.
                 let call = pending.map_or_else(
@@ -101,12 +103,19 @@ impl Stage {
                     words: words.map(|words| Digest::of(words.as_bytes())),
                     edit,
                     standing: terms(cell("key"), now),
+                    only: only(cell("key")),
                 }))
             }
         };
         let decision = self.lane(now, &command);
         self.said(run.unwrap_or(kernel::id::RunId(1)), &decision)
     }
+}
+
+/// `only c2 c3`
+fn only(text: &str) -> Vec<CallId> {
+    let named = text.strip_prefix("only ").into_iter().flat_map(|named| named.split(' '));
+    named.map(|name| CallId(name.trim_start_matches('c').parse().unwrap())).collect()
 }
 
 /// `2 times 1h same /to=a cap /cents=50 usd 100`

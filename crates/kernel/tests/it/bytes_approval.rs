@@ -27,6 +27,7 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
             places: vec![mark],
             plan: Some(2),
             risk: risk.map(|part| RiskPart { part, points: 9 }).into(),
+            with: None,
         }),
         call,
         carrier: Carrier::Gate,
@@ -74,6 +75,7 @@ pub(crate) fn answered(call: CallId, run: RunId) -> Answered {
         call,
         edited: Some(Edited { args: digest, destinations: marks(), hosts: marks(), mark, places: marks() }),
         groups: vec!["leads".into()],
+        only: Vec::new(),
         run,
         standing: Some(terms),
         tool: "pay.refund".into(),
@@ -102,12 +104,17 @@ fn golden() {
         yes: false,
         ..answered(call, run)
     };
+    let proposed = Asked { plan: None, with: Some(CallId(4)), ..asked(call, run).asked.unwrap() };
+    let proposed = CallDecided { asked: Some(proposed), ..asked(call, run) };
+    let picked = Answered { only: vec![CallId(4)], ..no.clone() };
     let (group, to, tool) = ("leads".to_owned(), "management".to_owned(), "pay.refund".to_owned());
     let events = vec![
         Event::CallDecided(Box::new(asked(call, run))),
         Event::CallDecided(Box::new(allowed)),
         Event::Answered(Box::new(answered(call, run))),
         Event::Answered(Box::new(no)),
+        Event::CallDecided(Box::new(proposed)),
+        Event::Answered(Box::new(picked)),
         Event::Collected(Collected { agent: agent.clone(), call, run }),
         Event::AskEscalated(AskEscalated { agent, call, group, run, to, tool }),
     ];
@@ -130,6 +137,10 @@ fn golden() {
         {"agent":"desk","bound":"DIGEST","by":"lee","call":"call_00000000000000000000000001","edited":{"args":"DIGEST","destinations":["09090909090909090909090909090909"],"hosts":["09090909090909090909090909090909"],"mark":"09090909090909090909090909090909","places":["09090909090909090909090909090909"]},"groups":["leads"],"run":"run_00000000000000000000000002","standing":{"amount":{"usd_nanos":9},"caps":{"/cents":5},"same":{"/to":"09090909090909090909090909090909"},"times":3,"until":8},"tool":"pay.refund","words":"DIGEST","yes":true}
         answered
         {"agent":"desk","bound":"DIGEST","by":"lee","call":"call_00000000000000000000000001","groups":[],"run":"run_00000000000000000000000002","tool":"pay.refund","yes":false}
+        call_decided
+        {"agent":"desk","args":"DIGEST","asked":{"bound":"DIGEST","cost":{"usd_nanos":5},"credential":"key_00000000000000000000000003","expires":7,"places":["08080808080808080808080808080808"],"risk":[{"part":"amount","points":9},{"part":"destination","points":9},{"part":"effect","points":9},{"part":"first_use","points":9},{"part":"hour","points":9},{"part":"labels","points":9}],"with":"call_00000000000000000000000004"},"call":"call_00000000000000000000000001","carrier":"gate","control_seq":1,"effect":"irreversible","mark":"08080808080808080808080808080808","reasons":[{"ask":["leads"],"at":"leads","code":"rule_forbids","detail":"leads","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"leads","line":3,"words":"leads"}],"rule":{"file":"house.cedar","forbids":true,"id":"leads","line":3,"words":"leads"}}],"reserved":{},"rules_digest":"DIGEST","ruling":"ask","run":"run_00000000000000000000000002","tool":"pay.refund"}
+        answered
+        {"agent":"desk","bound":"DIGEST","by":"lee","call":"call_00000000000000000000000001","groups":[],"only":["call_00000000000000000000000004"],"run":"run_00000000000000000000000002","tool":"pay.refund","yes":false}
         collected
         {"agent":"desk","call":"call_00000000000000000000000001","run":"run_00000000000000000000000002"}
         ask_escalated

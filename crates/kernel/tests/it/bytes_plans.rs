@@ -120,6 +120,7 @@ fn one_of_each() -> Vec<Event> {
             asks: vec!["leads".into()],
             control_seq: 1,
             cost: Amount { calls: 1, ..Amount::default() },
+            gathers: Vec::new(),
             mark: Mark([8; 16]),
             plan: digest,
             reasons: vec![reason("desk", 5)],

@@ -24,4 +24,5 @@ mod scripts_halt;
 mod scripts_limits;
 mod scripts_plans;
 mod scripts_policy;
+mod scripts_proposals;
 mod snapshot;

@@ -152,7 +152,9 @@ impl Stage {
             }
             "rules" => return self.asking("rules", row, now),
             // Of a call that waits; without one it is a plan's.
-            verb @ ("look" | "yes" | "no" | "edit" | "release" | "collect") if !cell("call").is_empty() => {
+            verb @ ("look" | "yes" | "no" | "edit" | "release" | "collect" | "gather")
+                if !cell("call").is_empty() =>
+            {
                 return self.asking(verb, row, now);
             }
             "seen" => {
@@ -161,7 +163,8 @@ impl Stage {
                 self.control(now, &ControlCommand::SeeTool { tool, digest, definition: digest })
             }
             "close" => {
-                let outcome = Closing::Success;
+                let left = cell("key") == "abandoned";
+                let outcome = if left { Closing::Abandoned } else { Closing::Success };
                 let workflow = None;
                 self.lane(now, &Command::CloseRun { run, agent: Some(agent), outcome, workflow, by })
             }
@@ -284,6 +287,9 @@ impl Stage {
         let marks = |places: Vec<String>| places.iter().map(|place| mark(place)).collect();
         (call.destinations, call.hosts) = (marks(places), marks(hosts));
         call.facts = self.wants(&agent, &call.tool, &call.args);
+        if self.rules.proposes(&agent, &call.tool) {
+            call.touches = self.touches(&call.tool, &call.args);
+        }
         self.asked.insert(id, call.args.clone());
         call
     }
@@ -379,13 +385,20 @@ impl Stage {
             Event::Answered(answered) => {
                 let yes = if answered.yes { "yes" } else { "no" };
                 let groups = if answered.groups.is_empty() { String::new() } else { " for ".to_owned() };
-                format!("{kind} {yes} by {}{groups}{}", answered.by, answered.groups.join(" and "))
+                let only = answered.only.iter().map(|call| format!(" only {}", self.name(*call)));
+                let (groups, only) = (groups + &answered.groups.join(" and "), only.collect::<String>());
+                format!("{kind} {yes} by {}{groups}{only}", answered.by)
             }
             Event::RunPaused(paused) => format!("{kind} by {}", paused.by),
             Event::PhaseChanged(changed) => {
                 format!("{kind} {} to {} by {}", changed.from.name(), changed.to.name(), changed.by)
             }
-            Event::PlanProposed(proposed) => format!("{kind} {}", proposed.ruling.name()),
+            Event::PlanProposed(proposed) => {
+                let of = proposed.gathers.iter().map(|call| format!(" {}", self.name(*call)));
+                let of: String = of.collect();
+                let of = if of.is_empty() { of } else { format!(" of{of}") };
+                format!("{kind} {}{of}", proposed.ruling.name())
+            }
             Event::UnwindStarted(started) => format!("{kind} {} by {}", started.why, started.by),
             Event::CommitEnded(ended) => plan::ended(ended),
             Event::Questioned(asked) => format!("{kind} {}", self.name(asked.call)),

@@ -527,6 +527,7 @@ fn a_proposal_is_its_owners_to_answer() {
         2s | yes     | a   |            |            | c2   | lee |
         3s | yes     | a   |            |            | c2   | vic |
         4s | release | a   |            | {}         | c2   |     |
+        4s | gather  | a   |            |            | c2   |     |
         5s | open    | b   |            |            |      |     | vic
         5s | call    | b   | crm.note   | {}         |      |     |
     "#;
@@ -534,16 +535,17 @@ fn a_proposal_is_its_owners_to_answer() {
         house(book(vec![agent])),
         table,
         expect![[r#"
-        at | do      | run | tool       | args       | call | by  | for | answer                | code                               | account              | event
-        0s | open    | a   |            |            |      |     |     | a open until 13:00:00 |                                    |                      | run_opened
-        1s | call    | a   | crm.lookup | {"id":"7"} |      |     |     | allow                 | by desk.may                        | calls 0+1            | call_decided c1 allow
-        1s | call    | a   | crm.note   | {}         |      |     |     | ask                   | approval_required ask owner:vic    | calls 0+1            | call_decided c2 ask until 13:00:00
-        2s | yes     | a   |            |            | c2   | lee |     | refused               | not_an_approver (owner:vic)        | calls 0+1            |
-        3s | yes     | a   |            |            | c2   | vic |     | enough                |                                    | calls 0+1            | answered yes by vic for owner:vic
-        4s | release | a   |            | {}         | c2   |     |     | allow                 | by desk.may                        | calls 0+2 writes 0+1 | call_decided c2 allow by vic
-        5s | open    | b   |            |            |      |     | vic | b open until 13:00:05 |                                    |                      | run_opened
-        5s | call    | b   | crm.note   | {}         |      |     |     | deny                  | approval_unavailable ask owner:vic |                      | call_decided c3 deny
-    "#]],
+        at | do      | run | tool       | args       | call | by  | for | answer                       | code                               | account   | event
+        0s | open    | a   |            |            |      |     |     | a open until 13:00:00        |                                    |           | run_opened
+        1s | call    | a   | crm.lookup | {"id":"7"} |      |     |     | allow                        | by desk.may                        | calls 0+1 | call_decided c1 allow
+        1s | call    | a   | crm.note   | {}         |      |     |     | ask                          | proposed ask owner:vic             | calls 0+1 | call_decided c2 ask until 13:00:00
+        2s | yes     | a   |            |            | c2   | lee |     | refused                      | not_an_approver (owner:vic)        | calls 0+1 |
+        3s | yes     | a   |            |            | c2   | vic |     | enough                       |                                    | calls 0+1 | answered yes by vic for owner:vic
+        4s | release | a   |            | {}         | c2   |     |     | refused                      | approval_unknown                   | calls 0+1 |
+        4s | gather  | a   |            |            | c2   |     |     | plan 1 ask: c2, for good: c2 |                                    | calls 0+1 | plan_proposed ask of c2; phase_changed explore to decide by plan
+        5s | open    | b   |            |            |      |     | vic | b open until 13:00:05        |                                    |           | run_opened
+        5s | call    | b   | crm.note   | {}         |      |     |     | deny                         | approval_unavailable ask owner:vic |           | call_decided c3 deny
+        "#]],
     );
 }
 
@@ -869,14 +871,14 @@ fn the_strictest_mode_of_what_it_does_holds() {
         house(book(vec![agent, staged])),
         table,
         expect![[r#"
-        at | do   | run | agent  | tool       | args        | answer                | code                            | account              | event
-        0s | open | a   | desk   |            |             | a open until 13:00:00 |                                 |                      | run_opened
-        1s | call | a   | desk   | crm.lookup | {"id":"7"}  | allow                 | by desk.may[0]                  | calls 0+1            | call_decided c1 allow
-        1s | call | a   | desk   | crm.note   | {}          | allow                 | by desk.may[0]; by desk.may[1]  | calls 0+2 writes 0+1 | call_decided c2 allow
-        1s | call | a   | desk   | pay.refund | {"cents":5} | ask                   | approval_required ask owner:vic | calls 0+2 writes 0+1 | call_decided c3 ask until 13:00:00
-        2s | open | b   | staged |            |             | b open until 13:00:02 |                                 |                      | run_opened
-        2s | call | b   | staged | crm.note   | {}          | allow                 | by staged.may[0]                | calls 0+1 writes 0+1 | call_decided c4 allow
-        2s | call | b   | staged | pay.refund | {"cents":5} | deny                  | no_rule_allows                  | calls 0+1 writes 0+1 | call_decided c5 deny
-    "#]],
+        at | do   | run | agent  | tool       | args        | answer                | code                           | account              | event
+        0s | open | a   | desk   |            |             | a open until 13:00:00 |                                |                      | run_opened
+        1s | call | a   | desk   | crm.lookup | {"id":"7"}  | allow                 | by desk.may[0]                 | calls 0+1            | call_decided c1 allow
+        1s | call | a   | desk   | crm.note   | {}          | allow                 | by desk.may[0]; by desk.may[1] | calls 0+2 writes 0+1 | call_decided c2 allow
+        1s | call | a   | desk   | pay.refund | {"cents":5} | ask                   | proposed ask owner:vic         | calls 0+2 writes 0+1 | call_decided c3 ask until 13:00:00
+        2s | open | b   | staged |            |             | b open until 13:00:02 |                                |                      | run_opened
+        2s | call | b   | staged | crm.note   | {}          | allow                 | by staged.may[0]               | calls 0+1 writes 0+1 | call_decided c4 allow
+        2s | call | b   | staged | pay.refund | {"cents":5} | deny                  | no_rule_allows                 | calls 0+1 writes 0+1 | call_decided c5 deny
+        "#]],
     );
 }

@@ -51,7 +51,9 @@ fn row(item: &InboxItem, named: bool) -> Vec<String> {
 }
 
 pub(super) async fn show(whose: &Whose, call: &str, person: Option<String>) -> Result<ExitCode> {
-    let shown = read(&client(whose)?, call, person).await?;
+    let client = client(whose)?;
+    let call = &waiting(&client, call.to_owned()).await?;
+    let shown = read(&client, call, person).await?;
     if whose.json {
         out::json(&shown)?
     } else {
@@ -82,8 +84,11 @@ fn told(shown: &InboxShown) {
             None => "the agent gives no reason".to_owned(),
         },
     );
-    let args = shown.args.as_ref().map(|args| serde_json::to_string_pretty(args).unwrap_or_default());
-    say("arguments", &args.unwrap_or_else(|| "erased".to_owned()));
+    if item.kind == "call" {
+        let args = shown.args.as_ref().map(|args| serde_json::to_string_pretty(args).unwrap_or_default());
+        say("arguments", &args.unwrap_or_else(|| "erased".to_owned()));
+    }
+    changes(shown);
     if let Some(asked) = &shown.asked_args {
         say("asked was", &asked.to_string());
     }
@@ -115,17 +120,65 @@ fn told(shown: &InboxShown) {
     say("bound", &item.bound);
 }
 
+/// Each write, and what is there before it.
+fn changes(shown: &InboxShown) {
+    let say = |what: &str, says: &str| out::line(format!("{what:<13}{}", out::safe(says)));
+    let erased = || "erased".to_owned();
+    let is_one = shown.item.kind == "call";
+    for change in &shown.changes {
+        if !is_one {
+            let undo = change.undo.as_ref().map(|undo| format!(", taken back by {undo}")).unwrap_or_default();
+            say("-", &format!("{}  {} ({}{undo})", change.id, change.tool, change.effect));
+        }
+        if let Some(later) = &change.replaced_by {
+            say("  not done", &format!("{later} takes its place"));
+        }
+        if !change.against.is_empty() {
+            say("  with", &format!("{} touches the same: look at them together", change.against.join(", ")));
+        }
+        if let Some(before) = &change.before {
+            say("  there now", &before.to_string());
+        }
+        if let Some(trouble) = &change.trouble {
+            say("  there now", &format!("not known: {trouble}"));
+        }
+        if !is_one {
+            say("  sent", &change.after.as_ref().map_or_else(erased, Value::to_string));
+        }
+        if let Some(reason) = change.reason.as_ref().filter(|_| !is_one) {
+            say("  because", &format!("in the agent's words: “{reason}”"));
+        }
+    }
+}
+
+/// What waits by this name: a call, or what a run proposes.
+async fn waiting(client: &Client, named: String) -> Result<String> {
+    if !named.starts_with("run_") {
+        return Ok(named);
+    }
+    let inbox: Inbox = client.get(&format!("/v1/inbox{}", query(&[("run", Some(named.clone()))]))).await?;
+    let mut whole = inbox.items.iter().filter(|item| item.kind != "call");
+    match (whole.next(), whole.next()) {
+        (Some(item), None) => Ok(item.call.clone()),
+        (None, _) => bail!("`{named}` proposes nothing that waits; `remit inbox` lists what does"),
+        (Some(_), Some(_)) => {
+            bail!("more than one thing of `{named}` waits; `remit inbox` lists them by name")
+        }
+    }
+}
+
 pub(super) async fn approve(whose: &Whose, options: Approve) -> Result<ExitCode> {
     let client = client(whose)?;
     let standing = standing(&options)?;
-    let Approve { call, person, why, bound, edit, .. } = options;
+    let Approve { call, person, why, bound, edit, only, .. } = options;
+    let call = waiting(&client, call).await?;
     let edit: Option<Value> =
         edit.map(|text| serde_json::from_str(&text)).transpose().context("--edit is not JSON")?;
     let bound = match bound {
         Some(bound) => bound,
         None => seen(&client, &call, &person, edit.as_ref()).await?,
     };
-    let answer = AnswerCall { yes: true, bound, words: why, edit, standing, person: Some(person) };
+    let answer = AnswerCall { yes: true, bound, words: why, only, edit, standing, person: Some(person) };
     answered(whose, &client, &call, &answer).await
 }
 
@@ -150,6 +203,7 @@ async fn seen(client: &Client, call: &str, person: &str, edit: Option<&Value>) -
 
 pub(super) async fn deny(whose: &Whose, call: &str, person: String, why: String) -> Result<ExitCode> {
     let client = client(whose)?;
+    let call = &waiting(&client, call.to_owned()).await?;
     // A no is good for whatever it has become.
     let shown = read(&client, call, Some(person.clone())).await?;
     let (words, person) = (Some(why), Some(person));

@@ -59,9 +59,14 @@ function groups(items, chosen) {
       h("p", { class: "muted" }, words(own[0].agent), own[0].person ? [" for ", words(own[0].person)] : null, " ", link(`/runs/${run}`, short(run))),
       h("ul", { class: "plain" }, own.map((item) => h("li", null,
         h("a", { href: `/inbox/${item.call}`, class: "one", id: `one-${item.call}`, "aria-current": item.call === chosen ? "true" : undefined },
-          score(item.risk.score), h("span", { class: "what" }, words(item.tool)),
+          score(item.risk.score), h("span", { class: "what" }, name(item)),
           h("span", { class: "muted" }, item.may_answer ? moment(item.asked) : [moment(item.asked), " · not yours"]))))));
   });
+}
+
+/** What it is about, in a few words. */
+function name(item) {
+  return item.kind === "proposals" ? "what its run proposes" : item.kind === "plan" ? "a plan" : words(item.tool);
 }
 
 function score(number) {
@@ -79,21 +84,25 @@ function shown(house, it, inbox) {
   const { item } = it;
   const may = item.may_answer;
   const acts = {
-    y: () => say(house, it, true), n: () => say(house, it, false), e: () => edit(house, it),
+    y: () => say(house, it, true), n: () => say(house, it, false), e: () => item.kind === "call" && edit(house, it),
   };
   const button = (id, key, text, kind) => h("button", { type: "button", id, class: kind, onclick: acts[key] }, text, " ", h("kbd", { "aria-hidden": "true" }, key));
   const place = h("section", { class: "item", "aria-label": "What is asked" },
-    h("div", { class: "head" }, h("h2", null, pill("ask"), " ", words(item.tool)),
+    h("div", { class: "head" }, h("h2", null, pill("ask"), " ", name(item)),
       h("div", { class: "actions" }, may
-        ? [button("say-no", "n", "No", "wide"), button("say-yes", "y", "Yes", "wide"), button("edit", "e", "Change"),
-          h("button", { type: "button", id: "standing", class: "quiet", onclick: () => standing(house, it) }, "Also the next ones")]
+        ? [button("say-no", "n", "No", "wide"), button("say-yes", "y", "Yes", "wide"),
+          item.kind === "call" && button("edit", "e", "Change"),
+          item.kind === "call" && h("button", { type: "button", id: "standing", class: "quiet", onclick: () => standing(house, it) }, "Also the next ones")]
         : h("span", { class: "muted" }, words(item.may_not)))),
     it.about && h("p", null, words(it.about)),
     h("blockquote", null, h("p", { class: "muted" }, "Why, in the agent's own words. Nobody has checked them."),
       h("p", null, it.reason ? words(it.reason) : "It gives no reason."),
       it.intent && h("p", null, h("span", { class: "muted" }, "Its run is for: "), words(it.intent))),
-    card(it.asked_args ? "What would be sent, as it was changed" : "What would be sent",
-      it.asked_args ? diff(lines(it.asked_args, it.args)) : it.args === null ? h("p", { class: "bad" }, "The arguments were erased.") : json(it.args)),
+    item.kind === "call"
+      ? card(it.asked_args ? "What would be sent, as it was changed" : "What would be sent",
+        it.asked_args ? diff(lines(it.asked_args, it.args)) : it.args === null ? h("p", { class: "bad" }, "The arguments were erased.") : json(it.args),
+        it.changes.map(before))
+      : card(item.kind === "plan" ? "What the plan would do" : "What the run would change, all together", it.changes.map((one) => change(it, one, may))),
     facts([
       ["Asks", link(`/agents/${part(item.agent)}`, words(item.agent))],
       ["For", it.chain.length > 0 && words(it.chain.join(", "))],
@@ -111,6 +120,38 @@ function shown(house, it, inbox) {
     inbox.reason_from > 0 && item.reason_required && h("p", { class: "muted" }, `From a risk of ${count(inbox.reason_from)} on, a yes says why.`));
   if (may) place.acts = acts;
   return place;
+}
+
+/** What is there now, beside what would be sent: member by member where they share names. */
+function before(one) {
+  if (one.trouble) return h("p", { class: "muted" }, "What is there now is not known: ", words(one.trouble), ".");
+  if (one.before === undefined || one.before === null) return null;
+  const shared = Object.keys(one.after ?? {}).filter((key) => one.before !== null && typeof one.before === "object" && key in one.before);
+  if (shared.length === 0) return folded("What is there now", json(one.before));
+  const of = (value) => Object.fromEntries(shared.map((key) => [key, value[key]]));
+  return h("div", null, h("p", { class: "muted" }, "Before → after:"), diff(lines(of(one.before), of(one.after))), folded("All that is there now", json(one.before)));
+}
+
+/** One of several writes; of proposals each may be left out. */
+function change(it, one, may) {
+  const picks = it.item.kind === "proposals" && may && !one.replaced_by;
+  const title = [words(one.tool), " ", h("span", { class: one.effect === "irreversible" ? "bad" : "muted" }, plain(one.effect))];
+  return h("section", { class: "change", id: `change-${one.id}` },
+    h("p", null, picks ? h("label", null, h("input", { type: "checkbox", class: "pick", value: one.id, checked: true }), " ", title) : title,
+      one.undo && h("span", { class: "muted" }, " taken back by ", words(one.undo)),
+      one.cost_usd_nanos > 0 && h("span", { class: "muted" }, " at most ", usd(one.cost_usd_nanos))),
+    one.replaced_by && h("p", { class: "muted" }, "Will not be done: ", short(one.replaced_by), ", proposed later, takes its place."),
+    one.against.length > 0 && h("p", { class: "bad" }, "Touches the same as ", one.against.map(short).join(", "), ": look at them together."),
+    one.reason && h("p", { class: "muted" }, "In the agent's words: ", words(one.reason)),
+    before(one),
+    one.after === null ? h("p", { class: "bad" }, "The arguments were erased.") : one.replaced_by ? folded("What it was", json(one.after)) : json(one.after));
+}
+
+/** Those that are ticked; none named means all. */
+function picked() {
+  const all = [...document.querySelectorAll("input.pick")];
+  const ticked = all.filter((box) => box.checked);
+  return { all: all.length, only: ticked.length === all.length ? undefined : ticked.map((box) => box.value) };
 }
 
 function risk({ parts }) {
@@ -151,12 +192,18 @@ async function send(house, it, body) {
 /** Yes and no take the same two keys, and the same field for words. */
 function say(house, it, yes) {
   const { item } = it;
+  const of = item.kind === "call" ? plain(item.tool) : item.kind === "plan" ? "the plan" : "what the run proposes";
+  const { all, only } = picked();
+  // Nothing that is ticked is a no, and is said as one.
+  if (yes && only?.length === 0) return say(house, it, false);
+  const told = item.kind === "call" ? json(it.args)
+    : h("p", null, only && yes ? `${count(only.length)} of ${several(all, "write")}; what is left out is refused.` : `${several(all || it.changes.length, "write")}, all or nothing.`);
   return question({
-    title: yes ? `Approve ${plain(item.tool)}` : `Say no to ${plain(item.tool)}`, deed: yes ? "Approve" : "Say no",
-    says: [json(it.args), yes && item.effect === "irreversible" && h("p", { class: "bad" }, "It cannot be undone.")],
+    title: yes ? `Approve ${of}` : `Say no to ${of}`, deed: yes ? "Approve" : "Say no",
+    says: [told, yes && item.effect === "irreversible" && h("p", { class: "bad" }, "It cannot be undone.")],
     fields: [{ name: "words", label: "Why", required: yes && item.reason_required,
       hint: yes ? "Stands in the ledger; the agent is told." : "The agent is told. It may be left empty." }],
-    act: ({ words: text }) => send(house, it, { yes, words: text || undefined }),
+    act: ({ words: text }) => send(house, it, { yes, words: text || undefined, only: yes ? only : undefined }),
   });
 }
 

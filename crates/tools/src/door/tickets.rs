@@ -87,6 +87,10 @@ impl<'r> Wait<'r> {
     /// As long as this kind of client waits.
     pub(super) async fn wait(&self, ticket: Ticket) -> Result<Waited, Refused> {
         let (request, hold) = (self.request, self.hold());
+        // What is only proposed holds nobody.
+        if ticket.proposed {
+            return Ok(Waited::Told(self.pending(&ticket)));
+        }
         let Some(session) = request.session else { return self.in_results(ticket, hold).await };
         let can = session.capabilities.get("elicitation").is_some_and(|can| can.get("url").is_some());
         let client = Client::of(session, request.asks.clone());

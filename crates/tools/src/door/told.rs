@@ -80,13 +80,43 @@ pub(super) fn ticket(ticket: &Ticket, console: &str) -> Value {
         "console": format!("{console}/inbox/{}", ticket.call),
         "expires": ticket.expires.to_string(),
         "groups": ticket.groups,
+        "proposed": ticket.proposed,
+        "replaced_by": ticket.replaced_by.map(|call| call.to_string()),
         "ticket": ticket.call.to_string(),
         "tool": ticket.tool,
     })
 }
 
+/// It was written down and not done; the agent goes on. Marked as an error, so that no model takes it for the tool's
+/// answer.
+pub(super) fn proposed(ticket: &Ticket, told: Value) -> Members {
+    let becomes = match (&ticket.replaced_by, ticket.groups.as_slice()) {
+        (Some(later), _) => format!("{later}, a later proposal, takes its place: this one will not be done"),
+        (None, []) => "People said yes to it, and it is under way".to_owned(),
+        (None, groups) => format!(
+            "A person of {} will see all that this run proposes as one change, and approves all of it, some or none",
+            groups.join(" and ")
+        ),
+    };
+    let text = format!(
+        "Proposed, not done: `{}` was not called. {becomes}. Do not wait for it and do not repeat it: read on, and \
+         propose what else is to be written; the same tool again for the same thing takes the place of this one. What \
+         became of it `remit.status` tells with the ticket {}.",
+        ticket.tool, ticket.call
+    );
+    let members = [
+        ("content", json!([{ "type": "text", "text": text }])),
+        ("isError", true.into()),
+        ("_meta", json!({ META_TICKET: told })),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 /// It waits still. Marked as an error, so that no model takes it for the tool's answer.
 pub(super) fn pending(ticket: &Ticket, told: Value) -> Members {
+    if ticket.proposed {
+        return proposed(ticket, told);
+    }
     let asked = match ticket.groups.as_slice() {
         [] => format!("people said yes to `{}`, and it is under way", ticket.tool),
         groups => format!(

@@ -17,6 +17,7 @@ use kernel::id::{CallId, Mark, RunId};
 use kernel::phase::Phase;
 use kernel::plan::{DraftedPlan, PlanVerdict, StepDraft, WrittenStep, parse};
 use kernel::progress::{Expectation, PlanState};
+use kernel::proposal::net;
 use kernel::template::{self, Values};
 use kernel::time::Time;
 use kernel::undo::UndoKept;
@@ -170,6 +171,33 @@ impl Stage {
         joined
     }
 
+    /// What people said yes to of what waits under this name, as the gate would make a plan of it.
+    pub(crate) fn gathers(&mut self, ticket: CallId, key: &str) -> Command {
+        let pending = self.state.pending.get(&ticket).cloned();
+        let run = pending.as_ref().and_then(|pending| self.state.runs.get(&pending.run));
+        let kept: Vec<CallId> = run
+            .map_or_else(Vec::new, |run| net(run.proposed(ticket)).kept.iter().map(|one| one.call).collect());
+        let bound = pending.as_ref().map(|pending| pending.bound(ticket, &self.rules));
+        let picked = match (&pending, key) {
+            (Some(pending), key) if key != "all" => pending.picked(bound.unwrap(), &kept),
+            _ => kept,
+        };
+        let steps = picked.iter().filter_map(|call| {
+            let args = if key == "other" { json!({ "id": 99 }) } else { self.asked[call].clone() };
+            Some(json!({ "id": self.name(*call), "tool": run?.proposal(*call)?.tool, "args": args }))
+        });
+        let mut steps: Vec<Value> = steps.collect();
+        if steps.is_empty() {
+            steps.push(json!({ "id": "none", "tool": "x.y" }));
+        }
+        let written = parse(&json!({ "steps": steps })).unwrap();
+        let drafts: Vec<StepDraft> = written.steps.iter().map(|step| self.draft("desk", step)).collect();
+        self.drafted = written.steps.iter().cloned().zip(drafts.iter().cloned()).collect();
+        let digest = Digest::of(b"gathered");
+        let plan = Arc::new(DraftedPlan { mark: mark("gathered"), plan: written, digest, drafts });
+        Command::Gather { ticket, plan }
+    }
+
     fn draft(&self, agent: &str, step: &WrittenStep) -> StepDraft {
         StepDraft {
             template: mark(&format!("{} {}", step.tool, step.args)),
@@ -197,7 +225,7 @@ impl Stage {
         told.iter().map(|bytes| marked(bytes)).collect()
     }
 
-    fn touches(&self, tool: &str, args: &Value) -> Vec<Mark> {
+    pub(super) fn touches(&self, tool: &str, args: &Value) -> Vec<Mark> {
         let Some(tool) = self.rules.tool(tool) else { return Vec::new() };
         let values = Values { args: Some(args), ..Values::default() };
         let touched = tool.contract.deed.touches.iter();

@@ -33,7 +33,16 @@ fn back(answer: &Answer) -> Value {
 async fn say(world: &World, yes: bool, words: &str) {
     let one = world.gate.inbox().into_iter().next().expect("something waits");
     let (words, by) = (Some(words.to_owned()), "fay".to_owned());
-    let ask = AnswerAsk { call: one.call, by, yes, bound: one.bound, words, edit: None, standing: None };
+    let ask = AnswerAsk {
+        call: one.call,
+        by,
+        yes,
+        bound: one.bound,
+        words,
+        edit: None,
+        standing: None,
+        only: Vec::new(),
+    };
     world.gate.answer(ask).await.unwrap().unwrap();
 }
 
