@@ -17,7 +17,8 @@ pub(crate) fn decide_balance(state: &State, rules: &Rules, whose: &Whose, now: T
             let Some(run) = state.runs.get(run) else {
                 return Decision::none(Answer::refused(Code::RunUnknown));
             };
-            let tenant = rules.agent(&run.agent).map(|manifest| Owner::Tenant(manifest.tenant.as_str().into()));
+            let tenant =
+                rules.agent(&run.agent).map(|manifest| Owner::Tenant(manifest.tenant.as_str().into()));
             std::iter::once(Owner::Agent(run.agent.as_str().into())).chain(tenant).collect()
         }
     };
