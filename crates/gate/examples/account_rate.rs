@@ -100,7 +100,7 @@ impl World {
     fn crowd(&mut self) {
         let amount = Amount { calls: 1, ..Amount::default() };
         for n in 0..OTHERS {
-            let owner = Owner::Agent(format!("agent-{n}"));
+            let owner = Owner::Agent(format!("agent-{n}").into());
             let account = AccountId { owner, window: Window::Day, from: NOW };
             let slices = vec![Part { account: account.clone(), amount: amount.clone() }];
             self.control(&Event::SlicesLent(SlicesLent { slices, to: 1 }));

@@ -167,7 +167,7 @@ impl Gate {
             agent: None,
             outcome: reached.outcome,
             result: Some(result.commitment),
-            result_mark: Some(self.result_mark(&call, &reached.body)),
+            result_mark: Some(self.result_mark(call.run, &call.tool, &reached.body)),
             transient: is_transient(&reached),
             used: reached.used,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -323,8 +323,8 @@ impl Gate {
         places.iter().map(|place| self.0.seal.mark(RunId(0), what, place.as_bytes())).collect()
     }
 
-    fn result_mark(&self, call: &Call, body: &[u8]) -> Mark {
-        self.0.seal.mark(call.run, "result", &[call.tool.as_bytes(), b"\0", body].concat())
+    pub(crate) fn result_mark(&self, run: RunId, tool: &str, body: &[u8]) -> Mark {
+        self.0.seal.mark(run, "result", &[tool.as_bytes(), b"\0", body].concat())
     }
 
     /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.

@@ -8,6 +8,7 @@ use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Closing, Command, Ended, OpenRun};
 use kernel::id::{CallId, RunId};
 use kernel::reason::{Code, Reason};
+use kernel::state::State;
 use ledger::{Payload, Receipt};
 use serde_json::Value;
 use stdx::digest::Digest;
@@ -118,8 +119,13 @@ impl Gate {
 
     /// An executor's word on what became of its call. Claimed, not seen.
     pub async fn report(&self, caller: &Caller, call: CallId, report: Report) -> Receipted {
-        let result =
-            report.result.map(|value| Payload::new("result", seal::random(), canonical(&value), false));
+        let bytes = report.result.map(|value| canonical(&value));
+        // What it told counts like what Remit saw itself, so that a loop is one whoever carries it.
+        let known = |state: &State| state.calls.get(&call).map(|open| (open.run, open.tool.clone()));
+        let known = self.0.lanes.iter().find_map(|lane| lane.look(|state, _| known(state))?);
+        let result_mark =
+            known.zip(bytes.as_ref()).map(|((run, tool), bytes)| self.result_mark(run, &tool, bytes));
+        let result = bytes.map(|bytes| Payload::new("result", seal::random(), bytes, false));
         let settlement = Settlement {
             undo: None,
             facts: Vec::new(),
@@ -127,7 +133,7 @@ impl Gate {
             agent: Some(caller.agent.clone()),
             outcome: report.outcome,
             result: result.as_ref().map(|payload| payload.commitment),
-            result_mark: None,
+            result_mark,
             transient: false,
             used: None,
             duration_ms: bounds::count(report.duration_ms),

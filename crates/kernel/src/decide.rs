@@ -49,6 +49,7 @@ use crate::state::{Control, State};
 use crate::threshold::Action;
 use crate::time::Time;
 use crate::verdict::{Ruling, Verdict};
+use crate::window::AccountId;
 
 /// At most so many events come of one sweep or restart; the next goes on.
 const SWEEP_MAX: usize = 500;
@@ -281,19 +282,21 @@ fn propose(case: &Case<'_>) -> Decision {
 /// What was judged becomes an event, unless it is one refusal of a flood.
 fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
     let Case { control, state, rules, now, call, granted, .. } = *case;
-    let Judged { mut verdict, reserved, accounts, needs, exhausted, .. } = judged;
+    let Judged { mut verdict, reserved, accounts, seen, needs, exhausted, .. } = judged;
     if !needs.is_empty() {
         return Decision::none(Answer::Short(needs));
     }
     let allowed = verdict.allows();
+    let now_there: Vec<AccountId>;
     let told = if allowed {
-        accounts.clone()
+        &accounts
     } else {
-        rules.accounts(&call.agent, now).into_iter().map(|(account, _)| account).collect()
+        now_there = rules.accounts(&call.agent, now).into_iter().map(|account| account.id).collect();
+        &now_there
     };
     // What a part of a plan takes was held, and so taken, before.
     let held = case.step().map(|(plan, _)| plan.hold.clone()).unwrap_or_default();
-    let (left, crossed) = survey(case, &reserved.minus(&held), &told);
+    let (left, crossed) = survey(case, &reserved.minus(&held), told, &seen);
     verdict.left = case.run.filter(|run| run.agent == call.agent).map(|_| Box::new(left));
     let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;

@@ -6,9 +6,10 @@
 //! the two loses room until the next start, and never makes any.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::account::{Account, Amount};
@@ -36,16 +37,17 @@ impl Slice {
 
 type Slices = BTreeMap<u16, Slice>;
 
+/// Accounts are asked for several times in each decision, and their names are the configuration's: a quick hash will do.
+pub type ByAccount<T> = HashMap<AccountId, T, FixedState>;
+
 /// Every account of which something was lent.
 #[derive(Clone, Debug, Default)]
 pub struct Lending {
-    parts: Vec<Arc<HashMap<AccountId, Slices>>>,
+    parts: Vec<Arc<ByAccount<Slices>>>,
 }
 
 fn part_of(account: &AccountId) -> usize {
-    let mut hasher = DefaultHasher::new();
-    account.hash(&mut hasher);
-    usize::try_from(hasher.finish() % PARTS as u64).unwrap_or(0)
+    usize::try_from(FixedState::default().hash_one(account) % PARTS as u64).unwrap_or(0)
 }
 
 impl Lending {
@@ -115,7 +117,7 @@ impl Serialize for Lending {
 impl<'de> Deserialize<'de> for Lending {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Lending, D::Error> {
         let all = BTreeMap::<AccountId, Slices>::deserialize(input)?;
-        let mut parts: Vec<HashMap<AccountId, Slices>> = vec![HashMap::new(); PARTS];
+        let mut parts: Vec<ByAccount<Slices>> = vec![ByAccount::default(); PARTS];
         for (account, slices) in all {
             if let Some(part) = parts.get_mut(part_of(&account)) {
                 part.insert(account, slices);

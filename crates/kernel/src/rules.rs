@@ -19,6 +19,17 @@ pub struct Rules {
     pub digest: Digest,
     pub policy: RuleSet,
     tools: HashMap<String, Arc<ToolRules>>,
+    /// By agent: whose accounts wider than a run its calls take from.
+    owners: HashMap<String, Vec<Owner>>,
+}
+
+/// An account wider than a run, as it stands in the rules at some time.
+#[derive(Debug)]
+pub struct Wide<'a> {
+    pub id: AccountId,
+    /// When the next one begins.
+    pub until: Time,
+    pub limits: &'a Limits,
 }
 
 /// A contract, ready to be checked against.
@@ -49,7 +60,8 @@ impl Rules {
             tools.insert(contract.name.clone(), Arc::new(rules));
         }
         let digest = book.digest();
-        Ok(Rules { book, digest, policy, tools })
+        let owners = book.agents.values().map(|manifest| (manifest.agent.clone(), owners(&book, manifest)));
+        Ok(Rules { owners: owners.collect(), book, digest, policy, tools })
     }
 
     pub fn agent(&self, name: &str) -> Option<&Manifest> {
@@ -78,27 +90,27 @@ impl Rules {
         }
     }
 
-    /// The accounts wider than a run that a call of this agent takes from, with the end of each.
-    pub fn accounts(&self, agent: &str, now: Time) -> Vec<(AccountId, Time)> {
-        let Some(manifest) = self.agent(agent) else { return Vec::new() };
+    /// The accounts wider than a run that a call of this agent takes from.
+    pub fn accounts(&self, agent: &str, now: Time) -> Vec<Wide<'_>> {
         let mut accounts = Vec::new();
-        if !manifest.windows.is_empty() {
-            accounts = self.owner_accounts(&Owner::Agent(agent.to_owned()), now);
-        }
-        if !self.book.house.tenants.is_empty() {
-            accounts.extend(self.owner_accounts(&Owner::Tenant(manifest.tenant.clone()), now));
+        for owner in self.owners.get(agent).into_iter().flatten() {
+            self.add_accounts(owner, now, &mut accounts);
         }
         accounts
     }
 
-    /// The accounts that somebody has at this time, with the end of each.
-    pub fn owner_accounts(&self, owner: &Owner, now: Time) -> Vec<(AccountId, Time)> {
-        let windows = self.windows(owner).into_iter().flat_map(|windows| windows.keys());
-        let account = |window: &Window| {
+    /// The accounts that somebody has at this time.
+    pub fn owner_accounts(&self, owner: &Owner, now: Time) -> Vec<Wide<'_>> {
+        let mut accounts = Vec::new();
+        self.add_accounts(owner, now, &mut accounts);
+        accounts
+    }
+
+    fn add_accounts<'a>(&'a self, owner: &Owner, now: Time, accounts: &mut Vec<Wide<'a>>) {
+        accounts.extend(self.windows(owner).into_iter().flatten().map(|(window, limits)| {
             let (from, until) = window.span(now, &self.book.house.calendar);
-            (AccountId { owner: owner.clone(), window: *window, from }, until)
-        };
-        windows.map(account).collect()
+            Wide { id: AccountId { owner: owner.clone(), window: *window, from }, until, limits }
+        }));
     }
 
     /// None: nothing limits it any more.
@@ -109,9 +121,16 @@ impl Rules {
     fn windows(&self, owner: &Owner) -> Option<&BTreeMap<Window, Limits>> {
         match owner {
             Owner::Agent(name) => self.agent(name).map(|manifest| &manifest.windows),
-            Owner::Tenant(name) => self.book.house.tenants.get(name),
+            Owner::Tenant(name) => self.book.house.tenants.get(name.as_ref()),
         }
     }
+}
+
+fn owners(book: &Book, manifest: &Manifest) -> Vec<Owner> {
+    let own = (!manifest.windows.is_empty()).then(|| Owner::Agent(manifest.agent.as_str().into()));
+    let tenant = book.house.tenants.contains_key(&manifest.tenant);
+    let tenant = tenant.then(|| Owner::Tenant(manifest.tenant.as_str().into()));
+    own.into_iter().chain(tenant).collect()
 }
 
 fn world(book: &Book) -> World {

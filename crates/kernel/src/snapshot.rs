@@ -115,8 +115,8 @@ fn head(title: &str, body: &[u8]) -> String {
 }
 
 /// The same state is the same bytes, whatever order its maps are in.
-pub(crate) fn sorted<K: Ord + Serialize, V: Serialize, S: Serializer>(
-    map: &HashMap<K, V>,
+pub(crate) fn sorted<K: Ord + Serialize, V: Serialize, H, S: Serializer>(
+    map: &HashMap<K, V, H>,
     out: S,
 ) -> Result<S::Ok, S::Error> {
     out.collect_map(map.iter().collect::<BTreeMap<_, _>>())

@@ -11,7 +11,7 @@ use crate::claim::{Claim, Touched};
 use crate::habit::Habit;
 use crate::halt::{Halt, Scope};
 use crate::id::{CallId, KeyId, Mark, RunId};
-use crate::lending::{Lending, Share};
+use crate::lending::{ByAccount, Lending, Share};
 use crate::rate::{AgentRates, ToolRates};
 use crate::run::{OpenCall, Past, Refusals, Run};
 use crate::snapshot::{sorted, sorted_shared};
@@ -49,7 +49,7 @@ pub struct State {
     pub lane: u16,
     /// This lane's part in accounts wider than a run.
     #[serde(serialize_with = "sorted")]
-    pub shares: HashMap<AccountId, Share>,
+    pub shares: ByAccount<Share>,
     /// When each of them may be forgotten.
     pub share_ends: BTreeSet<(Time, AccountId)>,
     /// Calls that wait for people.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -78,11 +79,11 @@ fn month(day: u64) -> (u64, u64) {
     (day.saturating_sub(of_month - 1) * DAY_MS, days * DAY_MS)
 }
 
-/// Whose account.
+/// Whose account. Names are shared, because each reservation is noted at each of its accounts.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Owner {
-    Agent(String),
-    Tenant(String),
+    Agent(Arc<str>),
+    Tenant(Arc<str>),
 }
 
 impl fmt::Display for Owner {
@@ -129,8 +130,8 @@ impl FromStr for AccountId {
             let (rest, from) = text.rsplit_once('/')?;
             let (owner, window) = rest.rsplit_once('/')?;
             let owner = match owner.split_once(':')? {
-                ("agent", name) => Owner::Agent(name.to_owned()),
-                ("tenant", name) => Owner::Tenant(name.to_owned()),
+                ("agent", name) => Owner::Agent(name.into()),
+                ("tenant", name) => Owner::Tenant(name.into()),
                 _ => return None,
             };
             let window = Window::ALL.into_iter().find(|known| known.name() == window)?;

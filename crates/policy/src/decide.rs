@@ -10,6 +10,7 @@ use cedar_policy::{
 use serde_json::Value;
 
 use crate::catalog::{Agent, Catalog, Tool};
+use crate::plain::Plain;
 use crate::reads::Reads;
 use crate::rule::{Rule, RuleRef};
 use crate::ruleset::RuleSet;
@@ -23,6 +24,8 @@ pub(crate) struct Slice {
     /// Forbids whose conditions are fixed by agent and tool alone, and hold.
     pub(crate) fixed_forbids: Vec<u32>,
     set: Arc<PolicySet>,
+    /// The same rules, if Cedar is not needed for them.
+    plain: Option<Plain>,
     pub(crate) reads: Reads,
     entities: Entities,
     uids: (EntityUid, EntityUid, EntityUid),
@@ -44,8 +47,10 @@ impl Slice {
                 _ => {}
             }
             slice.reads.merge(&rule.reads);
-            kept.push(rule.bare.clone());
+            kept.push((number, rule));
         }
+        slice.plain = Plain::of(kept.iter().copied());
+        let kept = kept.into_iter().map(|(_, rule)| rule.bare.clone());
         slice.set = Arc::new(PolicySet::from_policies(kept).ok()?);
         Some(slice)
     }
@@ -63,6 +68,7 @@ impl Slice {
             numbers: rules.scope(pair),
             fixed_forbids: Vec::new(),
             set: Arc::default(),
+            plain: None,
             reads: Reads::default(),
             entities: rules.catalog.entities(agent, tool)?,
             uids: (agent.uid.clone(), tool.action.clone(), tool.resource.clone()),
@@ -220,6 +226,10 @@ fn groups_to_ask(
 
 fn judge(rules: &RuleSet, slice: &Slice, facts: &Facts<'_>, approvals: &BTreeSet<&str>) -> Option<Verdict> {
     let (agent, tool) = members(&rules.catalog, slice.pair)?;
+    let plain = slice.plain.as_ref();
+    if let Some(verdict) = plain.and_then(|plain| plain.judge(agent, tool, facts, approvals)) {
+        return Some(verdict);
+    }
     let context = context(&slice.reads, agent, tool, facts, approvals)?;
     ask_cedar(&slice.uids, context, &slice.set, &slice.entities)
 }

@@ -9,7 +9,8 @@
 //! 5. `manifest`, `free`   the two sources of rules, each as `rule::Rule`
 //! 6. `reads`, `approvals` what a condition reads, and the law that more approval never takes away
 //! 7. `compile`  all of the above, strict validation, `lint`; every complaint is a `Problem` with a place
-//! 8. `decide`   one request: the slice of rules in scope, the facts they read, Cedar's answer, what to ask
+//! 8. `decide`   one request: the slice of rules in scope, the facts they read, Cedar's answer, what to ask;
+//!    `plain` gives the same answer where all that is read is compared with literals
 //! 9. `who`      who can do a thing, and under which conditions; `within` matches destinations
 //!
 //! Laws: no rules → deny. A rule that errs → deny, with its error. A rule left out of a slice could neither
@@ -23,6 +24,7 @@ mod decide;
 mod free;
 mod lint;
 mod manifest;
+mod plain;
 mod problem;
 mod reads;
 mod rule;

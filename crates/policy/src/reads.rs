@@ -137,7 +137,7 @@ pub(crate) fn only<'a>(node: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// The path of an access that starts at `context`, and whether it ends in a test of presence.
-fn context_path(node: &Value) -> Option<(Vec<&str>, bool)> {
+pub(crate) fn context_path(node: &Value) -> Option<(Vec<&str>, bool)> {
     let (inner, tested) = match (only(node, "."), only(node, "has")) {
         (Some(inner), _) => (inner, false),
         (None, Some(inner)) => (inner, true),

@@ -184,7 +184,7 @@ fn value_of(shape: &Shape, json: &Value) -> Option<Expr> {
 }
 
 /// JSON Schema calls `5.0` an integer too.
-fn long(number: &serde_json::Number) -> Option<i64> {
+pub(crate) fn long(number: &serde_json::Number) -> Option<i64> {
     if let Some(long) = number.as_i64() {
         return Some(long);
     }

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tools::mcp::Mcp;
+use tools::webhook::{Hook, Hooks};
 
 use crate::accept::Accept;
 use crate::config::{Loaded, Person, Problem, Problems, Settings};
@@ -33,6 +34,7 @@ pub(crate) struct Running {
     mcp: Mcp,
     /// Who may sign in.
     directory: watch::Sender<Arc<server::People>>,
+    hooks: Hooks,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
 }
@@ -85,8 +87,9 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     }
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
     options.console = format!("http://{people_at}");
-    let told = tools::webhook::follow(&gate, &settings.notify, &settings.data, &options.console, &stopping);
-    told.context("the webhooks cannot start")?;
+    let hooks = Hooks::new(&gate, &settings.data, &options.console, &stopping);
+    let hooks = hooks.context("the webhooks cannot start")?;
+    hooks.know(&settings.notify);
     private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;
     private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
     let doors = vec![
@@ -101,7 +104,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
-    Ok(Running { gate, agents: agents_at, people: people_at, mcp, directory, stop, doors })
+    Ok(Running { gate, agents: agents_at, people: people_at, mcp, directory, hooks, stop, doors })
 }
 
 /// The reach for MCP servers; this program itself stands between Remit and each child.
@@ -121,6 +124,11 @@ impl Running {
     /// From now on these people may sign in, and nobody else stays signed in.
     pub(crate) fn know_people(&self, people: &[Person]) {
         self.directory.send_replace(directory(people));
+    }
+
+    /// From now on these are told of what happens, and no others.
+    pub(crate) fn know_hooks(&self, hooks: &[Hook]) {
+        self.hooks.know(hooks);
     }
 
     /// Makes a new set of rules the law, and forgets servers that it does not name.

@@ -60,8 +60,8 @@ pub(crate) async fn budget(
     let BudgetQuery { run, agent, tenant } = query;
     let whose = match (query_id::<RunId>(run.as_deref())?, agent, tenant) {
         (Some(run), None, None) => Whose::Run(run),
-        (None, Some(agent), None) => Whose::Owner(Owner::Agent(agent)),
-        (None, None, Some(tenant)) => Whose::Owner(Owner::Tenant(tenant)),
+        (None, Some(agent), None) => Whose::Owner(Owner::Agent(agent.into())),
+        (None, None, Some(tenant)) => Whose::Owner(Owner::Tenant(tenant.into())),
         (None, None, None) => return Ok(shown(&house, every(&house).await?)),
         _ => {
             let detail = "name at most one of `run`, `agent` and `tenant`";
@@ -76,8 +76,8 @@ pub(crate) async fn budget(
 pub(crate) async fn every(house: &House) -> Result<Vec<balance::Balance>, Refusal> {
     let rules = house.gate.rules();
     let agents = rules.book.agents.values().filter(|manifest| !manifest.windows.is_empty());
-    let agents = agents.map(|manifest| Owner::Agent(manifest.agent.clone()));
-    let tenants = rules.book.house.tenants.keys().map(|name| Owner::Tenant(name.clone()));
+    let agents = agents.map(|manifest| Owner::Agent(manifest.agent.as_str().into()));
+    let tenants = rules.book.house.tenants.keys().map(|name| Owner::Tenant(name.as_str().into()));
     let mut found = Vec::new();
     for owner in tenants.chain(agents).take(PAGE_ITEMS_MAX) {
         let balances = house.gate.balances(Whose::Owner(owner)).await?;

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         }
     }
     let (mut events, mut effects, mut crashes, mut faults, mut broken) = (0, 0, 0, 0, 0u64);
+    let (mut children, mut loans, mut replans) = (0, 0, 0);
     for seed in from..from.saturating_add(seeds) {
         match sim::run(seed, steps) {
             Ok(report) => {
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
                 effects += report.effects;
                 crashes += report.crashes;
                 faults += report.faults;
+                children += report.children;
+                loans += report.loans;
+                replans += report.replans;
             }
             Err(violation) => {
                 broken += 1;
@@ -40,7 +44,7 @@ fn main() -> ExitCode {
     }
     println!(
         "{seeds} worlds of {steps} steps from seed {from}: {events} events, {effects} effects, {crashes} crashes, \
-         {faults} failed commits, {broken} broken"
+         {faults} failed commits, {children} runs under runs, {loans} loans, {replans} replans, {broken} broken"
     );
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gate::desk::Desk;
 use kernel::book::Book;
 use kernel::call::{Call, Carrier, Outcome};
-use kernel::command::Command;
+use kernel::command::{Answer, Command};
 use kernel::contract::Effect;
 use kernel::decide::decide;
 use kernel::event::{CallDecided, CallFinished, Event, Stamp};
@@ -22,7 +22,9 @@ use ledger::{CONTROL_LANE, Read, Receipt, Stored};
 use stdx::digest::Digest;
 
 use crate::books;
-use crate::money::RunBooks;
+use crate::money::Books;
+use crate::pace::Paces;
+use crate::pipeline::LANES;
 
 /// A permitted call, as the log tells it.
 struct Permitted {
@@ -37,10 +39,14 @@ struct Permitted {
 pub(crate) struct Audit {
     lanes: BTreeMap<u16, State>,
     control: Control,
+    /// Control as it was, by its sequence, since the last event that lanes may not decide across.
+    controls: BTreeMap<u64, Control>,
     last: BTreeMap<u16, Time>,
     rules: BTreeMap<Digest, Arc<Rules>>,
-    halts: BTreeSet<Scope>,
-    runs: BTreeMap<RunId, RunBooks>,
+    halts: BTreeMap<Scope, Standing>,
+    paused: BTreeSet<RunId>,
+    books: Books,
+    paces: Paces,
     calls: BTreeMap<CallId, Permitted>,
     /// Of each event, by global index.
     digests: Vec<Digest>,
@@ -49,6 +55,10 @@ pub(crate) struct Audit {
     effects_by_key: HashSet<(RunId, Mark)>,
     pub(crate) allowed: u64,
     pub(crate) denied: u64,
+    /// Runs that were opened under others, loans to lanes, replans.
+    pub(crate) children: u64,
+    pub(crate) loans: u64,
+    pub(crate) replans: u64,
     trace: Option<Digest>,
 }
 
@@ -119,16 +129,23 @@ impl Audit {
                     vacant.insert(books::compile(book)?);
                 }
             }
-            Event::Halted(halted) => drop(self.halts.insert(halted.scope.clone())),
+            Event::Halted(halted) => {
+                let standing = Standing { until: halted.until, reads_allowed: halted.reads_allowed };
+                self.halts.insert(halted.scope.clone(), standing);
+            }
             Event::Resumed(resumed) => drop(self.halts.remove(&resumed.scope)),
             Event::CallDecided(decided) => self.decided(row.index, &stamp, decided, reader)?,
-            Event::CallFinished(finished) => self.finished(finished)?,
-            _ => {}
+            Event::CallFinished(finished) => self.finished(row.index, finished)?,
+            other => self.steered(row.index, &stamp, other)?,
         }
         if row.lane == CONTROL_LANE {
             self.control.apply(&stamp, &event);
+            if event.bumps_epoch() {
+                self.controls.clear();
+            }
+            self.controls.insert(self.control.seq, self.control.clone());
         } else {
-            self.lanes.entry(row.lane).or_default().apply(&stamp, &event);
+            self.lanes.entry(row.lane).or_insert_with(lane).apply(&stamp, &event);
         }
         self.digests.push(Digest::of(&row.bytes));
         self.note(&row.bytes);
@@ -143,7 +160,7 @@ impl Audit {
         reader: &mut Memory,
     ) -> Result<(), String> {
         let call = decided.call;
-        if decided.control_seq != self.control.seq {
+        if !self.controls.contains_key(&decided.control_seq) {
             return Err(format!(
                 "{call} was decided under control {}, after {}",
                 decided.control_seq, self.control.seq
@@ -162,10 +179,18 @@ impl Audit {
         }
         self.allowed += 1;
         let writes = rules.tool(&decided.tool).is_none_or(|tool| tool.contract.effect != Effect::Read);
-        if let Some(scope) = self.halts.iter().find(|scope| covers(scope, decided, writes)) {
+        let above = self.books.above(decided.run);
+        let halted = self.halts.iter().find(|(scope, halt)| {
+            halt.binds(stamp.at) && (writes || !halt.reads_allowed) && covers(scope, decided, &above, writes)
+        });
+        if let Some((scope, _)) = halted {
             return Err(format!("{call} was allowed after the halt of {scope}"));
         }
-        self.runs.entry(decided.run).or_default().allowed(decided, &rules)?;
+        if let Some(paused) = above.iter().find(|run| self.paused.contains(run)) {
+            return Err(format!("{call} was allowed while {paused} was paused"));
+        }
+        self.books.allowed(stamp.at, decided, &rules)?;
+        self.paces.allowed(index, stamp, decided, &rules)?;
         let permitted =
             Permitted { run: decided.run, key: decided.key, carrier: decided.carrier, ended: None };
         if self.calls.insert(call, permitted).is_some() {
@@ -203,9 +228,14 @@ impl Audit {
             credential: None,
             ask_marks: None,
         };
-        let empty = State::default();
+        let empty = lane();
         let state = self.lanes.get(&stamp.lane).unwrap_or(&empty);
-        let again = decide(state, &self.control, rules, &Command::Propose(Arc::new(call)), stamp.at);
+        let control = self.controls.get(&decided.control_seq).unwrap_or(&self.control);
+        let call = Arc::new(call);
+        let mut again = decide(state, control, rules, &Command::Propose(call.clone()), stamp.at);
+        if matches!(again.answer, Answer::Short(_)) {
+            again = decide(state, control, rules, &Command::ProposeLast(call), stamp.at);
+        }
         match again.events.as_slice() {
             // A decision may cross thresholds: those events follow it.
             [Event::CallDecided(same), ..] if **same == *decided => Ok(()),
@@ -213,7 +243,44 @@ impl Audit {
         }
     }
 
-    fn finished(&mut self, finished: &CallFinished) -> Result<(), String> {
+    /// What runs and people do beside calls.
+    fn steered(&mut self, index: u64, stamp: &Stamp, event: &Event) -> Result<(), String> {
+        match event {
+            Event::RunOpened(opened) => {
+                let above = opened.parent.map(|parent| self.books.above(parent)).unwrap_or_default();
+                let closed = |scope: &Scope| match scope {
+                    Scope::All | Scope::Tenant(_) => true,
+                    Scope::Agent(name) => *name == opened.agent,
+                    Scope::Run(id) => above.iter().any(|run| run.to_string() == *id),
+                    _ => false,
+                };
+                let binds = |halt: &Standing| halt.binds(stamp.at) && !halt.reads_allowed;
+                if let Some((scope, _)) = self.halts.iter().find(|(scope, halt)| binds(halt) && closed(scope))
+                {
+                    return Err(format!("{} was opened after the halt of {scope}", opened.run));
+                }
+                let rules = self.control.rules.and_then(|(digest, _)| self.rules.get(&digest)).cloned();
+                let rules = rules.ok_or_else(|| "a run was opened without rules".to_owned())?;
+                self.books.opened(opened, &rules)?;
+            }
+            Event::RunClosed(closed) => self.books.closed(closed.run)?,
+            Event::RunPaused(paused) => drop(self.paused.insert(paused.run)),
+            Event::RunResumed(resumed) => drop(self.paused.remove(&resumed.run)),
+            Event::RunExtended(extended) => {
+                self.paused.remove(&extended.run);
+                self.books.extended(extended);
+            }
+            Event::Charged(charged) => self.books.charged(charged),
+            Event::Replanned(replanned) => self.paces.replanned(index, replanned.run),
+            _ => {}
+        }
+        self.children += u64::from(matches!(event, Event::RunOpened(opened) if opened.parent.is_some()));
+        self.loans += u64::from(matches!(event, Event::SlicesLent(_)));
+        self.replans += u64::from(matches!(event, Event::Replanned(_)));
+        Ok(())
+    }
+
+    fn finished(&mut self, index: u64, finished: &CallFinished) -> Result<(), String> {
         let id = finished.call;
         let Some(call) = self.calls.get_mut(&id) else {
             return Err(format!("{id} ended and was never allowed"));
@@ -222,10 +289,11 @@ impl Audit {
             return Err(format!("{id} had its effect, and the ledger says it was never dispatched"));
         }
         call.ended = Some(finished.outcome);
+        self.paces.finished(index, finished);
         if finished.outcome == Outcome::Unknown {
             return Ok(());
         }
-        self.runs.entry(call.run).or_default().finished(finished)
+        self.books.finished(finished)
     }
 
     /// A tool did something in the world.
@@ -246,14 +314,15 @@ impl Audit {
 
     /// With nothing under way, a desk remembers what the log says and nothing else.
     pub(crate) fn compare(&self, desks: &[Desk], control: &Control) -> Result<(), String> {
-        let empty = State::default();
+        let empty = lane();
         for desk in desks {
             if shape(&desk.state) != shape(self.lanes.get(&desk.lane).unwrap_or(&empty)) {
                 return Err(format!("lane {} remembers something else than the log", desk.lane));
             }
         }
         let same = (control.seq, control.last, control.rules, &control.halts)
-            == (self.control.seq, self.control.last, self.control.rules, &self.control.halts);
+            == (self.control.seq, self.control.last, self.control.rules, &self.control.halts)
+            && words(&control.lending) == words(&self.control.lending);
         if same { Ok(()) } else { Err("control remembers something else than the log".to_owned()) }
     }
 
@@ -276,7 +345,28 @@ impl Audit {
     }
 }
 
-fn covers(scope: &Scope, decided: &CallDecided, writes: bool) -> bool {
+/// A halt, as far as its scope does not say it.
+struct Standing {
+    until: Option<Time>,
+    reads_allowed: bool,
+}
+
+impl Standing {
+    fn binds(&self, at: Time) -> bool {
+        self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// Rates are dealt out among lanes, so a lane must know how many there are.
+fn lane() -> State {
+    State { lanes: LANES, ..State::default() }
+}
+
+fn words(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn covers(scope: &Scope, decided: &CallDecided, above: &[RunId], writes: bool) -> bool {
     match scope {
         Scope::All => true,
         Scope::Writes => writes,
@@ -284,10 +374,10 @@ fn covers(scope: &Scope, decided: &CallDecided, writes: bool) -> bool {
         Scope::Agent(name) => *name == decided.agent,
         Scope::Server(name) => decided.tool.starts_with(&format!("{name}.")),
         Scope::Tool(name) => *name == decided.tool,
-        Scope::Run(id) => *id == decided.run.to_string(),
+        Scope::Run(id) => above.iter().any(|run| run.to_string() == *id),
         // This world has one tenant and one environment.
         Scope::Tenant(_) => true,
-        Scope::In(scope, _) => covers(scope, decided, writes),
+        Scope::In(scope, env) => env == "prod" && covers(scope, decided, above, writes),
     }
 }
 
@@ -298,10 +388,12 @@ fn shape(state: &State) -> String {
         let by_tool: BTreeMap<_, _> = run.by_tool.iter().collect();
         let keyed: BTreeMap<_, _> = run.keyed.iter().map(|(mark, keyed)| (mark.0, keyed)).collect();
         let rest = (&run.agent, run.opened, run.expires, run.account.clone(), run.refusals);
-        format!("{id} {rest:?} {by_tool:?} {keyed:?}")
+        let family = (run.parent, run.depth, &run.children, &run.loan, &run.paused, &run.extensions);
+        format!("{id} {rest:?} {family:?} {by_tool:?} {keyed:?} {:?}", run.pace)
     });
     let runs: Vec<String> = runs.collect();
     let calls: BTreeMap<_, _> = state.calls.iter().collect();
     let refusals: BTreeMap<_, _> = state.refusals.iter().collect();
-    format!("{} {} {runs:?} {calls:?} {:?} {refusals:?}", state.seq, state.last, state.due)
+    let shares: BTreeMap<_, _> = state.shares.iter().collect();
+    format!("{} {} {runs:?} {calls:?} {:?} {refusals:?} {shares:?}", state.seq, state.last, state.due)
 }

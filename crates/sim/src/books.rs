@@ -7,6 +7,8 @@ use kernel::agent::{Manifest, May, Mode};
 use kernel::book::{Book, House, Origin};
 use kernel::contract::{Contract, Effect, Operation};
 use kernel::rules::Rules;
+use kernel::stopping::{Caps, StoppingRules};
+use kernel::window::Window;
 use serde_json::{Value, json};
 
 pub(crate) const AGENTS: [&str; 3] = ["clerk", "runner", "watched"];
@@ -26,6 +28,7 @@ fn book(tight: bool) -> Book {
         contract("crm.note", Effect::Reversible, 0, json!({ "text": { "type": "string" } })),
         contract("pay.refund", Effect::Irreversible, 10, json!({ "cents": { "type": "integer" } })),
     ];
+    let month = Limits { usd_nanos: Some(if tight { 140 } else { 250 }), ..Limits::default() };
     let agents = AGENTS.map(|name| manifest(name, tight));
     Book {
         agents: agents.into_iter().map(|agent| (agent.agent.clone(), agent)).collect(),
@@ -33,6 +36,9 @@ fn book(tight: bool) -> Book {
             calls_per_run_max: if tight { 8 } else { 30 },
             run_ttl_ms: 600_000,
             refusals_per_minute_max: 5,
+            pauses: tight,
+            tenants: [("default".to_owned(), [(Window::Month, month)].into())].into(),
+            children_max: 4,
             ..House::default()
         },
         rules: Vec::new(),
@@ -52,10 +58,15 @@ fn manifest(agent: &str, tight: bool) -> Manifest {
         writes: Some(if tight { 3 } else { 6 }),
         ..Limits::default()
     };
+    let day = Limits { calls: Some(if tight { 20 } else { 45 }), ..Limits::default() };
+    let per_minute =
+        Caps { writes: (agent == "runner").then_some(if tight { 6 } else { 10 }), ..Caps::default() };
     Manifest {
         executor: agent != "clerk",
         mode: if agent == "watched" { Mode::Observe } else { Mode::Enforce },
         per_run,
+        limits: StoppingRules { per_minute, ..StoppingRules::default() },
+        windows: [(Window::Day, day)].into(),
         ..plain_manifest(agent, vec![may(agent, 0, "crm.*", None), refund])
     }
 }

@@ -8,6 +8,7 @@
 mod audit;
 mod books;
 mod money;
+mod pace;
 mod pipeline;
 mod random;
 pub mod saga;
@@ -42,6 +43,11 @@ pub struct Report {
     pub crashes: u64,
     pub faults: u64,
     pub halts: u64,
+    /// Runs that were opened under others.
+    pub children: u64,
+    /// Slices of accounts that lanes were lent.
+    pub loans: u64,
+    pub replans: u64,
 }
 
 /// A law was broken: which, and how to see it again.

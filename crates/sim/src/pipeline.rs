@@ -8,8 +8,8 @@ use gate::desk::{Desk, Law};
 use gate::fold::{Folded, fold};
 use kernel::call::{Call, Settlement};
 use kernel::command::{Answer, Command, ControlCommand};
-use kernel::decide::decide_control;
-use kernel::event::Stamp;
+use kernel::decide::{Decision, decide_control};
+use kernel::event::{Event, Stamp};
 use kernel::id::RunId;
 use kernel::rules::Rules;
 use kernel::time::Time;
@@ -25,6 +25,8 @@ pub(crate) enum Waiter {
     Opening,
     Call(Arc<Call>),
     Settling(RunId, Settlement),
+    /// What a lane gives back, control is told.
+    Returning(u16),
     Nobody,
 }
 
@@ -162,6 +164,40 @@ impl Pipeline {
         now: Time,
     ) -> Result<Option<Receipts>, String> {
         let decision = decide_control(&self.law.control, &self.law.rules, command);
+        let written = self.write_control(&decision, payloads, rules, now)?;
+        if written.is_none() {
+            self.refold()?;
+        }
+        Ok(written)
+    }
+
+    /// What control lends, or counts as free again: no barrier, and lanes know it before anybody is told. None if the
+    /// commit failed, with all that was refused with it.
+    pub(crate) fn lend(
+        &mut self,
+        decision: &Decision,
+        now: Time,
+    ) -> Result<Result<Option<Receipts>, Vec<Write>>, String> {
+        if decision.events.is_empty() {
+            return Ok(Ok(None));
+        }
+        match self.write_control(decision, Vec::new(), None, now)? {
+            Some(receipts) => Ok(Ok(Some(receipts))),
+            None => {
+                let refused = self.queue.drain(..).collect();
+                self.refold()?;
+                Ok(Err(refused))
+            }
+        }
+    }
+
+    fn write_control(
+        &mut self,
+        decision: &Decision,
+        payloads: Vec<Payload>,
+        rules: Option<Arc<Rules>>,
+        now: Time,
+    ) -> Result<Option<Receipts>, String> {
         let at = now.max(self.law.control.last);
         let tenant = self.law.rules.book.house.tenant.clone();
         let mut control = (*self.law.control).clone();
@@ -181,11 +217,9 @@ impl Pipeline {
         if let Some(first) = batch.entries.first_mut() {
             first.payloads = payloads;
         }
-        let Some(receipts) = self.append(&batch)? else {
-            self.refold()?;
-            return Ok(None);
-        };
-        let epoch = control.seq;
+        let Some(receipts) = self.append(&batch)? else { return Ok(None) };
+        let bumps = decision.events.iter().any(Event::bumps_epoch);
+        let epoch = if bumps { control.seq } else { self.law.epoch };
         let rules = rules.unwrap_or_else(|| self.law.rules.clone());
         self.law = Law { rules, control: Arc::new(control), epoch };
         Ok(Some(receipts.into_iter().zip(batch.entries.into_iter().map(|entry| entry.bytes)).collect()))

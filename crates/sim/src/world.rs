@@ -7,6 +7,7 @@ use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Command, ControlCommand};
 use kernel::halt::Scope;
 use kernel::id::{CallId, RunId};
+use kernel::lending::Part;
 use kernel::rules::Rules;
 use kernel::time::Time;
 use ledger::Payload;
@@ -18,8 +19,11 @@ use crate::random::Random;
 use crate::{Mutant, Report, Violation, books};
 
 mod agents;
+mod loans;
+mod people;
 mod tools;
 
+use loans::Parked;
 use tools::Flight;
 
 pub(crate) struct World {
@@ -37,6 +41,9 @@ pub(crate) struct World {
     /// Outcomes that are still to be told, with the run whose lane they belong to.
     outcomes: Vec<(RunId, Settlement)>,
     halts: Vec<Scope>,
+    /// Calls whose lane is short, and what lanes gave back that control does not know yet.
+    parked: Vec<Parked>,
+    returned: Vec<(u16, Vec<Part>)>,
     /// No faults, so that an end can be reached.
     calm: bool,
     crashes: u64,
@@ -60,6 +67,9 @@ pub(crate) fn live(seed: u64, steps: u64, mutant: Option<Mutant>) -> Result<Repo
         crashes: world.crashes,
         faults: world.faults,
         halts: world.halted,
+        children: world.audit.children,
+        loans: world.audit.loans,
+        replans: world.audit.replans,
     })
 }
 
@@ -84,6 +94,8 @@ impl World {
             flights: BTreeMap::new(),
             outcomes: Vec::new(),
             halts: Vec::new(),
+            parked: Vec::new(),
+            returned: Vec::new(),
             calm: false,
             crashes: 0,
             faults: 0,
@@ -97,13 +109,16 @@ impl World {
         self.now = self.now.plus_ms(self.random.below(3_000));
         match self.random.below(100) {
             0..7 => self.open_run(),
-            7..36 => self.propose(),
-            36..44 => self.again(),
-            44..62 => {
+            7..32 => self.propose(),
+            32..39 => self.again(),
+            39..44 => return self.lend(),
+            44..61 => {
                 let count = 1 + self.random.below(6);
                 return self.commit(usize::try_from(count).unwrap_or(1));
             }
-            62..80 => return self.fly(),
+            61 => self.steer(),
+            62..78 => return self.fly(),
+            78 | 79 => self.replan(),
             80..84 => self.tell(),
             84..87 => self.sweep(),
             87..90 => return self.halt(),
@@ -188,12 +203,16 @@ impl World {
             (Answer::Verdict(verdict), Waiter::Call(call)) if verdict.allows() && !receipts.is_empty() => {
                 self.dispatch(&call);
             }
+            (Answer::Short(needs), Waiter::Call(call)) => self.park(call, needs),
+            (Answer::Returned(parts), Waiter::Returning(lane)) if !parts.is_empty() => {
+                self.returned.push((lane, parts));
+            }
             (Answer::Same { verdict, .. }, Waiter::Call(call)) => {
                 if verdict.allows() && self.mutant == Some(Mutant::CarryTwice) {
                     self.dispatch(&call);
                 }
             }
-            (_, Waiter::Call(_)) => {}
+            (_, Waiter::Call(_) | Waiter::Returning(_)) => {}
         }
     }
 
@@ -255,6 +274,7 @@ impl World {
         self.crashes += 1;
         self.pipe.log.crash();
         self.pipe.queue.clear();
+        (self.parked, self.returned) = (Vec::new(), Vec::new());
         self.outcomes.retain(|(_, told)| told.agent.is_some() && told.outcome != Outcome::NotDispatched);
         self.flights.values_mut().for_each(Flight::orphan);
         let mut rules = self.pipe.law.rules.clone();
@@ -284,7 +304,8 @@ impl World {
             }
         }
         // A fault that was planned before the crash may strike the start: then it is started once more.
-        let drained = self.drain()?;
+        self.return_all();
+        let drained = self.drain()? && self.free_all()?;
         self.calm = calm;
         if !drained {
             return self.crash();
@@ -303,6 +324,7 @@ impl World {
             self.tell();
         }
         self.drain()?;
+        self.parked.clear();
         self.crash()?;
         let last = self.pipe.desks.iter().map(|desk| desk.state.last).max().unwrap_or_default();
         self.now = last.max(self.now).plus_ms(86_400_000);

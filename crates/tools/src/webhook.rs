@@ -5,7 +5,8 @@
 //! same `webhook-id` twice has been told twice. The form is that of the Standard Webhooks: `webhook-id`,
 //! `webhook-timestamp`, and `webhook-signature`, an HMAC-SHA256 over `id.timestamp.body`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ::http::header::CONTENT_TYPE;
@@ -67,27 +68,56 @@ pub enum Form {
     Chat,
 }
 
-/// Tells the hooks of what happens from now on, until Remit stops.
-pub fn follow(
-    gate: &Gate,
-    hooks: &[Hook],
-    folder: &std::path::Path,
-    console: &str,
-    stop: &watch::Receiver<bool>,
-) -> Result<(), Error> {
-    if hooks.is_empty() {
-        return Ok(());
+/// The hooks that are told of what happens, until Remit stops.
+pub struct Hooks {
+    gate: Gate,
+    folder: PathBuf,
+    console: String,
+    wire: Wire,
+    stop: watch::Receiver<bool>,
+    /// Whoever drops the sender ends the telling.
+    told: Mutex<Vec<(Hook, watch::Sender<()>)>>,
+}
+
+impl Hooks {
+    /// `console`: where links lead.
+    pub fn new(
+        gate: &Gate,
+        folder: &Path,
+        console: &str,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Hooks, Error> {
+        let connector = client::connector(CONNECT_WAIT, Resolver::system())?;
+        Ok(Hooks {
+            gate: gate.clone(),
+            folder: folder.to_owned(),
+            console: console.to_owned(),
+            wire: client::wire(connector, 1, IDLE),
+            stop: stop.clone(),
+            told: Mutex::default(),
+        })
     }
-    let connector = client::connector(CONNECT_WAIT, Resolver::system())?;
-    let wire = client::wire(connector, 1, IDLE);
-    for hook in hooks {
+
+    /// From now on these are told, and no others. Who was told before goes on where it stood; who is new is told of
+    /// what happens from now on.
+    pub fn know(&self, hooks: &[Hook]) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(hook, _)| hooks.contains(hook));
+        for hook in hooks {
+            if told.iter().all(|(known, _)| known != hook) {
+                let (ends, wanted) = watch::channel(());
+                tokio::spawn(self.teller(hook).run(self.stop.clone(), wanted));
+                told.push((hook.clone(), ends));
+            }
+        }
+    }
+
+    fn teller(&self, hook: &Hook) -> Teller {
         let mark = stdx::digest::Digest::of(format!("{}\n{:?}", hook.address, hook.on).as_bytes());
-        let place = folder.join(format!("webhook-{}.next", mark.short()));
-        let (gate, console) = (gate.clone(), console.to_owned());
-        let teller = Teller { gate, hook: hook.clone(), wire: wire.clone(), place, console };
-        tokio::spawn(teller.run(stop.clone()));
+        let place = self.folder.join(format!("webhook-{}.next", mark.short()));
+        let (gate, wire, console) = (self.gate.clone(), self.wire.clone(), self.console.clone());
+        Teller { gate, hook: hook.clone(), wire, place, console }
     }
-    Ok(())
 }
 
 struct Teller {
@@ -101,13 +131,14 @@ struct Teller {
 }
 
 impl Teller {
-    async fn run(self, mut stop: watch::Receiver<bool>) {
+    async fn run(self, mut stop: watch::Receiver<bool>, mut wanted: watch::Receiver<()>) {
         let known = std::fs::read_to_string(&self.place).ok().and_then(|text| text.trim().parse().ok());
         let mut next: u64 = known.unwrap_or_else(|| self.gate.counts().head_index);
         loop {
             tokio::select! {
                 told = self.round(next) => next = told,
                 _ = stop.wait_for(|stop| *stop) => return,
+                _ = wanted.changed() => return,
             }
         }
     }

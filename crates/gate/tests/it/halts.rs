@@ -1,5 +1,6 @@
 //! Halts: nothing in scope after them, what was under way is cut, and the report says what became of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -42,10 +43,10 @@ async fn ended(call: JoinHandle<Answered>) -> Answered {
     ended.unwrap_or_else(|_| panic!("it was not cut")).unwrap()
 }
 
-/// Calls of two kinds from sixteen runs at once, until they are told to stop.
+/// Calls of two kinds from so many runs at once that no lane is idle, until they are told to stop.
 async fn hammer(stage: &Stage, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
     let mut tasks = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..48 {
         let (gate, caller, stop) = (stage.gate.clone(), stage.caller.clone(), stop.clone());
         let run = stage.open().await.run;
         tasks.push(tokio::spawn(async move {
@@ -80,7 +81,9 @@ async fn no_allow_in_scope_stands_after_the_halts_index() {
         for task in tasks {
             task.await.unwrap();
         }
-        let events = stage.events();
+        let (stamps, events): (Vec<_>, Vec<_>) = stage.stamped().into_iter().unzip();
+        let busy: BTreeSet<u16> = stamps.iter().map(|stamp| stamp.lane).collect();
+        assert_eq!(busy.len(), 5, "the control lane and all four others were in the race: {busy:?}");
         let at = |index: u64| usize::try_from(index).unwrap();
         let (mut reads, mut writes) = (0, 0);
         for (from, quiet, to) in halts {

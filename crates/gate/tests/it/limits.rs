@@ -1,5 +1,6 @@
 //! Stopping rules through the gate: they outlive a restart, hold over all lanes, and a replan is an event.
 
+use gate::Report;
 use kernel::call::Outcome;
 use kernel::contract::ToolRate;
 use kernel::event::Event;
@@ -82,6 +83,27 @@ async fn the_same_result_is_known_again_whatever_its_salt() {
         let asked = ask(run, "crm.lookup", json!({ "id": id }));
         let verdict = stage.gate.call(&stage.caller, asked).await.unwrap().verdict;
         codes.push(verdict.reasons.first().map(|reason| reason.code));
+    }
+    assert_eq!(codes, [None, None, None, Some(Code::LoopDetected)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_executor_is_told_counts_too() {
+    let mut agent = desk();
+    agent.executor = true;
+    agent.limits = StoppingRules { same_result_max: Some(3), ..StoppingRules::default() };
+    let (stage, _) = Stage::memory(book(vec![agent])).await;
+    let run = stage.open().await.run;
+    let mut codes = Vec::new();
+    for id in ["1", "2", "3", "4"] {
+        let asked = ask(run, "crm.lookup", json!({ "id": id }));
+        let decided = stage.gate.decide_only(&stage.caller, asked).await.unwrap();
+        codes.push(decided.verdict.reasons.first().map(|reason| reason.code));
+        if decided.verdict.allows() {
+            let result = Some(json!({ "ticket": 7 }));
+            let report = Report { outcome: Outcome::Succeeded, result, duration_ms: 1 };
+            stage.gate.report(&stage.caller, decided.call, report).await.unwrap().unwrap();
+        }
     }
     assert_eq!(codes, [None, None, None, Some(Code::LoopDetected)]);
 }

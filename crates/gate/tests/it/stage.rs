@@ -11,7 +11,7 @@ use gate::vault::Secret;
 use gate::{CallAsk, Caller, Gate, OpenAsk, Options, RunOpened};
 use kernel::book::Book;
 use kernel::call::Outcome;
-use kernel::event::Event;
+use kernel::event::{Event, Stamp};
 use kernel::id::RunId;
 use kernel::rules::Rules;
 use kernel::time::Time;
@@ -200,8 +200,12 @@ impl Stage {
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
+        self.stamped().into_iter().map(|(_, event)| event).collect()
+    }
+
+    pub(crate) fn stamped(&self) -> Vec<(Stamp, Event)> {
         let stored = self.log.lock().unwrap().read(0, 16_384).unwrap();
-        stored.iter().map(|row| Event::decode(&row.bytes).unwrap().1).collect()
+        stored.iter().map(|row| Event::decode(&row.bytes).unwrap()).collect()
     }
 
     /// Stops the gate, so that its folder can be opened again.

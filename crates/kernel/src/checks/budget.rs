@@ -5,12 +5,11 @@ use super::{Case, Exhausted, Findings};
 use crate::account::{Amount, Limits};
 use crate::agent::Manifest;
 use crate::call::Part;
-use crate::decide::room::{room, run_limits};
+use crate::decide::room::{Seen, room, run_limits};
 use crate::lending::Need;
 use crate::price::price;
 use crate::reason::{Code, Reason};
-use crate::rules::ToolRules;
-use crate::window::AccountId;
+use crate::rules::{ToolRules, Wide};
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
     let (Some(manifest), Some(tool), Some(run)) = (case.manifest, case.tool, case.run) else { return Ok(()) };
@@ -25,10 +24,10 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
         wanted.retries = u64::from(run.pace.is_retry(&case.call.args_mark));
     }
     family(case, &wanted, findings)?;
-    for (account, until) in &accounts {
-        shared(case, account, *until, &wanted, findings)?;
+    for account in &accounts {
+        shared(case, account, &wanted, findings)?;
     }
-    findings.accounts = accounts.into_iter().map(|(account, _)| account).collect();
+    findings.accounts = accounts.into_iter().map(|account| account.id).collect();
     findings.reserve = wanted;
     Ok(())
 }
@@ -38,10 +37,10 @@ pub(super) fn room_for(case: &Case<'_>, wanted: &Amount, findings: &mut Findings
     clock(case)?;
     family(case, wanted, findings)?;
     let accounts = case.rules.accounts(&case.call.agent, case.now);
-    for (account, until) in &accounts {
-        shared(case, account, *until, wanted, findings)?;
+    for account in &accounts {
+        shared(case, account, wanted, findings)?;
     }
-    findings.accounts = accounts.into_iter().map(|(account, _)| account).collect();
+    findings.accounts = accounts.into_iter().map(|account| account.id).collect();
     Ok(())
 }
 
@@ -75,7 +74,7 @@ fn of_part(
     let held = plan.map(|plan| plan.hold.clone()).unwrap_or_default();
     findings.accounts = match plan {
         Some(plan) => plan.accounts.clone(),
-        None => accounts.iter().map(|(account, _)| account.clone()).collect(),
+        None => accounts.iter().map(|account| account.id.clone()).collect(),
     };
     if matches!(case.call.part, Some(Part::Undo { .. })) {
         findings.reserve = wanted.min(&held);
@@ -85,10 +84,13 @@ fn of_part(
     if !more.is_zero() {
         clock(case)?;
         family(case, &more, findings)?;
-        for account in findings.accounts.clone() {
-            let until = account.kept_until();
-            shared(case, &account, until, &more, findings)?;
+        for id in findings.accounts.clone() {
+            let (until, limits) = (id.kept_until(), case.rules.account_limits(&id));
+            let Some(limits) = limits else { continue };
+            shared(case, &Wide { id, until, limits }, &more, findings)?;
         }
+        // What was seen is of what is more; the survey looks again, at all of it.
+        findings.seen.clear();
     }
     findings.reserve = wanted;
     Ok(())
@@ -108,8 +110,8 @@ fn clock(case: &Case<'_>) -> Result<(), Box<Reason>> {
 }
 
 /// Every currency that some account of this call limits and that costs something to reckon.
-fn limited(case: &Case<'_>, manifest: &Manifest, accounts: &[(AccountId, crate::time::Time)]) -> Limits {
-    let wide = accounts.iter().filter_map(|(account, _)| case.rules.account_limits(account));
+fn limited(case: &Case<'_>, manifest: &Manifest, accounts: &[Wide<'_>]) -> Limits {
+    let wide = accounts.iter().map(|account| account.limits);
     let seconds = wide.clone().find_map(|limits| limits.seconds);
     let retries = wide.clone().chain([&manifest.per_run]).find_map(|limits| limits.retries);
     let loans = case.state.lineage(case.call.run).filter_map(|(_, run)| run.loan.as_ref());
@@ -134,26 +136,26 @@ fn family(case: &Case<'_>, wanted: &Amount, findings: &mut Findings) -> Result<(
 /// Within the lane's slice; or the lane asks for more, once; or there is none.
 fn shared(
     case: &Case<'_>,
-    account: &AccountId,
-    until: crate::time::Time,
+    account: &Wide<'_>,
     wanted: &Amount,
     findings: &mut Findings,
 ) -> Result<(), Box<Reason>> {
-    let Some(limits) = case.rules.account_limits(account) else { return Ok(()) };
-    let room = room(case.state, case.control, account, limits, wanted);
+    let Wide { id, until, limits } = account;
+    let room = room(case.state, case.control, id, limits, wanted);
     if room.missing.is_zero() {
+        findings.seen.push(Seen::new(limits, &room.taken_by_all.plus(wanted), room.crossed));
         return Ok(());
     }
     let alone = limits.check(&room.taken, wanted);
     if alone.is_ok() && !case.is_last {
-        findings.needs.push(Need { account: account.clone(), missing: room.missing, seen: room.seen });
+        findings.needs.push(Need { account: id.clone(), missing: room.missing, seen: room.seen });
         return Ok(());
     }
     let short = alone.or_else(|short| limits.check(&room.taken_by_all, wanted).and(Err(short))).err();
     let reason = Reason::new(Code::BudgetExceeded).account(format!(
         "the {} of {}, until {until},",
-        account.window.name(),
-        account.owner
+        id.window.name(),
+        id.owner
     ));
     Err(Box::new(match short.or_else(|| limits.check(&room.taken_by_all, wanted).err()) {
         Some(short) => reason.detail(short.currency).limit(short.limit),

@@ -20,6 +20,7 @@ use crate::agent::{Manifest, Mode};
 use crate::approval::Granted;
 use crate::call::{Call, Part};
 use crate::contract::Effect;
+use crate::decide::room::Seen;
 use crate::id::RunId;
 use crate::lending::Need;
 use crate::phase::Phase;
@@ -103,6 +104,8 @@ pub struct Findings {
     reserve: Amount,
     /// The accounts wider than a run that it is reserved in.
     accounts: Vec<AccountId>,
+    /// How each of them stands with it; or nothing, where that is not the whole of it.
+    seen: Vec<Seen>,
     /// What the lane would have to borrow before it can reserve.
     needs: Vec<Need>,
     /// The run whose own budget did not reach.
@@ -122,6 +125,8 @@ pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
     pub(crate) reserved: Amount,
     pub(crate) accounts: Vec<AccountId>,
+    /// See `Findings::seen`.
+    pub(crate) seen: Vec<Seen>,
     pub(crate) needs: Vec<Need>,
     pub(crate) exhausted: Option<Exhausted>,
     /// What an ask would reserve, were it allowed.
@@ -219,6 +224,7 @@ pub(crate) fn judge(case: &Case<'_>) -> Judged {
                 verdict: Verdict { would, ruling, ..Verdict::deny(*reason) },
                 reserved: Amount::default(),
                 accounts: Vec::new(),
+                seen: Vec::new(),
                 needs,
                 exhausted: findings.exhausted,
                 cost: findings.reserve,
@@ -226,9 +232,9 @@ pub(crate) fn judge(case: &Case<'_>) -> Judged {
         }
         would.push(*reason);
     }
-    let Findings { rules, reserve: reserved, accounts, needs, .. } = findings;
+    let Findings { rules, reserve: reserved, accounts, seen, needs, .. } = findings;
     let verdict = Verdict { reasons: Vec::new(), rules, ruling: Ruling::Allow, would, left: None };
-    Judged { verdict, reserved, accounts, needs, exhausted: None, cost: Amount::default() }
+    Judged { verdict, reserved, accounts, seen, needs, exhausted: None, cost: Amount::default() }
 }
 
 /// Whether a run may begin to carry a plan out: it is not halted, and it is its agent's own, open and in its time.

@@ -5,7 +5,7 @@ use super::room::run_limits;
 use crate::balance::{Balance, Of, Whose};
 use crate::command::Answer;
 use crate::reason::Code;
-use crate::rules::Rules;
+use crate::rules::{Rules, Wide};
 use crate::state::State;
 use crate::time::Time;
 use crate::window::Owner;
@@ -17,8 +17,9 @@ pub(crate) fn decide_balance(state: &State, rules: &Rules, whose: &Whose, now: T
             let Some(run) = state.runs.get(run) else {
                 return Decision::none(Answer::refused(Code::RunUnknown));
             };
-            let tenant = rules.agent(&run.agent).map(|manifest| Owner::Tenant(manifest.tenant.clone()));
-            std::iter::once(Owner::Agent(run.agent.clone())).chain(tenant).collect()
+            let tenant =
+                rules.agent(&run.agent).map(|manifest| Owner::Tenant(manifest.tenant.as_str().into()));
+            std::iter::once(Owner::Agent(run.agent.as_str().into())).chain(tenant).collect()
         }
     };
     let runs = match whose {
@@ -38,10 +39,11 @@ pub(crate) fn decide_balance(state: &State, rules: &Rules, whose: &Whose, now: T
         })
         .collect();
     for owner in owners {
-        balances.extend(rules.owner_accounts(&owner, now).into_iter().map(|(id, until)| {
+        balances.extend(rules.owner_accounts(&owner, now).into_iter().map(|account| {
+            let Wide { id, until, limits } = account;
             let share = state.shares.get(&id).cloned().unwrap_or_default();
             Balance {
-                limits: rules.account_limits(&id).cloned().unwrap_or_default(),
+                limits: limits.clone(),
                 account: share.account,
                 from: id.from,
                 of: Of::Account(id),

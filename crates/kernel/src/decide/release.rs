@@ -90,6 +90,7 @@ impl Judged {
             verdict: Verdict::deny(reason),
             reserved: Default::default(),
             accounts: Vec::new(),
+            seen: Vec::new(),
             needs: Vec::new(),
             exhausted: None,
             cost: Default::default(),

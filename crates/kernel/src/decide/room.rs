@@ -75,6 +75,22 @@ pub struct Room {
     pub taken_by_all: Amount,
     pub missing: Amount,
     pub seen: Amount,
+    /// The highest threshold that was crossed in this lane.
+    pub crossed: u64,
+}
+
+/// How an account stands after a reservation.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) left: Limits,
+    pub(crate) percent: u64,
+    pub(crate) crossed: u64,
+}
+
+impl Seen {
+    pub(crate) fn new(limits: &Limits, taken: &Amount, crossed: u64) -> Seen {
+        Seen { left: limits.minus(taken), percent: limits.percent(taken), crossed }
+    }
 }
 
 pub fn room(state: &State, control: &Control, account: &AccountId, limits: &Limits, wanted: &Amount) -> Room {
@@ -85,5 +101,6 @@ pub fn room(state: &State, control: &Control, account: &AccountId, limits: &Limi
     // A limit that was lowered since holds at once: what others hold is theirs first.
     let cap = slice.only(limits).min(&limits.amount().minus(&elsewhere));
     let missing = taken.plus(wanted).only(&limits.of(wanted)).minus(&cap);
-    Room { taken_by_all: taken.plus(&elsewhere), taken, missing, seen: lent }
+    let crossed = share.map_or(0, |share| share.crossed);
+    Room { taken_by_all: taken.plus(&elsewhere), taken, missing, seen: lent, crossed }
 }

@@ -56,7 +56,7 @@ pub(crate) fn decide_steer(
             Decision::one(Answer::Done, Event::RunExtended(extended))
         }
         Steer::Charge { amount } => {
-            let accounts = rules.accounts(&known.agent, now).into_iter().map(|(account, _)| account);
+            let accounts = rules.accounts(&known.agent, now).into_iter().map(|account| account.id);
             let charged = Charged { accounts: accounts.collect(), amount: amount.clone(), by, run, why };
             Decision::one(Answer::Done, Event::Charged(charged))
         }

@@ -29,7 +29,7 @@ fn one_of_each() -> Vec<Event> {
     };
     let budget = Some(Limits { usd_nanos: Some(0), counted: amount.counted.clone(), ..Limits::default() });
     let account = |owner, window| AccountId { owner, window, from: Time(1_795_219_200_000) };
-    let day = account(Owner::Agent(agent.clone()), Window::Day);
+    let day = account(Owner::Agent(agent.as_str().into()), Window::Day);
     let month = account(Owner::Tenant("default".into()), Window::Month);
     let slices = vec![Part { account: day.clone(), amount: amount.clone() }];
     let steered = RunSteered { by: by.clone(), run, why: why.clone() };

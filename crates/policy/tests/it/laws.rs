@@ -16,6 +16,8 @@ fn atom() -> impl Strategy<Value = String> {
         Just("context has args".to_owned()),
         Just("context.run.calls * 9223372036854775807 > 0".to_owned()),
         Just("context.env == principal.env".to_owned()),
+        Just("context.env != \"prod\" || context.tenant == \"acme\"".to_owned()),
+        (0..7i64).prop_map(|day| format!("!(context.weekday > {day}) && {day} >= context.hour")),
         Just("context.destinations_within.contains(\"*@a.example, *@b.example\")".to_owned()),
         Just("context.run.labels.contains(\"secret\")".to_owned()),
         Just("principal in Remit::Group::\"support\"".to_owned()),
@@ -25,6 +27,10 @@ fn atom() -> impl Strategy<Value = String> {
 fn refund_atom() -> impl Strategy<Value = String> {
     prop_oneof![
         (0..3i64).prop_map(|limit| format!("args.amount_cents <= {}", limit * 1000)),
+        (0..3i64).prop_map(|limit| format!("args.amount_cents > {} || args.charge_id != \"c\"", limit * 950)),
+        (0..3i64).prop_map(|at| format!("{} == args.amount_cents && hour >= {at}", at * 950)),
+        Just("[\"b\", \"c\"].contains(args.charge_id)".to_owned()),
+        Just("!(args.charge_id == \"d\") && args.note != \"axb\"".to_owned()),
         Just("args has note && args.note like \"*x*\"".to_owned()),
         Just("args.rate.lessThan(decimal(\"1.5\"))".to_owned()),
         Just("args.to.iban == \"NL\" || true".replace("args.to.iban", "args.charge_id")),

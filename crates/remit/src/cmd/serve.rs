@@ -134,6 +134,7 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
         }
     };
     running.know_people(&settings.people);
+    running.know_hooks(&settings.notify);
     if rules.digest == running.gate.rules().digest {
         if asked {
             out::talk("reload: nothing changed");

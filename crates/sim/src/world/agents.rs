@@ -1,12 +1,11 @@
-//! The agents and the people: what they ask for, ask again, stop and change.
+//! The agents: what they ask for, ask again, and learn.
 
 use std::sync::Arc;
 
+use kernel::account::Limits;
 use kernel::call::{Call, Carrier};
-use kernel::command::{Closing, Command, ControlCommand, OpenRun};
-use kernel::halt::Scope;
+use kernel::command::{Closing, Command, OpenRun};
 use kernel::id::{CallId, Mark, RunId};
-use kernel::rules::Rules;
 use ledger::Payload;
 use serde_json::{Value, json};
 use stdx::digest::Digest;
@@ -17,17 +16,29 @@ use crate::books::{AGENTS, TOOLS};
 use crate::pipeline::{LANES, Waiter};
 
 impl World {
+    /// Now and then under another run, with or without a part of its budget.
     pub(super) fn open_run(&mut self) {
-        let run = RunId::new(self.now, self.random.bytes());
-        let agent = self.random.pick(&AGENTS).copied().unwrap_or("clerk").to_owned();
+        let mut run = RunId::new(self.now, self.random.bytes());
+        let mut agent = self.random.pick(&AGENTS).copied().unwrap_or("clerk").to_owned();
+        let (mut parent, mut budget) = (None, None);
+        if self.random.percent(45)
+            && let Some((above, its)) = self.some_run()
+        {
+            (run, agent, parent) = (run.beneath(above), its, Some(above));
+            let (calls, usd_nanos) = (self.random.below(6), self.random.below(25));
+            budget = match self.random.below(4) {
+                0 => Some(Limits { usd_nanos: Some(usd_nanos), ..Limits::default() }),
+                1 => Some(Limits { calls: Some(calls), usd_nanos: Some(usd_nanos), ..Limits::default() }),
+                _ => None,
+            };
+        }
         self.runs.push((run, agent.clone()));
-        let open =
-            OpenRun { run, agent, person: None, intent: None, implicit: None, parent: None, budget: None };
+        let open = OpenRun { run, agent, person: None, intent: None, implicit: None, parent, budget };
         self.ask(lane_of(run), Command::OpenRun(open), Vec::new(), Waiter::Opening);
     }
 
     /// Mostly one of the last runs; now and then an old one, or another agent's.
-    fn some_run(&mut self) -> Option<(RunId, String)> {
+    pub(super) fn some_run(&mut self) -> Option<(RunId, String)> {
         let recent = self.runs.len().saturating_sub(if self.random.percent(90) { 6 } else { 1_000 });
         let (run, agent) = self.random.pick(self.runs.get(recent..)?).cloned()?;
         let thief = self.random.percent(3);
@@ -131,52 +142,11 @@ impl World {
         }
     }
 
-    pub(super) fn halt(&mut self) -> Result<(), String> {
-        let Some((run, _)) = self.some_run() else { return Ok(()) };
-        let scope = match self.random.below(8) {
-            0 => Scope::All,
-            1 | 2 => Scope::Writes,
-            3 => Scope::Agent(AGENTS[0].to_owned()),
-            4 => Scope::Server("pay".to_owned()),
-            5 => Scope::Tool("crm.note".to_owned()),
-            _ => Scope::Run(run.to_string()),
-        };
-        self.halts.push(scope.clone());
-        self.halted += 1;
-        let command = ControlCommand::Halt {
-            scope,
-            why: "enough".to_owned(),
-            by: "ops".to_owned(),
-            until: None,
-            reads_allowed: false,
-            force: false,
-        };
-        self.control(command, None).map(drop)
-    }
-
-    pub(super) fn resume(&mut self) -> Result<(), String> {
-        let Some(scope) = self.halts.first().cloned() else { return Ok(()) };
-        let command = ControlCommand::Resume { scope, why: "better".to_owned(), by: "ops".to_owned() };
-        if self.control(command, None)? {
-            self.halts.remove(0);
-        }
-        Ok(())
-    }
-
-    pub(super) fn change_rules(&mut self) -> Result<(), String> {
-        let rules = self.random.pick(&self.books).cloned();
-        rules.map_or(Ok(()), |rules| self.activate(rules).map(drop))
-    }
-
-    pub(super) fn activate(&mut self, rules: Arc<Rules>) -> Result<bool, String> {
-        let command = ControlCommand::Activate {
-            digest: rules.digest,
-            payload: rules.digest,
-            agents: rules.book.agents.len() as u64,
-            tools: rules.book.tools.len() as u64,
-            by: "ops".to_owned(),
-        };
-        self.control(command, Some(rules))
+    /// It says what it learned; before that, what failed does not come again.
+    pub(super) fn replan(&mut self) {
+        let Some((run, agent)) = self.some_run() else { return };
+        let learned = Digest::of(b"learned");
+        self.ask(lane_of(run), Command::Replan { run, agent, learned }, Vec::new(), Waiter::Nobody);
     }
 }
 

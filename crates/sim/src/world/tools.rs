@@ -88,6 +88,7 @@ impl World {
             Temper::Succeeds | Temper::Cheap => Outcome::Succeeded,
         };
         let mut settlement = self.settlement(id, by, outcome);
+        settlement.transient = outcome == Outcome::Failed && self.random.percent(30);
         if temper == Temper::Cheap {
             settlement.used = Some(Amount { calls: 1, ..Amount::default() });
         }

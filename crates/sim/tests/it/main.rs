@@ -20,6 +20,7 @@ const WORLDS: u64 = if cfg!(debug_assertions) { 10 } else { 40 };
 fn laws_hold_in_many_worlds() {
     let mut effects = 0;
     let (mut crashes, mut faults, mut denied, mut halts) = (0, 0, 0, 0);
+    let (mut children, mut loans, mut replans) = (0, 0, 0);
     for seed in 0..WORLDS {
         let report = sim::run(seed, STEPS).unwrap_or_else(|violation| panic!("{violation}"));
         effects += report.effects;
@@ -27,12 +28,16 @@ fn laws_hold_in_many_worlds() {
         faults += report.faults;
         denied += report.denied;
         halts += report.halts;
+        children += report.children;
+        loans += report.loans;
+        replans += report.replans;
     }
     // Worlds in which nothing happens prove nothing.
-    for count in [effects, crashes, faults, denied, halts] {
+    for count in [effects, crashes, faults, denied, halts, children, loans, replans] {
         assert!(
             count > WORLDS,
-            "effects {effects} crashes {crashes} faults {faults} denied {denied} halts {halts}"
+            "effects {effects} crashes {crashes} faults {faults} denied {denied} halts {halts} \
+             children {children} loans {loans} replans {replans}"
         );
     }
 }
