@@ -39,6 +39,7 @@ mod runs;
 mod saga;
 mod says;
 mod seal;
+mod sessions;
 mod shown;
 mod snapshot;
 mod spend;

@@ -7,6 +7,7 @@ mod commits;
 mod contract;
 mod folder;
 mod house;
+mod incidents;
 mod limits;
 mod manifest;
 mod notify;
@@ -64,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<String>,
     /// Whose systems are told of what happens.
     pub(crate) notify: Vec<tools::webhook::Hook>,
+    /// Where people may send incidents.
+    pub(crate) incidents: Vec<tools::incident::Place>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +84,17 @@ pub(crate) fn load(config_file: &Path) -> Result<Loaded, Problems> {
     loaded.settings.file = Some(config_file.to_owned());
     loaded.settings.data = base.join(&loaded.settings.data).components().collect();
     Ok(loaded)
+}
+
+/// The same as it would be if one file of it read otherwise. Nothing is written, and nothing is opened by that name.
+pub(crate) fn load_changed(config_file: &Path, name: &str, text: &str) -> Result<Loaded, Problems> {
+    let (base, root) = split(config_file);
+    Loader::new(Folder::Changed { base, name, text }).load(&root)
+}
+
+/// The name of the configuration's own file, beside which the others are named.
+pub(crate) fn root_name(config_file: &Path) -> String {
+    split(config_file).1
 }
 
 /// The same over texts that the binary carries. The first is `remit.yaml`; the data folder is the caller's.
