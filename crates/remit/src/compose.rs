@@ -84,8 +84,8 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     options.people = people_known;
     if let Some(file) = &settings.file {
         options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone())));
-        options.changes = Some(Arc::new(Change::new(file.clone())));
     }
+    options.changes = Some(Arc::new(Change::new(settings)));
     let reporter = Reporter::new(&settings.incidents, gate.clone()).context("incidents cannot be sent")?;
     options.reports = Some(Arc::new(reporter));
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);

@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     /// Of `remit.yaml`: where the programs of stdio servers run, unless they say otherwise.
     pub(crate) folder: PathBuf,
+    /// The texts of a configuration that is in no file, by name, the house's own first.
+    pub(crate) texts: Vec<(String, String)>,
     /// `remit.yaml` itself; none for a configuration that is in no file.
     pub(crate) file: Option<PathBuf>,
     /// Below this much free disk, calls are refused while room for halts and settling is kept.
@@ -102,6 +104,8 @@ pub(crate) fn load_embedded(files: &[(&str, &str)], data: &Path) -> Result<Loade
     let root = files.first().map_or("remit.yaml", |(name, _)| *name);
     let mut loaded = Loader::new(Folder::Memory(files)).load(root)?;
     loaded.settings.data = data.to_owned();
+    let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    loaded.settings.texts = files.iter().map(owned).collect();
     Ok(loaded)
 }
 

@@ -30,7 +30,8 @@ const SHOWN_MAX: usize = 200;
 const ANY: &str = "*";
 
 pub(crate) async fn files(_: Person, State(house): State<Shared>) -> Answer<PolicyFiles> {
-    let files = changes(&house)?.files().map_err(|why| Refusal::new(Code::BadRequest, why))?;
+    let Some(source) = &house.options.changes else { return Ok(Json(PolicyFiles::default())) };
+    let files = source.files().map_err(|why| Refusal::new(Code::BadRequest, why))?;
     let items = files.into_iter().map(|(file, text)| PolicyFile { file, text }).collect();
     Ok(Json(PolicyFiles { items }))
 }
@@ -60,7 +61,7 @@ pub(crate) async fn change(
 }
 
 fn changes(house: &Shared) -> Result<&Arc<dyn Changes>, Refusal> {
-    let none = || Refusal::not_found("a configuration in files: this Remit carries its own");
+    let none = || Refusal::not_found("a configuration whose text could be changed");
     house.options.changes.as_ref().ok_or_else(none)
 }
 

@@ -388,6 +388,7 @@ impl RemitFile {
             door_bytes_max: message_bytes(page, listen.and_then(|listen| listen.message_mb.as_ref())),
             data: PathBuf::from(sqlite),
             folder: PathBuf::from("."),
+            texts: Vec::new(),
             file: None,
             disk_reserve_bytes: disk_reserve_bytes(
                 page,

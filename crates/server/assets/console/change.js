@@ -1,16 +1,19 @@
 // What a change of the rules would do, before anybody makes it.
 
 import { post } from "./api.js";
-import { count, h, moment, put, say, several, short, words } from "./dom.js";
+import { count, h, moment, plain, put, say, several, short, words } from "./dom.js";
 import { card, input, pill, rule, table, trouble } from "./parts.js";
 
 /** Text of one file is changed here, and asked about; nothing is written anywhere. */
 export function change(files) {
   const text = input({ name: "text", rows: 14, required: true, aria: "Its text, as it would be" });
   const picked = input({ name: "file", aria: "File", options: files.map((it) => [it.file, it.file]) });
-  const fill = () => { text.value = files.find((it) => it.file === picked.value)?.text ?? ""; };
+  const hidden = h("p", { class: "bad", role: "status" });
+  const look = () => put(hidden, plain(text.value) !== text.value && "This text holds letters that are not seen, or that turn others around.");
+  const fill = () => { text.value = files.find((it) => it.file === picked.value)?.text ?? ""; look(); };
   const upload = h("input", { type: "file", "aria-label": "Or a file of this machine", accept: ".yaml,.yml,.cedar" });
-  upload.addEventListener("change", async () => { if (upload.files[0]) text.value = await upload.files[0].text(); });
+  upload.addEventListener("change", async () => { if (upload.files[0]) text.value = await upload.files[0].text(); look(); });
+  text.addEventListener("input", look);
   picked.addEventListener("change", fill);
   fill();
   const answer = h("div", { id: "changed", "aria-live": "polite" });
@@ -28,7 +31,7 @@ export function change(files) {
     }
     go.disabled = false;
   } },
-  h("div", { class: "filters" }, picked, upload), text, h("p", { class: "actions" }, go));
+  h("div", { class: "filters" }, picked, upload), text, hidden, h("p", { class: "actions" }, go));
   return card("What a change would do", h("p", { class: "muted" },
     "Write the file as it would be. Past calls are asked again, by the rules alone, and who can do what is compared. Nothing is changed."), form, answer);
 }

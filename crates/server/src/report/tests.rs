@@ -43,7 +43,7 @@ fn the_summary_holds_no_markup_of_others_and_nothing_that_they_wrote() {
     let report = report(&incident(), "look at this", "http://house");
     let text = &report.summary;
     assert!(text.starts_with("look at this\n\n"), "{text}");
-    for part in ["<img", "@everyone`", "](", "\n# x", SECRET, "use "] {
+    for part in ["<img", "@everyone`", "](", "\n# x", SECRET, "use ghp"] {
         assert!(!text.contains(part), "{part}: {text}");
     }
     for part in ["`run_1`", "`0af7`", "`no_rule_allows`", "http://house/runs/run_1", "| 3 |", "deny"] {

@@ -60,5 +60,8 @@ async fn a_change_says_which_calls_would_be_decided_otherwise_and_who_loses_what
 #[tokio::test]
 async fn without_files_there_is_nothing_to_change() {
     let world = World::new().await;
-    get("/v1/policy/files").operator().problem(&world.people, 404, "not_found").await;
+    let (_, files) = get("/v1/policy/files").operator().send(&world.people).await;
+    assert_eq!(files["items"], json!([]));
+    let ask = post("/v1/policy/change", &json!({ "file": "agents/clerk.yaml", "text": "" })).operator();
+    ask.problem(&world.people, 404, "not_found").await;
 }
