@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
+import { gzipSync } from "node:zlib";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 
-import { accessible, Browser, HARMLESS, HOSTILE, SHOTS, Stage, untouched } from "./stage.mjs";
+import { accessible, Browser, HARMLESS, HOSTILE, SHOTS, Stage, TOKEN, untouched } from "./stage.mjs";
 
 let stage, browser, page, work;
 
@@ -169,7 +170,10 @@ test("runs: filtered by mouse, one taken away as an incident, then closed", asyn
   await page.waitForURL(/only=denied/);
   await page.getByRole("row", { name: /incident/ }).getByRole("link").click();
   await heading(/^Run /);
-  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Incident file" }).click()]);
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Report an incident" }).click().then(async () => {
+    await page.getByRole("dialog").locator("select[name=to]").selectOption("");
+    await page.getByRole("dialog").getByRole("button", { name: "Report" }).click();
+  })]);
   assert.equal(file.suggestedFilename(), `incident-${own.id}.json`);
   const incident = JSON.parse(await readFile(await file.path(), "utf8"));
   assert.equal(incident.run.run, own.id);
@@ -181,6 +185,136 @@ test("runs: filtered by mouse, one taken away as an incident, then closed", asyn
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
   await page.locator(".facts").getByText("failure").waitFor();
   assert.equal((await stage.read(`/v1/runs/${own.id}`)).run.closed_by, "operator");
+});
+
+test("an incident is sent where the configuration says, and its token stays there", async () => {
+  const own = await stage.run("sent", HOSTILE);
+  await own.call("desk.refund_charge", { charge_id: "ch_9", amount_cents: 98_000 }, HOSTILE);
+  const asked = [];
+  page.on("response", async (response) => asked.push(await response.text().catch(() => "")));
+  await go(`/runs/${own.id}`);
+  await page.getByRole("button", { name: "Report an incident" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("What you have to say").fill("it wants too much");
+  assert.deepEqual(await accessible(page), []);
+  await dialog.getByRole("button", { name: "Report" }).click();
+  await page.getByRole("heading", { name: "It was sent" }).waitFor();
+  await page.getByRole("dialog").getByRole("link", { name: /acme\/agents\/issues\/1/ }).waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  const [issue] = stage.issues;
+  assert.equal(issue.title, `Incident: refund-desk in ${own.id}`);
+  assert.deepEqual(issue.labels, ["incident"]);
+  for (const part of ["it wants too much", own.id, "no_rule_allows", "sha256:"]) assert.ok(issue.body.includes(part), part);
+  for (const part of ["<img", "98000", "onerror"]) assert.ok(!issue.body.includes(part), part);
+  assert.ok(asked.length > 0 && !asked.some((text) => text.includes(TOKEN)), "no browser sees the token");
+  page.removeAllListeners("response");
+  const { items } = await stage.read("/v1/events?limit=500&from=0");
+  const sent = items.filter((it) => it.event.kind === "incident_sent").map((it) => it.event.body);
+  assert.deepEqual(sent.map((it) => [it.by, it.to, it.end]), [["operator", "tracker", undefined], ["operator", "tracker", "arrived: http://127.0.0.1:9/acme/agents/issues/1"]]);
+});
+
+test("runs are searched in what agents wrote, by tool and by day, each with its address", async () => {
+  const own = await stage.run("searched", "the case of the blue lamp");
+  await own.call("desk.refund_charge", { charge_id: "ch_needle", amount_cents: 3 });
+  await stage.read("/v1/runs?after=99999");
+  const only = async (id) => {
+    await page.waitForFunction((wanted) => {
+      const ids = [...document.querySelectorAll("tbody .id")].map((it) => it.title);
+      return ids.length === 1 && ids[0] === wanted;
+    }, id);
+  };
+  await go("/runs");
+  await page.getByRole("combobox", { name: "Search in" }).selectOption("true");
+  await page.waitForURL(/inside=true/);
+  await keys("/");
+  await page.keyboard.type("ch_NEEDLE");
+  await keys("Enter");
+  await only(own.id);
+  await page.getByRole("searchbox", { name: "Search runs" }).fill("blue lamp");
+  await keys("Enter");
+  await only(own.id);
+  const today = new Date().toISOString().slice(0, 10);
+  await go(`/runs?q=searched&tool=desk.refund_charge&from=${today}&until=${today}`);
+  await only(own.id);
+  assert.ok(await page.getByRole("combobox", { name: "Tool" }).isVisible(), "filters in use are seen");
+  await go("/runs?q=searched&until=2020-01-01");
+  await page.getByText("No run is like that.").waitFor();
+});
+
+test("a run shows who was opened under whom, and leads there", async () => {
+  const root = await stage.run("family", "the whole");
+  const child = await stage.run("family", "a part", root);
+  const grandchild = await stage.run("family", "a part of the part", child);
+  await child.call("desk.refund_charge", { charge_id: "c", amount_cents: 70_000 });
+  await stage.read("/v1/runs?after=99999");
+  await go(`/runs/${grandchild.id}`);
+  const tree = page.getByRole("region", { name: "Runs of one root" });
+  await tree.getByText("1 refused").waitFor();
+  assert.equal(await tree.locator("ul ul ul .node.own").count(), 1, "two above it");
+  assert.deepEqual(await accessible(page), []);
+  await tree.getByRole("link").first().click();
+  await page.waitForURL(new RegExp(root.id));
+  assert.equal(await tree.locator("[aria-current]").count(), 1);
+  await page.getByText(/^[0-9a-f]{32}$/).waitFor();
+});
+
+test("a run's page moves by itself, and what was opened stays open", async () => {
+  const own = await stage.run("moving", "more comes");
+  await own.call("desk.refund_charge", { charge_id: "c", amount_cents: 60_000 }, "the first");
+  await stage.read("/v1/runs?after=99999");
+  await go(`/runs/${own.id}`);
+  await page.locator(".waterfall summary").first().click();
+  await page.getByText("the first").waitFor();
+  await page.getByText("Arguments", { exact: true }).click();
+  await own.call("desk.lookup_ticket", { ticket_id: "T" }, "the second");
+  await page.waitForFunction(() => document.querySelectorAll(".waterfall > details").length === 2);
+  await page.getByText("the first").waitFor();
+  await page.getByText('"amount_cents": 60000').waitFor();
+  assert.equal(await page.locator(".waterfall > details[open]").count(), 1);
+  await go("/runs");
+  const newer = await stage.run("moving too", "seen without asking");
+  await page.locator(`.id[title="${newer.id}"]`).waitFor();
+});
+
+test("a run is given more to spend, for a while and with a reason", async () => {
+  const own = await stage.run("extended", "needs more");
+  await go(`/runs/${own.id}`);
+  await page.locator(".gauge", { hasText: "calls" }).getByText("0 of 200").waitFor();
+  await page.getByRole("button", { name: "Extend budget" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Calls more").fill("501");
+  await dialog.getByLabel("Why").fill("a large case");
+  await dialog.getByRole("button", { name: "Extend" }).click();
+  await dialog.getByRole("alert").waitFor();
+  await dialog.getByLabel("Calls more").fill("40");
+  await dialog.getByRole("button", { name: "Extend" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await page.locator(".gauge", { hasText: "calls" }).getByText("0 of 540").waitFor();
+  const { items } = await stage.read("/v1/events?limit=500&from=0");
+  const extended = items.filter((it) => it.event.kind === "run_extended").at(-1)?.event.body;
+  assert.deepEqual([extended.by, extended.why, extended.amount.calls], ["operator", "a large case", 40]);
+  browser.fine("409", "400");
+});
+
+test("a freeze lets reads go on and lifts itself", async () => {
+  const own = await stage.run("frozen", "reads on");
+  await go("/");
+  await keys("s");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Why").fill("look first");
+  await dialog.getByLabel("Until").selectOption("15m");
+  await dialog.getByLabel("What only reads").selectOption("on");
+  await dialog.getByRole("button", { name: "Stop now" }).click();
+  await page.getByText("what only reads goes on").waitFor();
+  await page.getByText(/lifts itself in 1[45] min|lifts itself in 9\d\d s/).waitFor();
+  assert.equal((await own.call("desk.lookup_ticket", { ticket_id: "T" })).verdict.ruling, "allow");
+  assert.equal((await own.call("desk.refund_charge", { charge_id: "c", amount_cents: 5 })).verdict.ruling, "deny");
+  const [halt] = (await stage.read("/v1/halts")).items;
+  assert.ok(halt.reads_allowed && Date.parse(halt.until) > Date.now());
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("dialog").getByLabel("Why").fill("looked");
+  await page.getByRole("dialog").getByRole("button", { name: "Resume" }).click();
+  await page.getByText("Everything is halted").waitFor({ state: "detached" });
 });
 
 test("a run is halted and resumed from its page", async () => {
@@ -366,6 +500,31 @@ test("rules: who can, by keyboard; a call is tried, by mouse", async () => {
   await page.waitForFunction(() => document.querySelector("pre.cedar").innerText.split("\n").filter(Boolean).every((line) => line.includes("refund_charge")));
 });
 
+test("rules: what a change would do, before anybody makes it", async () => {
+  const own = await stage.run("changed", "small sums");
+  await own.call("desk.refund_charge", { charge_id: "c", amount_cents: 4_000 });
+  await stage.read("/v1/runs?after=99999");
+  const rules = (await stage.read("/v1/status")).rules_digest;
+  await go("/rules");
+  await page.getByRole("combobox", { name: "File" }).selectOption("agents/refund-desk.yaml");
+  const text = page.getByLabel("Its text, as it would be");
+  const before = await text.inputValue();
+  assert.ok(before.includes("args.amount_cents <= 5000"));
+  await text.fill(before.replace("args.amount_cents <= 5000", "args.amount_cents <= 100"));
+  await page.getByRole("button", { name: "What would it do?" }).click();
+  await page.getByText(/past calls? of \d+ would be decided otherwise/).waitFor();
+  await page.getByRole("region", { name: "Calls that would be decided otherwise" }).getByRole("row", { name: /allow.*deny/ }).first().waitFor();
+  await page.getByRole("region", { name: "Could not be done any more" }).getByText("args.amount_cents <= 5000").waitFor();
+  await page.getByRole("region", { name: "Could be done that cannot be now" }).getByText("args.amount_cents <= 100").waitFor();
+  assert.deepEqual(await accessible(page), []);
+  await untouched(page);
+  await text.fill("agent: [oops");
+  await page.getByRole("button", { name: "What would it do?" }).click();
+  await page.locator("#changed").getByRole("alert").getByText("agents/refund-desk.yaml").waitFor();
+  assert.equal((await stage.read("/v1/status")).rules_digest, rules, "nothing was changed");
+  browser.fine("400");
+});
+
 test("ledger: an event word for word, and a jump to one", async () => {
   await go("/");
   await keys("g", "l");
@@ -384,7 +543,7 @@ test("a viewer reads, and is offered nothing that is refused", async () => {
   for (const path of ["/", `/runs/${work.id}`, "/agents/refund-desk", "/tools/desk.refund_charge"]) {
     await own.goto(stage.people + path);
     await own.locator("main h1").waitFor();
-    assert.equal(await own.getByRole("button", { name: /Stop|Halt|Close run|Pause run|Mint|Revoke|Accept/ }).count(), 0, path);
+    assert.equal(await own.getByRole("button", { name: /Stop|Halt|Close run|Pause run|Extend|Mint|Revoke|Accept/ }).count(), 0, path);
   }
   const status = await own.evaluate(async () => {
     const headers = { "content-type": "application/json", "remit-csrf": localStorage.getItem("remit-csrf") };
@@ -550,8 +709,11 @@ async function everyPage() {
   const hostile = items.find((run) => run.person === HOSTILE);
   const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
   const planned = await stage.planned("plain", HOSTILE);
+  // Under a hostile reason, too, which then stands on each page.
+  await stage.tell("/v1/halts", { scope: `run:${planned.id}`, why: HOSTILE });
+  const child = await stage.run(HOSTILE, HOSTILE, await stage.run(HOSTILE, HOSTILE));
   return {
-    plan: `/runs/${planned.id}`,
+    plan: `/runs/${planned.id}`, family: `/runs/${child.id}`, searched: `/runs?q=${encodeURIComponent("<img src=x")}&inside=true`,
     now: "/", runs: "/runs?only=denied", run: `/runs/${hostile.run}`, calls: "/calls", call: `/calls/${calls[0].call}`, agents: "/agents",
     agent: "/agents/refund-desk", inbox: "/inbox", asked: `/inbox/${asked.call}`, tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
   };
@@ -564,7 +726,7 @@ test("hostile words are words everywhere", async () => {
     for (const folded of await page.locator("main details > summary").all()) await folded.click();
     await page.waitForTimeout(50);
     await untouched(page);
-    if (["runs", "run", "call", "asked"].includes(name)) assert.ok((await page.locator("main").innerText()).includes(HARMLESS), name);
+    if (["runs", "run", "call", "asked", "family", "searched"].includes(name)) assert.ok((await page.locator("main").innerText()).includes(HARMLESS), name);
   }
   browser.fine("404");
 });
@@ -609,4 +771,37 @@ test("every page is accessible, fits, and is kept as a picture: light and dark, 
   }
   assert.deepEqual(found, []);
   browser.fine("404");
+});
+
+test("the whole console is small: at most 200 KB compressed", async () => {
+  const paths = ["/console/app.js", "/console/console.css", "/console/icon.svg"];
+  const shell = await page.request.get(`${stage.people}/runs`, { headers: { accept: "text/html" } });
+  const texts = [await shell.text()];
+  for (let at = 0; at < paths.length; at += 1) {
+    const text = await (await page.request.get(stage.people + paths[at])).text();
+    texts.push(text);
+    for (const [, name] of text.matchAll(/from "\.\/([a-z]+\.js)"/g)) if (!paths.includes(`/console/${name}`)) paths.push(`/console/${name}`);
+  }
+  assert.ok(paths.length > 20, "all modules were followed");
+  const bytes = texts.reduce((sum, text) => sum + gzipSync(text).length, 0);
+  console.log(`the console is ${Math.round(bytes / 1024)} KB compressed, in ${texts.length} files`);
+  assert.ok(bytes <= 200 * 1024, `${bytes} bytes`);
+});
+
+test("a Remit that nobody has told anything says on each page what to do next", async () => {
+  const bare = await Stage.up({ bare: true });
+  const own = await browser.signedIn(bare);
+  try {
+    const said = { "/": "Mint a key", "/inbox": "A call comes here when", "/runs": "An agent opens one", "/calls": "See all calls", "/agents": "agents/NAME.yaml",
+      "/tools": "tools/SERVER.yaml", "/rules": "It takes an", "/spend": "A run counts when it is closed", "/ledger": "Events 0 to" };
+    for (const [path, words] of Object.entries(said)) {
+      await own.goto(bare.people + path);
+      await own.locator("main h1").waitFor();
+      await own.getByText(words).first().waitFor();
+      assert.deepEqual(await accessible(own), [], path);
+    }
+  } finally {
+    await own.context().close();
+    await bare.down();
+  }
 });

@@ -7,6 +7,7 @@ use crate::{agent, authzen, budget, call, inbox, incident, people, person, plan,
 pub const RUNS: &str = "/v1/runs";
 pub const RUN: &str = "/v1/runs/{run}";
 pub const RUN_INCIDENT: &str = "/v1/runs/{run}/incident";
+pub const INCIDENTS: &str = "/v1/incidents";
 pub const RUN_CLOSE: &str = "/v1/runs/{run}/close";
 pub const RUN_BUDGET: &str = "/v1/runs/{run}/budget";
 pub const RUN_PAUSE: &str = "/v1/runs/{run}/pause";
@@ -48,6 +49,8 @@ pub const TAIL: &str = "/v1/tail";
 pub const WHO_CAN: &str = "/v1/who-can";
 pub const POLICY: &str = "/v1/policy";
 pub const POLICY_EXPLAIN: &str = "/v1/policy/explain";
+pub const POLICY_FILES: &str = "/v1/policy/files";
+pub const POLICY_CHANGE: &str = "/v1/policy/change";
 pub const AGENTS: &str = "/v1/agents";
 pub const AGENT: &str = "/v1/agents/{agent}";
 pub const LOGINS: &str = "/v1/logins";
@@ -393,6 +396,22 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .json(of::<people::PolicyAnswer>),
     get(People, Viewer, RUN_INCIDENT, "incident", "All that is known of a run, as one file.")
         .json(of::<incident::Incident>),
+    get(People, Operator, RUN_INCIDENT, "sendIncident", "Send all that is known of a run to a place that the configuration names.")
+        .post(of::<incident::SendIncident>)
+        .json(of::<incident::IncidentSent>),
+    get(People, Viewer, INCIDENTS, "incidentPlaces", "Where incidents may be sent.")
+        .json(of::<incident::IncidentPlaces>),
+    get(People, Viewer, POLICY_FILES, "policyFiles", "The manifests, contracts and rules as they are written.")
+        .json(of::<people::PolicyFiles>),
+    get(
+        People,
+        Viewer,
+        POLICY_CHANGE,
+        "policyChange",
+        "What another text of one file would do: past calls that would be decided otherwise, and who could do what.",
+    )
+    .post(of::<people::PolicyChange>)
+    .json(of::<people::PolicyChanged>),
     get(People, Viewer, AGENTS, "agents", "List the agents.").json(of::<agent::AgentList>),
     get(People, Viewer, AGENT, "agent", "Read an agent: its manifest, and what the rules make of it.")
         .json(of::<agent::AgentShown>),

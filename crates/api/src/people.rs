@@ -232,6 +232,65 @@ pub struct RuleError {
     pub error: String,
 }
 
+/// `GET /v1/policy/files`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyFiles {
+    pub items: Vec<PolicyFile>,
+}
+
+/// A manifest, a file of contracts or a file of rules.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyFile {
+    pub file: String,
+    pub text: String,
+}
+
+/// `POST /v1/policy/change`: what would another text of one file do?
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChange {
+    /// Such as `agents/refund-desk.yaml`; one that is not there yet would be new.
+    pub file: String,
+    pub text: String,
+    /// How many past calls are asked about, the newest first; 1000 if left out, at most 10000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<usize>,
+}
+
+/// Nothing was changed: this is what would be.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChanged {
+    pub rules_digest: String,
+    /// The version that it would be.
+    pub would_digest: String,
+    pub warnings: Vec<String>,
+    /// Past calls that both versions were asked about, by the rules alone.
+    pub compared: u64,
+    /// Past calls whose arguments were erased.
+    pub skipped: u64,
+    /// How many of them would get another answer; `calls` holds the newest.
+    pub differ: u64,
+    pub calls: Vec<CallDiffers>,
+    /// Who could do what, and could not any more.
+    pub lost: Vec<WhoCan>,
+    /// Who could do what they cannot do now.
+    pub won: Vec<WhoCan>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct CallDiffers {
+    pub call: String,
+    pub run: Option<String>,
+    pub agent: String,
+    pub tool: String,
+    pub at: String,
+    /// `allow`, `ask` or `deny`
+    pub before: String,
+    pub after: String,
+    /// The rules that would decide.
+    pub rules: Vec<RuleView>,
+}
+
 /// `GET /v1/who-can`
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

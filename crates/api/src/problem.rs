@@ -51,6 +51,7 @@ codes! {
     DiskLow => "disk_low",
     Stopping => "stopping",
     CredentialMissing => "credential_missing",
+    NotDelivered => "not_delivered",
     Internal => "internal",
     // codes:end
 }
@@ -81,7 +82,7 @@ impl Code {
             Code::TooSlow => 408,
             Code::TooLarge => 413,
             Code::Internal => 500,
-            Code::CredentialMissing => 502,
+            Code::CredentialMissing | Code::NotDelivered => 502,
             Code::Overloaded | Code::LogUnwritable | Code::Stopping => 503,
             Code::DiskLow => 507,
         }
@@ -111,6 +112,7 @@ impl Code {
             Code::DiskLow => "The disk is nearly full",
             Code::Stopping => "Remit is stopping",
             Code::CredentialMissing => "A tool's credential cannot be opened",
+            Code::NotDelivered => "It was sent, and not taken",
             Code::Internal => "Remit failed",
         }
     }
@@ -148,6 +150,9 @@ impl Code {
             Code::DiskLow => "an operator frees disk space; halts and outcomes are still recorded",
             Code::Stopping => "try again when it is back",
             Code::CredentialMissing => "an operator sets the secret that the tool's contract names",
+            Code::NotDelivered => {
+                "see what the place answered; the file is on the run's page, and can be sent again"
+            }
             Code::Internal => "an operator looks at Remit's own log",
         }
     }

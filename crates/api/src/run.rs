@@ -82,6 +82,12 @@ pub struct RunView {
     pub cost_usd_nanos: u64,
     /// Ledger index of the event that opened it.
     pub index: u64,
+    /// The run that it was opened under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// The trace that its calls are spans of: tool servers are told it in `traceparent`.
+    #[serde(default)]
+    pub trace_id: String,
     /// Its newest plan: of one run, and of runs that wait for a person. Lists leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<PlanShown>>,
@@ -105,6 +111,9 @@ pub struct RunShown {
     /// There are older calls: give it as `before` to `GET /v1/calls?run=`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub older: Option<String>,
+    /// All runs that share its root, itself among them, the oldest first; left out if it is alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub family: Vec<RunView>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +141,22 @@ pub struct RunsQuery {
     /// knows. All of them are on one page, and nothing else is asked beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stuck: Option<bool>,
+    /// Text in its intent, in the arguments of its calls, or in the reasons that it gave: the newest runs are searched
+    /// first, and `next` goes on from where one search stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// With a call of this tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// How it ended: `success`, `failure`, `abandoned`, `expired`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// Opened then or later: a day (`2026-11-22`) or a time in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Opened before that; a day is included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// A run id: those before it are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

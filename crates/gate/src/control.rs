@@ -50,7 +50,7 @@ pub(crate) enum ControlMessage {
     Lend { to: u16, needs: Vec<Need>, waiter: Waiter },
     /// A lane gave slices back, and that is durable.
     Free { from: u16, returned: Vec<Part>, waiter: Waiter },
-    /// What plans claim, or let go: no barrier either.
+    /// What plans claim, or let go; who signs in: no barrier either.
     Claim { command: ControlCommand, waiter: Waiter },
     /// After a failed commit: everything is folded again, and if that works the log is open again.
     Recover { done: oneshot::Sender<Result<(), Error>> },

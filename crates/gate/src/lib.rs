@@ -42,6 +42,7 @@ mod runs;
 mod saga;
 mod says;
 mod seal;
+mod sessions;
 mod shown;
 mod snapshot;
 mod spend;

@@ -65,6 +65,9 @@ impl State {
             | Event::SlicesFreed(_)
             | Event::Claimed(_)
             | Event::ClaimsReleased(_)
+            | Event::SignedIn(_)
+            | Event::SignedOut(_)
+            | Event::IncidentSent(_)
             | Event::ToolSeen(_) => debug_assert!(false, "a control event in lane {}", stamp.lane),
         }
     }
@@ -288,6 +291,9 @@ impl Control {
             Event::SlicesFreed(freed) => self.lending.freed(stamp.at, freed),
             Event::Claimed(claimed) => self.claimed(claimed),
             Event::ClaimsReleased(released) => self.released(stamp.at, released),
+            Event::SignedIn(begun) => self.signed_in(stamp.at, begun),
+            Event::SignedOut(ended) => self.signed_out(&ended.hash),
+            Event::IncidentSent(_) => {}
             _ => debug_assert!(false, "{} in the control lane", event.kind()),
         }
     }

@@ -8,7 +8,7 @@ use crate::account::Limits;
 use crate::approval::Terms;
 use crate::balance::{Balance, Whose};
 use crate::call::{Call, Settlement};
-use crate::event::ToolRested;
+use crate::event::{IncidentSent, SignedIn, ToolRested};
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::{Need, Part};
@@ -304,6 +304,14 @@ pub enum ControlCommand {
         /// Its plan was committed; until then somebody may take it back.
         committed: Option<Time>,
     },
+    /// A person begins a session in a browser.
+    SignIn(SignedIn),
+    /// A session ends before its time; one that is not known ends without a word.
+    SignOut {
+        hash: Digest,
+    },
+    /// A run is sent away to be looked at, or that has ended.
+    SendIncident(IncidentSent),
     /// A tool server was asked what it offers.
     SeeTool {
         tool: String,

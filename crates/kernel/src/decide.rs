@@ -37,7 +37,7 @@ use crate::checks::{Case, Judged, judge};
 use crate::command::{Answer, Command, ControlCommand};
 use crate::event::{
     CallDecided, CallFinished, Claimed, ClaimsReleased, Event, Halted, KeyMinted, KeyRevoked, Questioned,
-    RefusalsCounted, Replanned, RequestRefused, RulesActivated, ToolSeen,
+    RefusalsCounted, Replanned, RequestRefused, RulesActivated, SignedOut, ToolSeen,
 };
 use crate::halt::Scope;
 use crate::id::{CallId, Mark, RunId};
@@ -220,6 +220,12 @@ pub fn decide_control(control: &Control, rules: &Rules, command: &ControlCommand
         ControlCommand::Release { run, committed } => {
             Event::ClaimsReleased(ClaimsReleased { committed, run })
         }
+        ControlCommand::SignIn(begun) => Event::SignedIn(begun),
+        ControlCommand::SignOut { hash } => match control.sessions.get(&hash) {
+            Some(session) => Event::SignedOut(SignedOut { by: session.by.clone(), hash }),
+            None => return Decision::none(Answer::Done),
+        },
+        ControlCommand::SendIncident(sent) => Event::IncidentSent(sent),
         ControlCommand::SeeTool { tool, digest, .. } if control.seen.get(&tool) == Some(&digest) => {
             return Decision::none(Answer::Done);
         }

@@ -5,6 +5,7 @@
 //! compares the two.
 
 mod approvals;
+mod people;
 mod plans;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 use stdx::digest::Digest;
 
 pub use self::approvals::{Answered, AskEscalated, Collected};
+pub use self::people::{IncidentSent, SignedIn, SignedOut};
 pub use self::plans::{
     Claimed, ClaimsReleased, CommitEnded, CommitStarted, GroupBegun, PhaseChanged, PlanProposed,
     ResidueAccepted, StepChecked, StepJoined, UnwindStarted,
@@ -77,6 +79,9 @@ pub enum Event {
     ResidueAccepted(ResidueAccepted),
     Claimed(Claimed),
     ClaimsReleased(ClaimsReleased),
+    SignedIn(SignedIn),
+    SignedOut(SignedOut),
+    IncidentSent(IncidentSent),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -480,6 +485,9 @@ impl Event {
             Event::ResidueAccepted(_) => "residue_accepted",
             Event::Claimed(_) => "claimed",
             Event::ClaimsReleased(_) => "claims_released",
+            Event::SignedIn(_) => "signed_in",
+            Event::SignedOut(_) => "signed_out",
+            Event::IncidentSent(_) => "incident_sent",
         }
     }
 
@@ -532,6 +540,9 @@ impl Event {
             Event::ResidueAccepted(body) => written(stamp, kind, body),
             Event::Claimed(body) => written(stamp, kind, body),
             Event::ClaimsReleased(body) => written(stamp, kind, body),
+            Event::SignedIn(body) => written(stamp, kind, body),
+            Event::SignedOut(body) => written(stamp, kind, body),
+            Event::IncidentSent(body) => written(stamp, kind, body),
         }
     }
 
@@ -582,6 +593,9 @@ impl Event {
             "residue_accepted" => Event::ResidueAccepted(body(read.body)?),
             "claimed" => Event::Claimed(body(read.body)?),
             "claims_released" => Event::ClaimsReleased(body(read.body)?),
+            "signed_in" => Event::SignedIn(body(read.body)?),
+            "signed_out" => Event::SignedOut(body(read.body)?),
+            "incident_sent" => Event::IncidentSent(body(read.body)?),
             other => return Err(format!("the event kind `{other}` is not known here")),
         };
         let stamp = Stamp { at: read.at, lane: read.lane, lane_seq: read.lane_seq, tenant: read.tenant };

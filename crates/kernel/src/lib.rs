@@ -49,6 +49,7 @@ pub mod risk;
 pub mod rules;
 pub mod run;
 pub mod saga;
+pub mod session;
 pub mod snapshot;
 mod standing;
 pub mod state;

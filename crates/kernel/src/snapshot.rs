@@ -48,7 +48,7 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 35] = [
+const SOURCES: [(&str, &str); 37] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("approval", include_str!("approval.rs")),
@@ -61,6 +61,7 @@ const SOURCES: [(&str, &str); 35] = [
     ("effect", include_str!("effect.rs")),
     ("event", include_str!("event.rs")),
     ("event_approvals", include_str!("event/approvals.rs")),
+    ("event_people", include_str!("event/people.rs")),
     ("event_plans", include_str!("event/plans.rs")),
     ("family", include_str!("family.rs")),
     ("follow", include_str!("follow.rs")),
@@ -76,6 +77,7 @@ const SOURCES: [(&str, &str); 35] = [
     ("reason", include_str!("reason.rs")),
     ("run", include_str!("run.rs")),
     ("saga", include_str!("saga.rs")),
+    ("session", include_str!("session.rs")),
     ("snapshot", include_str!("snapshot.rs")),
     ("state", include_str!("state.rs")),
     ("steer", include_str!("steer.rs")),

@@ -14,6 +14,7 @@ use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::{ByAccount, Lending, Share};
 use crate::rate::{AgentRates, ToolRates};
 use crate::run::{OpenCall, Past, Refusals, Run};
+use crate::session::Session;
 use crate::snapshot::{sorted, sorted_shared};
 use crate::time::Time;
 use crate::window::AccountId;
@@ -129,6 +130,8 @@ pub struct Control {
     pub claims: Arc<BTreeMap<Mark, Claim>>,
     /// The last committed run that touched it, as long as one may be taken back.
     pub touched: Arc<BTreeMap<Mark, Touched>>,
+    /// Browsers that are signed in, by the digest of their cookie.
+    pub sessions: Arc<BTreeMap<Digest, Session>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

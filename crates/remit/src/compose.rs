@@ -15,8 +15,10 @@ use tools::mcp::Mcp;
 use tools::webhook::{Hook, Hooks};
 
 use crate::accept::Accept;
+use crate::change::Change;
 use crate::config::{Loaded, Person, Problem, Problems, Settings};
 use crate::private;
+use crate::report::Reporter;
 
 /// How long a stop waits for calls under way.
 const STOP_WAIT: Duration = Duration::from_secs(10);
@@ -85,6 +87,9 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     if let Some(file) = &settings.file {
         options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone())));
     }
+    options.changes = Some(Arc::new(Change::new(settings)));
+    let reporter = Reporter::new(&settings.incidents, gate.clone()).context("incidents cannot be sent")?;
+    options.reports = Some(Arc::new(reporter));
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
     options.console = format!("http://{people_at}");
     let hooks = Hooks::new(&gate, &settings.data, &options.console, &stopping);

@@ -7,6 +7,7 @@ mod commits;
 mod contract;
 mod folder;
 mod house;
+mod incidents;
 mod limits;
 mod manifest;
 mod notify;
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     /// Of `remit.yaml`: where the programs of stdio servers run, unless they say otherwise.
     pub(crate) folder: PathBuf,
+    /// The texts of a configuration that is in no file, by name, the house's own first.
+    pub(crate) texts: Vec<(String, String)>,
     /// `remit.yaml` itself; none for a configuration that is in no file.
     pub(crate) file: Option<PathBuf>,
     /// Below this much free disk, calls are refused while room for halts and settling is kept.
@@ -64,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<String>,
     /// Whose systems are told of what happens.
     pub(crate) notify: Vec<tools::webhook::Hook>,
+    /// Where people may send incidents.
+    pub(crate) incidents: Vec<tools::incident::Place>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +88,24 @@ pub(crate) fn load(config_file: &Path) -> Result<Loaded, Problems> {
     Ok(loaded)
 }
 
+/// The same as it would be if one file of it read otherwise. Nothing is written, and nothing is opened by that name.
+pub(crate) fn load_changed(config_file: &Path, name: &str, text: &str) -> Result<Loaded, Problems> {
+    let (base, root) = split(config_file);
+    Loader::new(Folder::Changed { base, name, text }).load(&root)
+}
+
+/// The name of the configuration's own file, beside which the others are named.
+pub(crate) fn root_name(config_file: &Path) -> String {
+    split(config_file).1
+}
+
 /// The same over texts that the binary carries. The first is `remit.yaml`; the data folder is the caller's.
 pub(crate) fn load_embedded(files: &[(&str, &str)], data: &Path) -> Result<Loaded, Problems> {
     let root = files.first().map_or("remit.yaml", |(name, _)| *name);
     let mut loaded = Loader::new(Folder::Memory(files)).load(root)?;
     loaded.settings.data = data.to_owned();
+    let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+    loaded.settings.texts = files.iter().map(owned).collect();
     Ok(loaded)
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod accept;
+mod change;
 mod cli;
 mod cmd;
 mod compose;
@@ -15,6 +16,7 @@ mod config;
 mod demo;
 mod out;
 mod private;
+mod report;
 
 use std::path::Path;
 use std::process::ExitCode;

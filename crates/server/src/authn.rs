@@ -152,7 +152,7 @@ fn by_key(house: &House, headers: &HeaderMap) -> Result<Person, Refusal> {
 
 fn by_session(house: &House, cookie: &str, method: &Method, headers: &HeaderMap) -> Result<Person, Refusal> {
     let ended = || Refusal::new(Code::SessionRefused, "nobody is signed in by this cookie");
-    let session = house.sessions.of(cookie, house.options.clock.now()).ok_or_else(ended)?;
+    let session = house.sessions.of(&house.gate, cookie, house.options.clock.now()).ok_or_else(ended)?;
     // Cookies of one host reach all its ports, so a page of another port is told nothing and may do nothing.
     let from = headers.get(SEC_FETCH_SITE).and_then(|from| from.to_str().ok());
     if from.is_some_and(|from| !["same-origin", "none"].contains(&from)) {
@@ -161,7 +161,7 @@ fn by_session(house: &House, cookie: &str, method: &Method, headers: &HeaderMap)
     if method != Method::GET && method != Method::HEAD {
         same_origin(headers)?;
         let token = one(headers, &HeaderName::from_static(api::CSRF_HEADER)).unwrap_or_default();
-        if !session.has_csrf(token) {
+        if !house.sessions.has_csrf(&session, token) {
             let missing = "the header `Remit-Csrf` is not the one of this session";
             return Err(Refusal::new(Code::CsrfRefused, missing));
         }

@@ -5,9 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use api::incident::IncidentPlace;
 use api::person::Role;
+use bytes::Bytes;
 use gate::Gate;
 use gate::clock::{Clock, Wall};
+use kernel::rules::Rules;
 use serde_json::Value;
 use stdx::digest::Digest;
 use tokio::sync::watch;
@@ -26,6 +29,36 @@ pub type Accepting<'a> = Pin<Box<dyn Future<Output = Result<Digest, String>> + S
 /// Whoever owns the configuration: puts into force what a person accepts of a tool.
 pub trait Accepts: Send + Sync {
     fn accept(&self, tool: String, definition: Value, by: String) -> Accepting<'_>;
+}
+
+/// What leaves the house when an incident is reported.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub run: String,
+    pub title: String,
+    /// Markdown that holds nothing an agent, a tool or a customer wrote.
+    pub summary: String,
+    /// All that is known, as JSON, without what looks like a secret.
+    pub file: Bytes,
+}
+
+/// Where it is found then, if the place says so; or in words what went wrong.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Option<String>, String>> + Send + 'a>>;
+
+/// Whoever knows the places that incidents may be sent to, and their secrets.
+pub trait Reports: Send + Sync {
+    fn places(&self) -> Vec<IncidentPlace>;
+
+    fn send(&self, to: String, report: Report) -> Sending<'_>;
+}
+
+/// Whoever can read the configuration with one file written otherwise. Nothing is changed by it.
+pub trait Changes: Send + Sync {
+    /// The files that rules are made of, by name.
+    fn files(&self) -> Result<Vec<(String, String)>, String>;
+
+    /// The rules as they would be, with what is odd about them; or what is wrong with the text.
+    fn changed(&self, file: &str, text: String) -> Result<(Arc<Rules>, Vec<String>), String>;
 }
 
 #[derive(Clone)]
@@ -47,6 +80,10 @@ pub struct Options {
     pub people: watch::Receiver<Arc<People>>,
     /// None: what is accepted cannot be kept.
     pub accepts: Option<Arc<dyn Accepts>>,
+    /// None: incidents are files, and sent nowhere.
+    pub reports: Option<Arc<dyn Reports>>,
+    /// None: the configuration is in no file.
+    pub changes: Option<Arc<dyn Changes>>,
     pub clock: Arc<dyn Clock>,
     /// Turns true when Remit stops: streams end.
     pub stop: watch::Receiver<bool>,
@@ -65,6 +102,8 @@ impl Options {
             door_bytes_max: api::BODY_BYTES_MAX,
             people: watch::channel(Arc::default()).1,
             accepts: None,
+            reports: None,
+            changes: None,
             clock: Arc::new(Wall),
             stop,
         }
@@ -86,6 +125,8 @@ pub(crate) struct House {
     pub(crate) gate: Gate,
     pub(crate) options: Options,
     pub(crate) sessions: Sessions,
+    /// Held while somebody looks at a change of the rules.
+    pub(crate) changing: tokio::sync::Mutex<()>,
     requests: AtomicUsize,
     tails: AtomicUsize,
 }
@@ -93,7 +134,9 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new(gate: Gate, options: Options) -> Shared {
         let (requests, tails) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(House { gate, options, sessions: Sessions::default(), requests, tails })
+        let sessions = Sessions::new(options.operator);
+        let changing = tokio::sync::Mutex::new(());
+        Arc::new(House { gate, options, sessions, changing, requests, tails })
     }
 
     /// A person's roles, if the configuration knows them and gives them any.

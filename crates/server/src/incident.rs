@@ -31,7 +31,12 @@ pub(crate) async fn incident(
     State(house): State<Shared>,
     Path(run): Path<String>,
 ) -> Answer<Incident> {
-    let shown = house.gate.run(id::<RunId>(&run)?, None).await?;
+    gathered(&house, person, id::<RunId>(&run)?).await.map(Json)
+}
+
+pub(crate) async fn gathered(house: &Shared, person: Person, run: RunId) -> Result<Incident, Refusal> {
+    let shown = house.gate.run(run, None).await?;
+    let family = shown.family.into_iter().map(words::run_view).collect();
     let closed = shown.run.closed.is_some();
     let run = words::run_view(shown.run);
     let calls: Vec<CallView> = shown.calls.into_iter().map(words::call_view).collect();
@@ -40,20 +45,21 @@ pub(crate) async fn incident(
     let ends = calls.iter().flat_map(|call| [Some(call.index), call.finished_index]).flatten();
     let known: BTreeSet<u64> = ends.chain([run.index]).collect();
     let events = events(&house.gate, &run.run, &known, closed).await?;
-    Ok(Json(Incident {
+    Ok(Incident {
         incident: FORM,
         made: house.options.clock.now().to_string(),
         by: person.name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         as_of: shown.as_of,
         run,
+        family,
         calls,
         older: shown.older,
         rules_digests,
         rules_now: house.gate.rules().digest.to_string(),
         halts: halt_views(&house.gate),
         events,
-    }))
+    })
 }
 
 /// The events at the places that are known, what else of the run lies beside them, and its end.

@@ -7,8 +7,8 @@
 //! 3. `authn`    whose key, whose run, which person; `roles`, `session` what people may do and how they stay signed
 //!    in; `ask` reads bodies and queries strictly
 //! 4. `agents`, `authzen`, `doors`     port 7470
-//! 5. `people`, `control`, `inbox`, `roster`, `rules`, `tools`, `story`, `incident`, `signin`, `metrics`   port 7471;
-//!    `console` is what a browser gets there
+//! 5. `people`, `control`, `inbox`, `roster`, `rules`, `tools`, `change`, `story`, `incident`, `report`, `signin`, `metrics`
+//!    port 7471; `console` is what a browser gets there
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
 //!
 //! Endpoints are a few lines each: read, ask the gate, answer. A refused call is an answer, not an error.
@@ -18,6 +18,7 @@ mod ask;
 mod authn;
 mod authzen;
 mod budget;
+mod change;
 mod console;
 mod control;
 mod doors;
@@ -31,6 +32,7 @@ mod metrics;
 mod people;
 mod plans;
 mod refusal;
+mod report;
 mod roles;
 mod roster;
 mod rules;
@@ -42,7 +44,7 @@ mod tools;
 mod words;
 
 pub use agents::agents_router;
-pub use house::{Accepting, Accepts, Options};
+pub use house::{Accepting, Accepts, Changes, Options, Report, Reports, Sending};
 pub use people::people_router;
 pub use roles::People;
 pub use serve::serve;

@@ -20,6 +20,7 @@ use gate::Gate;
 use gate::views::{CallQuery, Only, RunQuery};
 use http::{HeaderMap, HeaderValue, header};
 use kernel::id::{CallId, RunId};
+use kernel::time::Time;
 use serde_json::Value;
 
 use crate::agents::past;
@@ -28,13 +29,14 @@ use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::{
-    budget, console, control, guard, halts, health, inbox, incident, metrics, plans, roster, rules, signin,
-    story, tools, words,
+    budget, change, console, control, guard, halts, health, inbox, incident, metrics, plans, report, roster,
+    rules, signin, story, tools, words,
 };
 
 /// Events in one answer, and in one piece of a stream.
 const EVENTS_MAX: usize = 500;
 const EVENTS_USUAL: usize = 100;
+const DAY_MS: u64 = 86_400_000;
 /// The kinds of events that say what agents did and what holds them: all that a viewer follows. Keys, rules and refused
 /// requests are for those who may read the ledger.
 const WORK: [&str; 12] = [
@@ -83,7 +85,8 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::LOGINS, post(signin::mint))
         .route(at::RUNS, get(runs))
         .route(at::RUN, get(run))
-        .route(at::RUN_INCIDENT, get(incident::incident))
+        .route(at::RUN_INCIDENT, get(incident::incident).post(report::send))
+        .route(at::INCIDENTS, get(report::places))
         .route(at::RUN_CLOSE, post(control::close_run))
         .route(at::RUN_PAUSE, post(budget::pause))
         .route(at::RUN_RESUME, post(budget::resume))
@@ -106,6 +109,8 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::WHO_CAN, get(rules::who_can))
         .route(at::POLICY, get(rules::policy))
         .route(at::POLICY_EXPLAIN, post(rules::explain))
+        .route(at::POLICY_FILES, get(change::files))
+        .route(at::POLICY_CHANGE, post(change::change))
         .route(at::AGENTS, get(roster::agents))
         .route(at::AGENT, get(roster::agent))
         .route(at::AGENT_KEYS, post(control::mint_key).get(control::agent_keys))
@@ -149,6 +154,11 @@ async fn runs(_: Person, State(house): State<Shared>, Query(query): Query<RunsQu
             api::run::Only::Denied => Only::Denied,
             api::run::Only::Unknown => Only::Unknown,
         }),
+        outcome: query.outcome,
+        tool: query.tool,
+        from: query.from.as_deref().map(|text| moment(text, 0)).transpose()?,
+        until: query.until.as_deref().map(|text| moment(text, DAY_MS)).transpose()?,
+        words: query.words.filter(|words| !words.is_empty()),
         before: query_id::<RunId>(query.before.as_deref())?,
         limit: page(query.limit),
         after_index: past(query.after),
@@ -156,6 +166,15 @@ async fn runs(_: Person, State(house): State<Shared>, Query(query): Query<RunsQu
     let page = house.gate.runs(query).await?;
     let items = page.items.into_iter().map(words::run_view).collect();
     Ok(Json(RunPage { as_of: page.as_of, items, next: page.next }))
+}
+
+/// A time, or a day: the day's begin, and so much later.
+fn moment(text: &str, day_ms: u64) -> Result<Time, Refusal> {
+    let day = || format!("{text}T00:00:00Z").parse::<Time>().map(|day| day.plus_ms(day_ms));
+    text.parse::<Time>().or_else(|_| day()).map_err(|_| {
+        let detail = format!("`{text}` is no day, such as 2026-11-22, and no time in UTC");
+        Refusal::new(Code::BadRequest, detail).at("query")
+    })
 }
 
 async fn run(

@@ -1,6 +1,6 @@
 //! Signing in: a link from the command line becomes a session in a browser, and ends.
 
-use api::person::{LoginMinted, MintLogin, Session, SignIn, SignedIn, SignedOut};
+use api::person::{LoginMinted, MintLogin, Role, Session, SignIn, SignedIn, SignedOut};
 use api::problem::Code;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -18,9 +18,9 @@ pub(crate) async fn mint(
     State(house): State<Shared>,
     Told(ask): Told<MintLogin>,
 ) -> Answer<LoginMinted> {
-    let (person, whose) = match ask.person {
-        None => (Person::KEY_HOLDER.to_owned(), Whose::KeyHolder),
-        Some(name) if house.roles_of(&name).is_some() => (name.clone(), Whose::Named(name)),
+    let whose = match ask.person {
+        None => Whose::KeyHolder,
+        Some(name) if house.roles_of(&name).is_some() => Whose::Named(name),
         Some(name) => {
             let detail = format!("nobody under `people` in remit.yaml is called `{name}` and has a role");
             let mut refusal = Refusal::new(Code::NotFound, detail).at("/as");
@@ -29,6 +29,7 @@ pub(crate) async fn mint(
             return Err(refusal);
         }
     };
+    let person = whose.name().to_owned();
     let fresh = house.sessions.code(whose, house.options.clock.now()).ok_or_else(no_randomness)?;
     Ok(Json(LoginMinted {
         person,
@@ -43,16 +44,22 @@ pub(crate) async fn sign_in(State(house): State<Shared>, request: Request) -> Re
     let headers = request.headers().clone();
     same_origin(&headers)?;
     let ask: SignIn = read(request).await?;
-    let Some(begun) = house.sessions.begin(&ask.code, house.options.clock.now()) else {
+    let now = house.options.clock.now();
+    let Some(whose) = house.sessions.redeem(&ask.code, now) else {
         return Err(Refusal::new(Code::LoginRefused, "this link was used, is too old, or never was one"));
     };
-    if let Some(before) = cookie(&headers) {
-        house.sessions.end(&before);
-    }
-    let person = match begun.whose {
-        Whose::KeyHolder => Person::KEY_HOLDER.to_owned(),
-        Whose::Named(name) => name,
+    let roles = match &whose {
+        Whose::KeyHolder => vec![Role::Operator],
+        Whose::Named(name) => house.roles_of(name).unwrap_or_default(),
     };
+    let roles = roles.iter().map(ToString::to_string).collect();
+    let (begun, signed) = house.sessions.begin(&whose, roles, now).ok_or_else(no_randomness)?;
+    // Who is told that they are signed in stands in the ledger.
+    house.gate.sign_in(signed).await?;
+    if let Some(before) = cookie(&headers) {
+        house.gate.sign_out(house.sessions.digest(&before)).await?;
+    }
+    let person = whose.name().to_owned();
     tracing::info!(person, "signed in");
     let expires = begun.cookie.expires.to_string();
     let set = set_cookie(&headers, &begun.cookie.secret, SESSION_TTL_MS / 1000);
@@ -71,13 +78,17 @@ pub(crate) async fn session(person: Person) -> Json<Session> {
     })
 }
 
-pub(crate) async fn sign_out(_: Person, State(house): State<Shared>, headers: HeaderMap) -> Response {
+pub(crate) async fn sign_out(
+    _: Person,
+    State(house): State<Shared>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let signed_out = cookie(&headers);
     if let Some(cookie) = &signed_out {
-        house.sessions.end(cookie);
+        house.gate.sign_out(house.sessions.digest(cookie)).await?;
     }
     let set = set_cookie(&headers, "", 0);
-    ([(header::SET_COOKIE, set)], Json(SignedOut { signed_out: signed_out.is_some() })).into_response()
+    Ok(([(header::SET_COOKIE, set)], Json(SignedOut { signed_out: signed_out.is_some() })).into_response())
 }
 
 /// Not for scripts, not for other sites, and over TLS only where it came that way.

@@ -5,6 +5,7 @@ use api::inbox::Waiting;
 use api::run::{RunShown, RunView};
 use gate::views;
 use kernel::call::Outcome;
+use kernel::id::RunId;
 use kernel::policy::RuleRef;
 use kernel::reason::Reason;
 use kernel::verdict::Verdict;
@@ -114,7 +115,11 @@ pub(crate) fn closing(outcome: api::run::Closing) -> kernel::command::Closing {
 }
 
 pub(crate) fn run_view(view: views::RunView) -> RunView {
+    // A run is a trace, and its id says which.
+    let trace = view.id.parse::<RunId>().map_or(0, |run| run.0).max(1);
     RunView {
+        trace_id: format!("{trace:032x}"),
+        parent: view.parent,
         run: view.id,
         agent: view.agent,
         person: view.person,
@@ -140,6 +145,7 @@ pub(crate) fn run_shown(shown: views::RunShown) -> RunShown {
         run: run_view(shown.run),
         calls: shown.calls.into_iter().map(call_view).collect(),
         older: shown.older,
+        family: shown.family.into_iter().map(run_view).collect(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! - `client.rs`   the HTTP client of all of them
 //! - `resolve.rs`  names to addresses, each address checked before anything connects to it
 //! - `webhook.rs`  people's systems are told of what happened, signed and tried again
+//! - `incident.rs` an incident becomes a webhook or an issue on GitHub, once somebody reports it
 //! - `redact.rs`   what a tool echoes of its own secret does not come back in
 
 pub mod catalog;
@@ -14,6 +15,7 @@ mod client;
 pub mod door;
 mod error;
 pub mod http;
+pub mod incident;
 pub mod mcp;
 mod redact;
 mod resolve;

@@ -205,16 +205,7 @@ impl Teller {
     }
 
     async fn send(&self, index: u64, body: Bytes) -> Result<(), String> {
-        let address = match self.hook.address.starts_with("env:") || self.hook.address.starts_with("file:") {
-            true => {
-                let secret = open_reference(&self.hook.address).map_err(|error| error.to_string())?;
-                String::from_utf8(secret.reveal().to_vec())
-                    .map_err(|_| "its address is no text".to_owned())?
-            }
-            false => self.hook.address.clone(),
-        };
-        // The address may hold a secret of its own, so no error repeats it.
-        let uri: Uri = address.parse().map_err(|_| "its address cannot be read".to_owned())?;
+        let uri = address(&self.hook.address)?;
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
@@ -234,6 +225,18 @@ impl Teller {
             Err(_) => Err("it did not answer in time".to_owned()),
         }
     }
+}
+
+/// Where a hook is: written out, or kept elsewhere. It may hold a secret of its own, so no error repeats it.
+pub(crate) fn address(written: &str) -> Result<Uri, String> {
+    let text = match written.starts_with("env:") || written.starts_with("file:") {
+        true => {
+            let secret = open_reference(written).map_err(|error| error.to_string())?;
+            String::from_utf8(secret.reveal().to_vec()).map_err(|_| "its address is no text".to_owned())?
+        }
+        false => written.to_owned(),
+    };
+    text.parse().map_err(|_| "its address cannot be read".to_owned())
 }
 
 fn status(status: StatusCode) -> String {
@@ -308,7 +311,11 @@ fn plain(text: &str) -> String {
 
 /// The same event has the same id for ever; only its time and its signature are of this try.
 fn signed(index: u64, now_seconds: u64, body: &[u8], secret: &[u8]) -> HeaderMap {
-    let (id, at) = (format!("remit_{index}"), now_seconds.to_string());
+    signed_as(format!("remit_{index}"), now_seconds, body, secret)
+}
+
+pub(crate) fn signed_as(id: String, now_seconds: u64, body: &[u8], secret: &[u8]) -> HeaderMap {
+    let at = now_seconds.to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let mut context = hmac::Context::with_key(&key);
     for part in [id.as_bytes(), b".", at.as_bytes(), b".", body] {

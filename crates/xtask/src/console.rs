@@ -42,7 +42,7 @@ pub fn run(asked: &Asked) -> Result<()> {
     let browser = browser()?;
     process::run(process::cargo(&["build", "--package", "remit"]))?;
     let mut node = Command::new("node");
-    let tests = ["--test", "--test-reporter=spec", "--test-timeout=300000"];
+    let tests = ["--test", "--test-reporter=spec", "--test-timeout=900000"];
     match asked {
         Asked::Paint(runs) => node.arg(from.join("paint.mjs")).arg(runs),
         Asked::Named(name) => {

@@ -17,6 +17,8 @@ use crate::error::Error;
 use crate::gate::Gate;
 
 const PAGE_MAX: usize = 500;
+/// Runs of one family that are shown with each of them.
+const FAMILY_MAX: usize = 200;
 /// How long an answer waits for the index it was asked to know.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
@@ -28,6 +30,15 @@ pub struct RunQuery {
     pub text: Option<String>,
     /// Runs with refusals only, or with calls whose outcome nobody knows.
     pub only: Option<Only>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Runs with a call of this tool.
+    pub tool: Option<String>,
+    /// Opened at this time or later, and before that one.
+    pub from: Option<Time>,
+    pub until: Option<Time>,
+    /// Text in the intent, or in the arguments of a call: looked for in the newest runs, as far as one search goes.
+    pub words: Option<String>,
     /// Runs before this id, newest first.
     pub before: Option<RunId>,
     pub limit: usize,
@@ -70,6 +81,8 @@ pub struct RunShown {
     pub calls: Vec<CallView>,
     /// There are older calls: they come before this id.
     pub older: Option<String>,
+    /// All runs that share its root, the root first, itself among them; empty if it is alone.
+    pub family: Vec<RunView>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -80,13 +93,13 @@ pub struct StoredEvent {
 
 /// Conditions of a query, with what they compare to.
 #[derive(Default)]
-struct Where {
-    text: String,
-    values: Vec<Box<dyn ToSql + Send>>,
+pub(super) struct Where {
+    pub(super) text: String,
+    pub(super) values: Vec<Box<dyn ToSql + Send>>,
 }
 
 impl Where {
-    fn and(&mut self, condition: &str, value: Option<impl ToSql + Send + 'static>) {
+    pub(super) fn and(&mut self, condition: &str, value: Option<impl ToSql + Send + 'static>) {
         if let Some(value) = value {
             self.values.push(Box::new(value));
             let place = self.values.len();
@@ -108,7 +121,7 @@ impl Where {
         self.text += &format!(" {glue} {condition}");
     }
 
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         db: &Connection,
         sql: &str,
@@ -120,32 +133,52 @@ impl Where {
     }
 }
 
-const CALL_COLUMNS: &str = "SELECT decided, finished, asked, \
-    (SELECT max(idx) FROM answers WHERE answers.call = calls.id AND edited) FROM calls";
-const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, allowed, \
-                           denied, uncounted, unknown, usd_nanos, idx FROM runs";
-
-impl Gate {
-    pub async fn runs(&self, query: RunQuery) -> Result<Page<RunView>, Error> {
-        let limit = query.limit.clamp(1, PAGE_MAX);
+impl RunQuery {
+    /// What is asked of columns.
+    pub(super) fn filter(self) -> Where {
         let mut filter = Where::default();
-        filter.and("agent =", query.agent);
-        filter.and("id <", query.before.map(|run| key(run.0)));
-        match query.open {
+        filter.and("agent =", self.agent);
+        filter.and("outcome =", self.outcome);
+        filter.and("opened >=", self.from.map(|from| from.0));
+        filter.and("opened <", self.until.map(|until| until.0));
+        filter.and("id <", self.before.map(|run| key(run.0)));
+        if let Some(tool) = self.tool {
+            filter.values.push(Box::new(tool));
+            let place = filter.values.len();
+            filter.also(&format!("id IN (SELECT run FROM calls WHERE tool = ?{place})"));
+        }
+        match self.open {
             Some(true) => filter.also("closed IS NULL"),
             Some(false) => filter.also("closed IS NOT NULL"),
             None => {}
         }
-        match query.only {
+        match self.only {
             Some(Only::Denied) => filter.also("denied + uncounted > 0"),
             Some(Only::Unknown) => filter.also("unknown > 0"),
             None => {}
         }
         let person = "instr(lower(agent || char(10) || coalesce(person, '')), lower(";
-        filter.held(person, query.text);
+        filter.held(person, self.text);
+        filter
+    }
+}
+
+const CALL_COLUMNS: &str = "SELECT decided, finished, asked, \
+    (SELECT max(idx) FROM answers WHERE answers.call = calls.id AND edited) FROM calls";
+pub(super) const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, allowed, \
+                           denied, uncounted, unknown, usd_nanos, idx, parent FROM runs";
+
+impl Gate {
+    pub async fn runs(&self, query: RunQuery) -> Result<Page<RunView>, Error> {
+        let limit = query.limit.clamp(1, PAGE_MAX);
+        if query.words.is_some() {
+            return self.searched(query, limit).await;
+        }
+        let after_index = query.after_index;
+        let filter = query.filter();
         let sql = format!("{RUN_COLUMNS}{} ORDER BY id DESC LIMIT {}", filter.text, limit + 1);
         let rows = move |db: &Connection| filter.rows(db, &sql, read_run);
-        let (as_of, items) = self.ask(query.after_index, rows, shown_run).await?;
+        let (as_of, items) = self.ask(after_index, rows, shown_run).await?;
         Ok(page(as_of, items, limit, |run| run.id.clone()))
     }
 
@@ -159,7 +192,19 @@ impl Gate {
         let query = CallQuery { run: Some(run), limit: PAGE_MAX, ..CallQuery::default() };
         let Page { items: mut calls, next: older, .. } = self.calls(query).await?;
         calls.reverse();
-        Ok(RunShown { as_of, run: view, calls, older })
+        Ok(RunShown { as_of, run: view, calls, older, family: self.family(run).await? })
+    }
+
+    /// The runs that share this one's root, if there are others.
+    async fn family(&self, run: RunId) -> Result<Vec<RunView>, Error> {
+        let sql = format!(
+            "{RUN_COLUMNS} WHERE root = (SELECT root FROM runs WHERE id = ?1) ORDER BY id LIMIT {FAMILY_MAX}"
+        );
+        let rows = move |db: &Connection| -> rusqlite::Result<Vec<RunRow>> {
+            db.prepare_cached(&sql)?.query_map([key(run.0)], read_run)?.collect()
+        };
+        let (_, runs) = self.ask(None, rows, shown_run).await?;
+        Ok(if runs.len() > 1 { runs } else { Vec::new() })
     }
 
     pub async fn calls(&self, query: CallQuery) -> Result<Page<CallView>, Error> {
@@ -241,7 +286,7 @@ impl Gate {
     }
 
     /// Waits until the views know what is below an index, but not for long.
-    async fn catch_up(&self, after: u64) {
+    pub(super) async fn catch_up(&self, after: u64) {
         // Only what is durable can be hurried; the rest is waited for.
         let durable = after.min(*self.0.head.borrow());
         self.0.views.wanted.send_if_modified(|wanted| {
@@ -262,9 +307,9 @@ fn page<T>(as_of: u64, mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> Strin
 }
 
 /// The run, and the commitment to its intent.
-type RunRow = (RunView, Option<Digest>);
+pub(super) type RunRow = (RunView, Option<Digest>);
 
-fn read_run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+pub(super) fn read_run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let time = |ms: u64| Time(ms).to_string();
     let view = RunView {
         id: RunId(u128::from_be_bytes(row.get(0)?)).to_string(),
@@ -282,11 +327,12 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         unknown: row.get(12)?,
         usd_nanos: row.get(13)?,
         index: row.get(14)?,
+        parent: row.get::<_, Option<[u8; 16]>>(15)?.map(|id| RunId(u128::from_be_bytes(id)).to_string()),
     };
     Ok((view, row.get::<_, Option<[u8; 32]>>(3)?.map(Digest)))
 }
 
-fn shown_run((mut run, intent): RunRow, log: &mut dyn Read) -> Result<RunView, Error> {
+pub(super) fn shown_run((mut run, intent): RunRow, log: &mut dyn Read) -> Result<RunView, Error> {
     run.intent = intent.and_then(|digest| payload_json(log, run.index, &digest));
     Ok(run)
 }

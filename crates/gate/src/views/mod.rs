@@ -6,6 +6,7 @@ mod answers;
 mod ask;
 mod days;
 mod project;
+mod search;
 mod shape;
 mod spend;
 
@@ -41,7 +42,7 @@ CREATE TABLE IF NOT EXISTS runs (
   allowed INTEGER NOT NULL DEFAULT 0, denied INTEGER NOT NULL DEFAULT 0, uncounted INTEGER NOT NULL DEFAULT 0,
   unknown INTEGER NOT NULL DEFAULT 0, usd_nanos INTEGER NOT NULL DEFAULT 0, idx INTEGER NOT NULL,
   root BLOB NOT NULL, workflow TEXT, touched INTEGER NOT NULL DEFAULT 0, minutes INTEGER NOT NULL DEFAULT 0,
-  waiting INTEGER NOT NULL DEFAULT 0
+  waiting INTEGER NOT NULL DEFAULT 0, parent BLOB
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_agent ON runs (agent, id);
 CREATE INDEX IF NOT EXISTS runs_by_root ON runs (root, id);
@@ -67,7 +68,7 @@ CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT N
 ";
 
 /// Raised when the tables change: the old file is thrown away and built again.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 impl Views {
     pub(crate) fn open(

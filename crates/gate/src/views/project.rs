@@ -250,6 +250,9 @@ impl Sheet {
             | Event::ClaimsReleased(_)
             | Event::RequestRefused(_)
             | Event::AskEscalated(_)
+            | Event::SignedIn(_)
+            | Event::SignedOut(_)
+            | Event::IncidentSent(_)
             | Event::Collected(_) => {}
         }
     }
@@ -378,8 +381,8 @@ fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::
     if let Some((index, at, opened)) = &change.opened {
         let intent = opened.intent.map(|digest| digest.0);
         db.prepare_cached(
-            "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx, root)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce((SELECT root FROM runs WHERE id = ?8), ?1))",
+            "INSERT OR REPLACE INTO runs (id, agent, person, intent, opened, expires, idx, root, parent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, coalesce((SELECT root FROM runs WHERE id = ?8), ?1), ?8)",
         )?
         .execute(params![
             id,

@@ -28,6 +28,8 @@ pub struct RunView {
     pub unknown: u64,
     pub usd_nanos: u64,
     pub index: u64,
+    /// The run that it was opened under.
+    pub parent: Option<String>,
 }
 
 /// A reason with its words: the same everywhere.

@@ -5,6 +5,7 @@ use kernel::call::Outcome;
 use kernel::event::Event;
 use kernel::halt::Scope;
 use serde_json::json;
+use stdx::digest::Digest;
 
 use crate::book::{book, desk};
 use crate::stage::{Stage, ask, copy, lookup, sqlite};
@@ -90,4 +91,32 @@ async fn views_are_built_again_from_the_log() {
     }
     let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
     assert_eq!(everything(&stage).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_signed_in_stays_so_and_who_signed_out_does_not_come_back() {
+    let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
+    let now = stage.gate.now();
+    let begun = |name: &str| kernel::event::SignedIn {
+        by: name.to_owned(),
+        csrf: Digest::of(b"csrf"),
+        expires: now.plus_ms(60_000),
+        hash: Digest::of(name.as_bytes()),
+        roles: vec!["viewer".to_owned()],
+    };
+    for name in ["ann", "bob"] {
+        stage.gate.sign_in(begun(name)).await.unwrap();
+    }
+    stage.gate.sign_out(Digest::of(b"bob")).await.unwrap();
+    // Whoever was never signed in leaves nothing behind.
+    stage.gate.sign_out(Digest::of(b"nobody")).await.unwrap();
+    let folder = stage.stop().await;
+    let stage = Stage::new(sqlite(&folder), folder, book(vec![desk()])).await;
+    let known = |name: &str, ms: u64| stage.gate.session(&Digest::of(name.as_bytes()), now.plus_ms(ms));
+    assert_eq!(known("ann", 0).unwrap().by, "ann");
+    assert!(known("bob", 0).is_none() && known("ann", 60_000).is_none());
+    let kinds: Vec<&str> =
+        stage.events().iter().map(Event::kind).filter(|kind| kind.contains("signed")).collect();
+    assert_eq!(kinds, ["signed_in", "signed_in", "signed_out"]);
 }

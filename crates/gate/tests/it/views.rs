@@ -1,6 +1,7 @@
 //! Lists for people: pages, filters, and how far they have read.
 
 use gate::views::{CallQuery, RunQuery};
+use gate::{CallAsk, OpenAsk};
 use kernel::command::Closing;
 use serde_json::json;
 
@@ -158,4 +159,74 @@ async fn views_whose_file_is_no_database_are_built_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn views_that_are_found_damaged_while_they_are_written_are_built_again() {
     torn_views_are_built_again(4096).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_found_by_what_agents_wrote_and_by_how_they_ended() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let open = async |intent: &str| {
+        stage.step(1_000);
+        let ask = OpenAsk { intent: Some(intent.to_owned()), ..OpenAsk::default() };
+        stage.gate.run_open(&stage.caller, ask).await.unwrap().unwrap().run
+    };
+    let start = stage.gate.now();
+    let (lamp, chair) = (open("refund the Lamp").await, open("a chair").await);
+    let looked = ask(chair, "crm.lookup", json!({ "id": "T-1001" }));
+    stage
+        .gate
+        .call(&stage.caller, CallAsk { reason: Some("the table broke".into()), ..looked })
+        .await
+        .unwrap();
+    stage.gate.run_close(lamp, Some("desk"), Closing::Failure, None, "desk").await.unwrap().unwrap();
+    let after_index = Some(stage.gate.counts().head_index);
+    let found = async |query: RunQuery| -> Vec<String> {
+        let query = RunQuery { limit: 10, after_index, ..query };
+        stage.gate.runs(query).await.unwrap().items.into_iter().map(|run| run.id).collect()
+    };
+    let words =
+        async |words: &str| found(RunQuery { words: Some(words.into()), ..RunQuery::default() }).await;
+    assert_eq!(words("LAMP").await, [lamp.to_string()], "an intent, capitals or not");
+    assert_eq!(words("t-1001").await, [chair.to_string()], "the arguments of a call");
+    assert_eq!(words("table broke").await, [chair.to_string()], "an agent's reason");
+    assert_eq!(words("nowhere").await, [] as [String; 0]);
+    let tool = Some("crm.lookup".to_owned());
+    assert_eq!(found(RunQuery { tool, ..RunQuery::default() }).await, [chair.to_string()]);
+    let outcome = Some("failure".to_owned());
+    assert_eq!(found(RunQuery { outcome, ..RunQuery::default() }).await, [lamp.to_string()]);
+    let from = Some(start.plus_ms(1_500));
+    assert_eq!(found(RunQuery { from, ..RunQuery::default() }).await, [chair.to_string()]);
+    assert_eq!(found(RunQuery { until: from, ..RunQuery::default() }).await, [lamp.to_string()]);
+    // A full page says where the next one goes on.
+    let query = RunQuery { words: Some("a".into()), limit: 1, after_index, ..RunQuery::default() };
+    let page = stage.gate.runs(query).await.unwrap();
+    assert_eq!((page.items[0].id.clone(), page.next), (chair.to_string(), Some(chair.to_string())));
+    let query = RunQuery { words: Some("a".into()), before: Some(chair), limit: 10, ..RunQuery::default() };
+    assert_eq!(stage.gate.runs(query).await.unwrap().items[0].id, lamp.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_shows_the_runs_of_its_root() {
+    let (stage, _) = Stage::memory(book(vec![desk()])).await;
+    let under = async |parent| {
+        stage.step(1);
+        let ask = OpenAsk { parent, ..OpenAsk::default() };
+        stage.gate.run_open(&stage.caller, ask).await.unwrap().unwrap().run
+    };
+    let root = under(None).await;
+    let (child, alone) = (under(Some(root)).await, under(None).await);
+    let grandchild = under(Some(child)).await;
+    let head = Some(stage.gate.counts().head_index);
+    let family = async |run| -> Vec<(String, Option<String>)> {
+        let shown = stage.gate.run(run, head).await.unwrap();
+        shown.family.into_iter().map(|run| (run.id, run.parent)).collect()
+    };
+    let expected = [
+        (root.to_string(), None),
+        (child.to_string(), Some(root.to_string())),
+        (grandchild.to_string(), Some(child.to_string())),
+    ];
+    for run in [root, child, grandchild] {
+        assert_eq!(family(run).await, expected);
+    }
+    assert_eq!(family(alone).await, []);
 }

@@ -12,6 +12,7 @@ mod codes;
 mod fold;
 mod money;
 mod names;
+mod people;
 mod saga_model;
 mod script;
 mod scripts_accounts;

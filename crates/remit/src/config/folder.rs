@@ -10,12 +10,19 @@ const FILES_MAX: usize = 10_000;
 pub(super) enum Folder<'a> {
     Disk(PathBuf),
     Memory(&'a [(&'a str, &'a str)]),
+    /// On disk, but for one file.
+    Changed {
+        base: PathBuf,
+        name: &'a str,
+        text: &'a str,
+    },
 }
 
 impl Folder<'_> {
     pub(super) fn read(&self, name: &str) -> Result<String> {
         match self {
-            Folder::Disk(base) => read_text(&base.join(name)),
+            Folder::Changed { name: changed, text, .. } if *changed == name => Ok((*text).to_owned()),
+            Folder::Disk(base) | Folder::Changed { base, .. } => read_text(&base.join(name)),
             Folder::Memory(files) => files
                 .iter()
                 .find(|(known, _)| *known == name)
@@ -35,6 +42,12 @@ impl Folder<'_> {
         for name in self.names(folder)?.into_iter().filter(|name| matches(name)) {
             names.push(if folder.is_empty() { name } else { format!("{folder}/{name}") });
         }
+        if let Folder::Changed { name, .. } = self {
+            let (parent, last_part) = name.rsplit_once('/').unwrap_or(("", name));
+            if parent == folder && matches(last_part) && !names.iter().any(|known| known == name) {
+                names.push((*name).to_owned());
+            }
+        }
         if names.len() > FILES_MAX {
             return Err(Error::new(ErrorKind::InvalidInput, format!("more than {FILES_MAX} files")));
         }
@@ -51,7 +64,7 @@ impl Folder<'_> {
                 };
                 return Ok(files.iter().filter_map(|(name, _)| split(name)).collect());
             }
-            Folder::Disk(base) => base.join(folder),
+            Folder::Disk(base) | Folder::Changed { base, .. } => base.join(folder),
         };
         let entries = match std::fs::read_dir(base) {
             Ok(entries) => entries,

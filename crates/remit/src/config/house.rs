@@ -13,6 +13,7 @@ use stdx::nearest::nearest;
 use super::approvals::Approvals;
 use super::budget::{self, Action, Tenant};
 use super::calendar;
+use super::incidents::{self, Incidents};
 use super::limits::Limits;
 use super::notify::Notify;
 use super::yaml::{At, Later, Page};
@@ -82,6 +83,9 @@ pub(super) struct RemitFile {
     hosts: Vec<At<String>>,
     /// Who people and agents are.
     identity: Option<Identity>,
+    /// Where people may send an incident: all that is known of a run. Read at start only.
+    #[serde(default)]
+    incidents: Vec<Incidents>,
     /// When runs must stop or slow down, for each agent whose manifest does not say otherwise.
     limits: Option<Limits>,
     /// Where Remit listens.
@@ -384,6 +388,7 @@ impl RemitFile {
             door_bytes_max: message_bytes(page, listen.and_then(|listen| listen.message_mb.as_ref())),
             data: PathBuf::from(sqlite),
             folder: PathBuf::from("."),
+            texts: Vec::new(),
             file: None,
             disk_reserve_bytes: disk_reserve_bytes(
                 page,
@@ -391,6 +396,7 @@ impl RemitFile {
             ),
             people: self.people(page),
             hosts: self.hosts.iter().map(|at| host(page, at)).collect(),
+            incidents: incidents::places(page, &self.incidents),
             notify: self.notify.iter().filter_map(|notify| notify.hook(page)).collect(),
         }
     }

@@ -71,7 +71,7 @@ fn is_kept(text: &str) -> bool {
     name.is_some_and(|name| !name.is_empty())
 }
 
-fn check_kept(page: &mut Page<'_>, at: &At<String>) {
+pub(super) fn check_kept(page: &mut Page<'_>, at: &At<String>) {
     if !is_kept(&at.value) {
         // The value is never repeated: it may be the secret.
         page.error("literal-secret", at.place, "a secret may not stand in the configuration").help(
@@ -80,7 +80,7 @@ fn check_kept(page: &mut Page<'_>, at: &At<String>) {
     }
 }
 
-fn check_address(page: &mut Page<'_>, at: &At<String>) {
+pub(super) fn check_address(page: &mut Page<'_>, at: &At<String>) {
     let address = at.value.as_str();
     if !is_kept(address) && !address.starts_with("https://") && !address.starts_with("http://") {
         page.error("url", at.place, "this is not the address of a webhook")

@@ -130,6 +130,11 @@ impl Sources {
         self.0.insert(name.to_owned(), masked(text));
     }
 
+    /// Each file by its name.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter()
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

@@ -2,11 +2,15 @@
 
 import { get, part, post, remove, url } from "./api.js";
 import { code, count, h, moment, plain, usd, words } from "./dom.js";
+import { follow } from "./live.js";
 import { balances } from "./spend.js";
 import { card, empty, facts, folded, head, pill, question, rule, table } from "./parts.js";
 
-export async function show() {
+const NEWS = ["halted", "resumed", "key_minted", "key_revoked", "rules_activated"];
+
+export async function show(house) {
   const { items } = await get("/v1/agents");
+  follow(house, (event) => NEWS.includes(event.kind));
   return [
     head("Agents", "/v1/agents"),
     items.length === 0
@@ -27,7 +31,9 @@ const COLUMNS = [
 
 export async function showOne(house, name) {
   const path = `/v1/agents/${part(name)}`;
-  const [agent, accounts] = await Promise.all([get(path), get(url("/v1/budget", { agent: name })).catch(() => ({ items: [] }))]);
+  const [agent, accounts, spent, open] = await Promise.all([get(path), get(url("/v1/budget", { agent: name })).catch(() => ({ items: [] })),
+    get("/v1/spend?by=agent&within=30d"), get(url("/v1/runs", { agent: name, open: true, limit: 10 }))]);
+  follow(house, (event) => NEWS.includes(event.kind) || event.body?.agent === name, 5000);
   const { manifest } = agent;
   const scope = `agent:${name}`;
   const may = house.session.may_operate;
@@ -48,6 +54,7 @@ export async function showOne(house, name) {
     ]),
     card("One run may spend", budget(manifest.per_run)),
     accounts.items.length > 0 && card("Its accounts", balances(accounts.items)),
+    card("What it cost in thirty days", cost(spent.items.find((line) => line.of === name)?.now, open, name)),
     card("What the rules let it do", agent.can.length === 0
       ? empty("Nothing.", "No rule permits it anything. Add lines under ", code("may:"), " in its manifest.")
       : table("What the rules let it do", [
@@ -58,6 +65,16 @@ export async function showOne(house, name) {
       ], agent.can, (can) => `/tools/${part(can.tool)}`)),
     card("Keys", keys(house, name, agent.keys_valid, may)),
     folded("The whole manifest", manifest),
+  ];
+}
+
+function cost(line, open, name) {
+  return [
+    line ? facts([["Runs", count(line.runs)], ["Succeeded", `${line.completion_percent} %`], ["Cost", usd(line.cost_usd_nanos)],
+      ["For each success", usd(line.cost_per_success_usd_nanos)], ["People stepped in", count(line.interventions)]])
+      : h("p", { class: "muted" }, "No run of it has ended in this time."),
+    h("p", null, open.items.length === 0 ? h("span", { class: "muted" }, "No run of it is open.")
+      : h("a", { href: url("/runs", { agent: name, open: true }) }, open.next ? "More than 10 runs are open" : `${open.items.length === 1 ? "1 run is" : `${count(open.items.length)} runs are`} open`)),
   ];
 }
 

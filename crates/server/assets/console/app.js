@@ -94,17 +94,51 @@ async function render() {
   }
   // Who has gone on in the meantime does not want this page any more.
   if (mine !== turn) return;
-  const before = location.pathname === house.at ? document.activeElement?.id : undefined;
+  const same = location.pathname === house.at;
+  const before = same ? focused(main) : undefined;
+  const opened = same ? unfolded(main) : [];
   put(main, nodes);
+  if (opened.length > 0) unfold(main, opened);
   if (house.at !== undefined && house.at !== location.pathname) {
     scrollTo(0, 0);
     main.querySelector("h1")?.focus({ preventScroll: true });
   } else if (before) {
-    document.getElementById(before)?.focus({ preventScroll: true });
+    main.querySelector(before)?.focus({ preventScroll: true });
   }
   house.at = location.pathname;
   const title = main.querySelector("h1")?.textContent;
   if (title) document.title = `${title} · Remit`;
+}
+
+/** What has the focus, so that it can be found again on the page that is drawn anew. */
+function focused(main) {
+  const one = document.activeElement;
+  if (!one || !main.contains(one)) return undefined;
+  if (one.id) return `#${CSS.escape(one.id)}`;
+  const href = one.getAttribute("href");
+  if (href) return `a[href="${CSS.escape(href)}"]`;
+  const row = one.closest("details[data-key]");
+  return row && one.matches("summary") ? `details[data-key="${CSS.escape(row.dataset.key)}"] > summary` : undefined;
+}
+
+/** The rows that somebody has opened, each by the keys of all that it lies in. */
+function unfolded(main) {
+  const path = (one) => {
+    const above = one.parentElement.closest("main details[data-key]");
+    return [...(above ? path(above) : []), one.dataset.key];
+  };
+  return [...main.querySelectorAll("details[data-key][open]")].map(path);
+}
+
+/** What is inside of a row is made when it opens, so the outer ones come first and the inner ones a moment later. */
+function unfold(main, paths) {
+  const depth = Math.min(...paths.map((path) => path.length));
+  for (const path of paths.filter((one) => one.length === depth)) {
+    const place = main.querySelector(path.map((key) => `details[data-key="${CSS.escape(key)}"]`).join(" "));
+    if (place) place.open = true;
+  }
+  const left = paths.filter((one) => one.length > depth);
+  if (left.length > 0) setTimeout(() => unfold(main, left), 30);
 }
 
 addEventListener("popstate", render);
@@ -172,22 +206,29 @@ function banner() {
   if (house.halts.length === 0) return put(place);
   put(place, house.halts.map((halt) => h("div", { class: "halted" },
     h("strong", null, halt.scope === "all" ? "Everything is halted" : halt.scope === "writes" ? "All writes are halted" : ["Halted: ", words(halt.scope)]),
-    h("span", null, "“", words(halt.why), "” ", words(halt.by), ", ", moment(halt.since)),
+    h("span", null, "“", words(halt.why), "” ", words(halt.by), ", ", moment(halt.since),
+      halt.reads_allowed && " · what only reads goes on", halt.until && [" · lifts itself ", moment(halt.until)]),
     house.session.may_operate && h("button", { type: "button", onclick: () => resume(halt.scope) }, "Resume"))));
 }
+
+const UNTIL = [["", "somebody resumes it"], ["15m", "15 minutes have passed"], ["1h", "an hour has passed"], ["4h", "four hours have passed"], ["24h", "a day has passed"]];
 
 /** One stop for everything; pages give a narrower scope. */
 async function stop(scope) {
   if (document.querySelector("dialog[open]") || (!scope && !house.session.may_operate)) return;
-  const scopes = [["all", "everything: no call of anybody is permitted"], ["writes", "all writes: reads go on"]];
+  const scopes = [["all", "everything: no call of anybody is permitted"], ["writes", "all writes: reads go on"], ["irreversible", "what cannot be undone"]];
   const done = await question({
     title: scope ? `Halt ${plain(scope)}` : "Stop", danger: true, deed: scope ? "Halt" : "Stop now",
-    says: h("p", null, "From the answer on, nothing in the scope is permitted. Calls that are under way are stopped where they can be, and you are told what became of them. It stays so until somebody resumes it."),
+    says: h("p", null, "From the answer on, nothing in the scope is permitted. Calls that are under way are stopped where they can be, and you are told what became of them."),
     fields: [
       ...(scope ? [] : [{ name: "scope", label: "What", value: "all", options: scopes }]),
       { name: "why", label: "Why", required: true, hint: "Stands in the ledger, and in each refusal that follows." },
+      { name: "until", label: "Until", value: "", options: UNTIL },
+      { name: "reads", label: "What only reads", value: "", options: [["", "is stopped too"], ["on", "goes on: a freeze"]] },
     ],
-    act: (told) => post("/v1/halts", { scope: scope ?? told.scope, why: told.why }),
+    act: (told) => post("/v1/halts", {
+      scope: scope ?? told.scope, why: told.why, until: told.until || undefined, reads_allowed: told.reads === "on" || undefined,
+    }),
   });
   if (!done) return;
   await halts();

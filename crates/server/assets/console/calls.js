@@ -2,6 +2,7 @@
 
 import { get, part, url } from "./api.js";
 import { h, moment, plain, short, words, millis, usd } from "./dom.js";
+import { follow } from "./live.js";
 import { card, empty, folded, head, input, link, pill, table } from "./parts.js";
 import { pager, why } from "./runs.js";
 
@@ -12,6 +13,7 @@ export async function show(house) {
   const asked = Object.fromEntries(["run", "agent", "tool", "ruling", "outcome", "before"].map((name) => [name, query.get(name)]));
   const path = url("/v1/calls", { ...asked, limit: PAGE });
   const [page, agents, tools] = await Promise.all([get(path), get("/v1/agents"), get("/v1/tools")]);
+  if (!asked.before) follow(house, (event) => ["call_decided", "call_finished"].includes(event.kind), 2000);
   return [
     head("Calls", path),
     filters(house, asked, agents.items, tools.items),
@@ -61,6 +63,7 @@ export async function showOne(house, id) {
   const story = await get(path);
   const call = story.calls[0];
   const scope = `tool:${call.tool}`;
+  follow(house, (event) => event.body?.call === id || ["halted", "resumed"].includes(event.kind));
   return [
     head([pill(call.verdict.ruling), " ", words(call.tool)], path,
       call.run && h("a", { class: "button", href: `/runs/${call.run}` }, "Its run"),

@@ -22,6 +22,27 @@ export function watch(tell) {
   return () => watchers.delete(tell);
 }
 
+/** How long a person is left alone who writes, marks text or answers a question. */
+const PATIENCE_MS = 1500;
+
+/**
+ * Draws a page anew once something happens that concerns it: not more often than `every`, and never under somebody
+ * who writes on it, has marked a part of it, or is asked something. `concerns(event)`.
+ */
+export function follow(house, concerns, every = 1000) {
+  let due;
+  const busy = () => document.querySelector("dialog[open]") || document.hidden || String(getSelection())
+    || document.activeElement?.matches("main :is(input, textarea, select)");
+  const again = (wait) => {
+    due = setTimeout(() => {
+      due = undefined;
+      if (busy()) again(PATIENCE_MS);
+      else house.reload();
+    }, wait);
+  };
+  house.leave.push(listen(({ event }) => { if (!due && concerns(event)) again(every); }), () => clearTimeout(due));
+}
+
 function become(next) {
   if (next === state) return;
   state = next;

@@ -83,7 +83,7 @@ export function head(title, jsonPath, ...actions) {
 }
 
 export function folded(title, value) {
-  return h("details", null, h("summary", null, title), value instanceof Node ? value : json(value));
+  return h("details", { "data-key": title }, h("summary", null, title), value instanceof Node ? value : json(value));
 }
 
 export function diff(lines) {

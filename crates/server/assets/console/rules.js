@@ -2,16 +2,19 @@
 
 import { get, part, post, url } from "./api.js";
 import { code, count, digest, h, plain, put, say, several, words } from "./dom.js";
+import { change } from "./change.js";
 import { card, empty, facts, head, input, link, pill, rule, table, trouble } from "./parts.js";
 
 export async function show(house) {
   const query = house.query();
-  const [policy, agents, tools] = await Promise.all([get("/v1/policy"), get("/v1/agents"), get("/v1/tools")]);
+  const [policy, agents, tools, files] = await Promise.all([get("/v1/policy"), get("/v1/agents"), get("/v1/tools"),
+    get("/v1/policy/files").catch(() => ({ items: [] }))]);
   return [
     head("Rules", "/v1/policy"),
     facts([["Version", digest(policy.digest)], ["Rules", count(policy.rules)], ["Agents", count(agents.items.length)], ["Tools", count(tools.items.length)]]),
     policy.warnings.length > 0 && card("Odd about them", h("ul", null, policy.warnings.map((it) => h("li", null, words(it.says), " ", code(`${it.file}:${it.line}`))))),
     h("div", { class: "columns" }, await whoCan(house, query, tools.items), tryCall(agents.items, tools.items)),
+    files.items.length > 0 && change(files.items),
     text(policy.cedar),
   ];
 }

@@ -1,22 +1,31 @@
 // Runs: found, read as a waterfall of their calls, closed, halted, taken away as one file.
 
 import { fresh, get, part, post, url } from "./api.js";
+import { family } from "./family.js";
+import { report } from "./incident.js";
+import { follow } from "./live.js";
 import { code, count, digest, exact, h, millis, moment, plain, put, several, short, usd, words } from "./dom.js";
 import { balances } from "./spend.js";
 import { plan } from "./plans.js";
-import { card, empty, facts, folded, head, input, link, pill, question, save, table, verdict } from "./parts.js";
+import { card, empty, facts, folded, head, input, link, pill, question, table, verdict } from "./parts.js";
 
 const PAGE = 50;
+const FILTERS = ["q", "inside", "agent", "tool", "open", "outcome", "only", "stuck", "from", "until"];
+/** What changes a list of runs. */
+const NEWS = ["run_opened", "run_closed", "call_decided", "call_finished", "run_paused", "refusals_counted"];
 
 export async function show(house) {
   const query = house.query();
-  const asked = { q: query.get("q"), agent: query.get("agent"), open: query.get("open"), only: query.get("only"), stuck: query.get("stuck"), before: query.get("before") };
-  const path = url("/v1/runs", { ...asked, limit: PAGE });
-  const [page, agents] = await Promise.all([fresh("/v1/runs", { ...asked, limit: PAGE }), get("/v1/agents")]);
+  const asked = Object.fromEntries([...FILTERS, "before"].map((name) => [name, query.get(name)]));
+  const { q, inside, ...rest } = asked;
+  const sent = { ...rest, [inside ? "words" : "q"]: q, limit: PAGE };
+  const [page, agents, tools] = await Promise.all([fresh("/v1/runs", sent), get("/v1/agents"), get("/v1/tools")]);
+  if (!asked.before && !inside) follow(house, (event) => NEWS.includes(event.kind), 2000);
   return [
-    head("Runs", path),
-    filters(house, asked, agents.items),
-    page.items.length === 0 ? nothing(asked) : table("Runs, newest first", COLUMNS, page.items, (run) => `/runs/${run.run}`),
+    head("Runs", url("/v1/runs", sent)),
+    filters(house, asked, agents.items, tools.items),
+    inside && page.next && page.items.length < PAGE && h("p", { class: "muted" }, "Only the newest runs were searched so far: “Older” goes on from there."),
+    page.items.length === 0 ? nothing(asked, page.next) : table("Runs, newest first", COLUMNS, page.items, (run) => `/runs/${run.run}`),
     pager(house, asked, page.next),
   ];
 }
@@ -39,7 +48,7 @@ function state(run) {
   return pill(run.outcome ?? "closed", { success: "succeeded", failure: "failed" }[run.outcome] ?? "plain");
 }
 
-export function filters(house, asked, agents) {
+function filters(house, asked, agents, tools) {
   const go = (event) => {
     event.preventDefault();
     const told = Object.fromEntries(new FormData(event.target.closest("form")));
@@ -54,17 +63,30 @@ export function filters(house, asked, agents) {
     control.addEventListener("change", go);
     return control;
   };
-  const search = input({ name: "q", type: "search", aria: "Search runs", value: asked.q ?? "", placeholder: "Person, agent, run or call id" });
+  const day = (name, aria) => {
+    const control = input({ name, aria, type: "date", value: asked[name] ?? "" });
+    control.id = `filter-${name}`;
+    control.addEventListener("change", go);
+    return h("label", { class: "day" }, h("span", { class: "muted" }, aria), control);
+  };
+  const search = input({ name: "q", type: "search", aria: "Search runs", value: asked.q ?? "", placeholder: asked.inside ? "Words of an intent, a charge, a ticket…" : "Person, agent, run or call id" });
   search.id = "search";
+  const more = h("details", { class: "more", "data-key": "more" }, h("summary", null, "More filters"), h("div", { class: "filters" },
+    select("tool", "Tool", [["", "every tool"], ...tools.map((it) => [it.tool, it.tool])]),
+    select("outcome", "Ended as", [["", "however it ended"], ...["success", "failure", "abandoned", "expired"].map((it) => [it, `ended as ${it}`])]),
+    select("stuck", "Waiting", [["", "waiting or not"], ["true", "waiting for a person"]]),
+    day("from", "Opened from"), day("until", "until")));
+  more.open = ["tool", "outcome", "stuck", "from", "until"].some((name) => asked[name]);
   return h("form", { class: "filters", role: "search", onsubmit: go }, search,
+    select("inside", "Search in", [["", "in names and ids"], ["true", "in intents and arguments"]]),
     select("agent", "Agent", [["", "every agent"], ...agents.map((it) => [it.agent, it.agent])]),
     select("open", "State", [["", "open and closed"], ["true", "open"], ["false", "closed"]]),
     select("only", "With", [["", "all outcomes"], ["denied", "with refusals"], ["unknown", "with unknown ends"]]),
-    select("stuck", "Waiting", [["", "waiting or not"], ["true", "waiting for a person"]]),
-    h("button", { type: "submit" }, "Search"));
+    h("button", { type: "submit" }, "Search"), more);
 }
 
-function nothing(asked) {
+function nothing(asked, next) {
+  if (next) return empty("None of the newest runs holds that.", "“Older” goes on from there.");
   if (Object.values(asked).some(Boolean)) return empty("No run is like that.", link("/runs", "See all runs"), ".");
   return empty("No run yet.", "An agent opens one with its key: ", code("POST /v1/runs"), " on the agents' port. Mint a key on the page of one of your ", link("/agents", "agents"), ".");
 }
@@ -80,7 +102,9 @@ export function pager(house, asked, next) {
 
 export async function showOne(house, id) {
   const path = `/v1/runs/${part(id)}`;
-  const { run, calls, older } = await fresh(path);
+  const { run, calls, older, family: runs = [] } = await fresh(path);
+  const ids = new Set([run.run, ...runs.map((one) => one.run)]);
+  follow(house, (event) => ids.has(event.body?.run) || ids.has(event.body?.parent));
   // A run that is closed has no account any more.
   const budget = run.closed ? { items: [] } : await get(url("/v1/budget", { run: id })).catch(none);
   const paused = budget.items.find((account) => account.paused);
@@ -94,9 +118,10 @@ export async function showOne(house, id) {
   }).then((done) => done && house.reload());
   return [
     head(["Run ", h("span", { class: "id" }, short(run.run))], path,
-      h("button", { type: "button", id: "incident", onclick: () => incident(run.run) }, "Incident file"),
+      h("button", { type: "button", id: "incident", onclick: () => report(house, run) }, "Report an incident"),
       may && !run.closed && h("button", { type: "button", id: "close-run", onclick: closing }, "Close run"),
       may && !run.closed && h("button", { type: "button", id: "pause-run", onclick: () => steer(house, path, paused) }, paused ? "Let it go on" : "Pause run"),
+      may && !run.closed && h("button", { type: "button", id: "extend-run", onclick: () => extend(house, path) }, "Extend budget"),
       may && (house.halted(scope)
         ? h("button", { type: "button", id: "halt-run", onclick: () => house.resume(scope) }, "Resume run")
         : !run.closed && h("button", { type: "button", class: "danger", id: "halt-run", onclick: () => house.stop(scope) }, "Halt run"))),
@@ -107,9 +132,10 @@ export async function showOne(house, id) {
       [run.closed ? "Closed" : "Ends by itself", run.closed ? [exact(run.closed), " by ", words(run.closed_by ?? "Remit")] : moment(run.expires)],
       ["Calls", `${count(run.allowed)} allowed, ${count(run.denied)} refused${run.uncounted ? `, ${count(run.uncounted)} more only counted` : ""}`],
       ["Unknown", run.unknown > 0 && h("span", { class: "bad" }, `${several(run.unknown, "call")} may or may not have happened`)],
-      ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]],
+      ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]], ["Trace", run.trace_id && code(run.trace_id, { title: "Tool servers are told it in traceparent" })],
     ]),
     budget.items.length > 0 && card("Budget", balances(budget.items)),
+    runs.length > 1 && family(run, runs),
     run.plan && plan(house, run, run.plan),
     card("Calls", calls.length === 0
       ? empty("No call yet.", "The agent has opened the run and asked for nothing.")
@@ -133,14 +159,31 @@ function steer(house, path, paused) {
   }).then((done) => done && house.reload());
 }
 
-async function incident(run) {
-  const button = document.getElementById("incident");
-  button.disabled = true;
-  try {
-    save(`incident-${run}.json`, await get(`/v1/runs/${part(run)}/incident`));
-  } finally {
-    button.disabled = false;
-  }
+/** More to spend, for a while, and never more than it began with. */
+function extend(house, path) {
+  return question({
+    title: "Let the run spend more", deed: "Extend",
+    says: h("p", null, "All extensions together are at most as much as the run began with. What is not used by then is gone; if the run was paused, it goes on."),
+    fields: [
+      { name: "usd", label: "US dollars more", value: "", placeholder: "0.50" },
+      { name: "calls", label: "Calls more", type: "number", value: "" },
+      { name: "within", label: "For how long", value: "30m", required: true, hint: "Such as 30m or 4h; at most a day." },
+      { name: "why", label: "Why", required: true, hint: "Stands in the ledger." },
+    ],
+    act: (told) => {
+      const by = {};
+      if (told.usd) by.usd_nanos = nanos(told.usd);
+      if (told.calls) by.calls = Number(told.calls);
+      return post(`${path}/extend`, { by, within: told.within, why: told.why });
+    },
+  }).then((done) => done && house.reload());
+}
+
+/** Dollars as they are written, without a float in between. */
+function nanos(text) {
+  const parts = /^\$?(\d{1,6})(?:\.(\d{1,9}))?$/.exec(text.trim());
+  if (!parts) throw Object.assign(new Error("write dollars as 1.50"), { problem: { title: "Not a sum", detail: `“${text}” is no sum: write dollars as 1.50` } });
+  return Number(BigInt(parts[1]) * 1_000_000_000n + BigInt((parts[2] ?? "").padEnd(9, "0")));
 }
 
 /** Calls in order of time, each with its span; opened, each says why. */
@@ -154,7 +197,7 @@ function waterfall(run, calls) {
     bar.style.setProperty("left", `${from}%`);
     bar.style.setProperty("width", `${Math.max(0.6, share(call.finished ?? call.at) - from)}%`);
     const inside = h("div", { class: "why" });
-    const row = h("details", { ontoggle: () => row.open && !inside.hasChildNodes() && put(inside, why(call)) },
+    const row = h("details", { "data-key": call.call, ontoggle: () => row.open && !inside.hasChildNodes() && put(inside, why(call)) },
       h("summary", null,
         h("span", { class: "muted offset" }, `+${millis(Date.parse(call.at) - begin)}`),
         pill(call.verdict.ruling), h("bdi", { class: "tool" }, plain(call.tool)),

@@ -2,6 +2,7 @@
 
 import { get, part, url } from "./api.js";
 import { count, h, moment, plain, short, svg, usd, words } from "./dom.js";
+import { follow } from "./live.js";
 import { card, empty, head, input, link, pill, table } from "./parts.js";
 
 const SPANS = [["1d", "one day"], ["7d", "seven days"], ["30d", "thirty days"]];
@@ -12,6 +13,7 @@ export async function show(house) {
   const path = url("/v1/spend", { by: asked.by, within: asked.within });
   const daily = url("/v1/spend/days", { by: asked.days, within: asked.within });
   const [report, days, top, budget] = await Promise.all([get(path), get(daily), get("/v1/top?limit=10"), get("/v1/budget")]);
+  follow(house, (event) => ["call_finished", "run_closed", "run_opened"].includes(event.kind), 5000);
   const choose = (name, aria, options) => {
     const control = input({ name, aria, value: asked[name], options });
     control.id = `filter-${name}`;

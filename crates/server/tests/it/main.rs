@@ -9,12 +9,14 @@
 
 mod authzen;
 mod calls;
+mod change;
 mod connections;
 mod console;
 mod days;
 mod doors;
 mod inbox;
 mod plans;
+mod report;
 mod roles;
 mod routes;
 mod sessions;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::world::{Ask, Browser, CLERK, World, delete, post};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
-const VIEWER: [&str; 32] = [
+const VIEWER: [&str; 35] = [
     "agent",
     "agentKeys",
     "agents",
@@ -28,11 +28,14 @@ const VIEWER: [&str; 32] = [
     "inboxItem",
     "inboxStats",
     "incident",
+    "incidentPlaces",
     "keys",
     "metrics",
     "plan",
     "policy",
+    "policyChange",
     "policyExplain",
+    "policyFiles",
     "resume",
     "run",
     "runs",
@@ -48,7 +51,7 @@ const VIEWER: [&str; 32] = [
     "whoCan",
 ];
 const AUDITOR: [&str; 1] = ["events"];
-const OPERATOR: [&str; 12] = [
+const OPERATOR: [&str; 13] = [
     "acceptResidue",
     "acceptTool",
     "chargeRun",
@@ -60,6 +63,7 @@ const OPERATOR: [&str; 12] = [
     "resolveCall",
     "resumeRun",
     "revokeKey",
+    "sendIncident",
     "undoRun",
 ];
 

@@ -156,7 +156,7 @@ async fn what_a_person_does_is_recorded_with_their_name() {
     let events = page["items"].as_array().unwrap().iter().map(|item| &item["event"]);
     let by: Vec<&str> =
         events.filter_map(|event| event["body"]["by"].as_str()).filter(|by| *by == "olga").collect();
-    assert_eq!(by.len(), 3, "{page}");
+    assert_eq!(by.len(), 4, "signed in, halted, minted, revoked: {page}");
     let (_, session) = get("/v1/session").page(&browser).send(&world.people).await;
     assert_eq!((&session["person"], &session["may_operate"]), (&json!("olga"), &json!(true)));
 }
@@ -175,4 +175,31 @@ async fn a_viewer_follows_work_and_not_the_whole_ledger() {
     }
     assert!(seen[0].contains("run_opened") && !seen[0].contains("key_minted"), "{}", seen[0]);
     assert!(seen[1].contains("run_opened") && seen[1].contains("key_minted"), "{}", seen[1]);
+}
+
+#[tokio::test]
+async fn the_ledger_says_who_signed_in_and_out_and_holds_nothing_that_signs_in() {
+    let world = World::new().await;
+    let code = world.code(Some("vera")).await;
+    let ask = post("/v1/session", &json!({ "code": code })).with("origin", ORIGIN);
+    let answer = ask.answer(&world.people).await;
+    let set = answer.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
+    let cookie = set.split(';').next().unwrap().to_owned();
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
+    let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let browser =
+        crate::world::Browser { cookie: cookie.clone(), csrf: told["csrf"].as_str().unwrap().to_owned() };
+    delete("/v1/session").page(&browser).answer(&world.people).await;
+    let (_, page) = get("/v1/events?limit=500").operator().send(&world.people).await;
+    let text = page.to_string();
+    for secret in [code.as_str(), cookie.split_once('=').unwrap().1, browser.csrf.as_str()] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    let events = page["items"].as_array().unwrap().iter().map(|item| &item["event"]);
+    let people: Vec<_> =
+        events.filter(|event| event["kind"].as_str().unwrap().starts_with("signed")).collect();
+    assert_eq!(people.len(), 2);
+    assert_eq!((&people[0]["kind"], &people[1]["kind"]), (&json!("signed_in"), &json!("signed_out")));
+    assert_eq!((&people[0]["body"]["by"], &people[0]["body"]["roles"]), (&json!("vera"), &json!(["viewer"])));
+    assert_eq!(people[0]["body"]["hash"], people[1]["body"]["hash"]);
 }

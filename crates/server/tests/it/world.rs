@@ -52,12 +52,34 @@ pub(crate) struct World {
     _folder: tempfile::TempDir,
 }
 
+/// Who stands beside the server: places for incidents, and the configuration's files.
+#[derive(Default)]
+pub(crate) struct Side {
+    pub(crate) reports: Option<Arc<dyn server::Reports>>,
+    pub(crate) changes: Option<Arc<dyn server::Changes>>,
+}
+
 impl World {
     pub(crate) async fn new() -> World {
         World::with_doors(Router::new()).await
     }
 
     pub(crate) async fn with_doors(doors: Router) -> World {
+        World::made(doors, Side::default()).await
+    }
+
+    /// With those beside it who own the configuration.
+    pub(crate) async fn with(side: Side) -> World {
+        World::made(Router::new(), side).await
+    }
+
+    /// The views know all that has happened.
+    pub(crate) async fn catch_up(&self) {
+        let after = self.gate.counts().head_index;
+        get(&format!("/v1/runs?after={after}")).operator().send(&self.people).await;
+    }
+
+    async fn made(doors: Router, side: Side) -> World {
         let folder = tempfile::tempdir().unwrap();
         let rules = Rules::compile(book()).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let options = gate::Options {
@@ -76,6 +98,8 @@ impl World {
             people: known,
             clock: clock.clone(),
             console: "http://people.example".to_owned(),
+            reports: side.reports,
+            changes: side.changes,
             ..server::Options::new(OPERATOR_KEY, stopped)
         };
         let agents = server::agents_router(gate.clone(), options.clone(), doors);
