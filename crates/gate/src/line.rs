@@ -198,7 +198,7 @@ impl Gate {
 
         // 6 answer
         answered.outcome = Some(reached.outcome);
-        answered.result = serde_json::from_slice(&reached.body).ok();
+        answered.result = reached.said.or_else(|| serde_json::from_slice(&reached.body).ok());
         answered.trouble = reached.trouble;
         Ok(Walked { answered, settling })
     }
@@ -351,7 +351,7 @@ impl Gate {
 
     /// Equality of tool and arguments inside a run: the same key with another tool is another call.
     pub(crate) fn args_mark(&self, run: RunId, tool: &str, bytes: &[u8]) -> Mark {
-        self.0.seal.mark(run, "args", &[tool.as_bytes(), b"\0", bytes].concat())
+        self.0.seal.mark_parts(run, "args", &[tool.as_bytes(), b"\0", bytes])
     }
 
     /// Equality in the whole house, and no more: whoever lacks its key cannot guess what is meant.
@@ -360,7 +360,7 @@ impl Gate {
     }
 
     fn result_mark(&self, call: &Call, body: &[u8]) -> Mark {
-        self.0.seal.mark(call.run, "result", &[call.tool.as_bytes(), b"\0", body].concat())
+        self.0.seal.mark_parts(call.run, "result", &[call.tool.as_bytes(), b"\0", body])
     }
 
     /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
