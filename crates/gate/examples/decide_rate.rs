@@ -45,7 +45,9 @@ impl Reach for Instantly {
 
     fn reach(&self, _: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
         let body = b"{\"ok\":true}".to_vec();
-        Box::pin(async { Reached { outcome: Outcome::Succeeded, body, trouble: None, used: None } })
+        Box::pin(async {
+            Reached { outcome: Outcome::Succeeded, body, trouble: None, said: None, used: None }
+        })
     }
 }
 

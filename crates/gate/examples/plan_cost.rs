@@ -38,7 +38,9 @@ impl Reach for Instantly {
     fn reach(&self, permit: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
         let fails = permit.call().args.get("fails") == Some(&json!(true));
         let outcome = if fails { Outcome::Failed } else { Outcome::Succeeded };
-        Box::pin(async move { Reached { outcome, body: b"{\"id\":7}".to_vec(), trouble: None, used: None } })
+        Box::pin(async move {
+            Reached { outcome, body: b"{\"id\":7}".to_vec(), trouble: None, said: None, used: None }
+        })
     }
 }
 

@@ -39,8 +39,13 @@ impl Reach for Tool {
 
     fn reach(&self, _: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
         let _ = self.0.try_send(Instant::now());
-        let reached =
-            Reached { outcome: Outcome::Succeeded, body: b"{}".to_vec(), trouble: None, used: None };
+        let reached = Reached {
+            outcome: Outcome::Succeeded,
+            body: b"{}".to_vec(),
+            trouble: None,
+            said: None,
+            used: None,
+        };
         Box::pin(async { reached })
     }
 }

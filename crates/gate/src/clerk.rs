@@ -18,13 +18,14 @@ use crate::clock::Clock;
 use crate::committer::{Waiter, Write};
 use crate::desk::{Desk, Law};
 use crate::error::Error;
-use crate::tray::Tray;
+use crate::tray::{Haste, Tray};
 
 pub(crate) struct Ask {
     pub(crate) command: Command,
     pub(crate) payloads: Vec<Payload>,
     pub(crate) waiter: Waiter,
     pub(crate) turn: Turn,
+    pub(crate) haste: Haste,
 }
 
 /// A place among what waits for the disk, given back when the disk has it.
@@ -125,7 +126,7 @@ impl Clerk {
     }
 
     fn take(&self, lane: &mut Lane, ask: Ask) {
-        let Ask { command, payloads, waiter, turn } = ask;
+        let Ask { command, payloads, waiter, turn, haste } = ask;
         if self.closed.load(Ordering::Acquire) {
             let _ = waiter.send(Err(Error::LogUnwritable));
             return;
@@ -136,6 +137,6 @@ impl Clerk {
             Err(error) => return drop(waiter.send(Err(error))),
         };
         let law = lane.law.clone();
-        self.tray.put(Write { entries, answer, law, waiter, turn: Some(turn) });
+        self.tray.put(Write { entries, answer, law, waiter, turn: Some(turn) }, haste);
     }
 }

@@ -73,11 +73,12 @@ impl Gate {
             return Left::default();
         }
         let is_step = matches!(call.part, Some(Part::Step { .. })) && tool.contract.takes_back();
-        let is_read = !tool.contract.effect.writes();
+        let is_read = before::is_told(&law.rules, &call.agent, &call.tool) && !tool.contract.effect.writes();
         if !is_step && !is_read {
             return Left::default();
         }
-        let result = serde_json::from_slice(&reached.body).unwrap_or_default();
+        let said = reached.said.clone();
+        let result = said.or_else(|| serde_json::from_slice(&reached.body).ok()).unwrap_or_default();
         let result = inside(&tool.contract, result);
         let mut left = Left::default();
         if is_read {

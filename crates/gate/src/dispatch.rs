@@ -117,7 +117,7 @@ fn stayed_behind(cancel: &Cancel) -> Reached {
 /// A reach that does not let go of a call that was cut is left alone. What became of a write, nobody knows.
 fn torn(effect: Effect) -> Reached {
     let outcome = if effect.writes() { Outcome::Unknown } else { Outcome::Failed };
-    Reached { outcome, body: Vec::new(), trouble: Some(CANCELLED.to_owned()), used: None }
+    Reached { outcome, body: Vec::new(), trouble: Some(CANCELLED.to_owned()), said: None, used: None }
 }
 
 /// What ended because it was cut says so.
@@ -130,12 +130,18 @@ fn by_halt(reached: Reached) -> Reached {
         _ => "it was halted while it was under way",
     };
     let body = canonical(&json!({ "error": { "code": HALTED, "message": why } }));
-    Reached { body, trouble: Some(HALTED.to_owned()), ..reached }
+    Reached { body, said: None, trouble: Some(HALTED.to_owned()), ..reached }
 }
 
 fn stayed(trouble: &str, why: &str) -> Reached {
     let body = canonical(&json!({ "error": { "code": trouble, "message": why } }));
-    Reached { outcome: Outcome::NotDispatched, body, trouble: Some(trouble.to_owned()), used: None }
+    Reached {
+        outcome: Outcome::NotDispatched,
+        body,
+        trouble: Some(trouble.to_owned()),
+        said: None,
+        used: None,
+    }
 }
 
 fn later(contract: &Contract, not_now: NotNow) -> Reached {
@@ -156,5 +162,11 @@ fn later(contract: &Contract, not_now: NotNow) -> Reached {
     let body = canonical(
         &json!({ "error": { "code": trouble, "message": message, "retry_after_seconds": seconds } }),
     );
-    Reached { outcome: Outcome::NotDispatched, body, trouble: Some(trouble.to_owned()), used: None }
+    Reached {
+        outcome: Outcome::NotDispatched,
+        body,
+        trouble: Some(trouble.to_owned()),
+        said: None,
+        used: None,
+    }
 }

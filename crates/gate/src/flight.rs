@@ -2,10 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kernel::call::Outcome;
 use kernel::id::CallId;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long whoever asks for a call waits for its outcome to be durable.
+const RECORD_WAIT: Duration = Duration::from_secs(1);
 
 /// How far a call is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +18,8 @@ pub(crate) enum Stage {
     Going,
     /// A halt wants it to end at once.
     Cut,
+    /// It was answered, and its outcome is on its way to the disk.
+    Settling,
     /// Its outcome is recorded.
     Ended {
         outcome: Outcome,
@@ -53,12 +60,26 @@ impl Flights {
         Some(stage.subscribe())
     }
 
+    /// Waits for the outcome of a call that was answered before that was durable.
+    pub(crate) async fn recorded(&self, call: CallId) {
+        let stage = self.lock().get(&call).map(watch::Sender::subscribe);
+        let Some(mut stage) = stage.filter(|stage| *stage.borrow() == Stage::Settling) else { return };
+        // Ended, no longer under way, or the log cannot be written: then it is told as it is known.
+        let _ = timeout(RECORD_WAIT, stage.wait_for(|stage| *stage != Stage::Settling)).await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, watch::Sender<Stage>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Flight {
+    pub(crate) fn settling(&self) {
+        if let Some(stage) = self.flights.lock().get(&self.call) {
+            stage.send_replace(Stage::Settling);
+        }
+    }
+
     pub(crate) fn ended(&self, outcome: Outcome, trouble: Option<String>) {
         if let Some(stage) = self.flights.lock().get(&self.call) {
             stage.send_replace(Stage::Ended { outcome, trouble });

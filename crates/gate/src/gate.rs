@@ -30,6 +30,7 @@ use crate::port::Reach;
 use crate::saga::Sagas;
 use crate::seal::Seal;
 use crate::snapshot::Snapshots;
+use crate::tray::Haste;
 use crate::views::Views;
 use crate::waits::Waits;
 
@@ -149,12 +150,22 @@ impl Gate {
     ) -> Result<oneshot::Receiver<Result<Written, Error>>, Error> {
         self.ready()?;
         let turn = Turn::take(&self.0.waiting, CALLS_WAITING_MAX).ok_or(Error::Overloaded)?;
-        self.hand(self.lane_of(run), command, payloads, turn)
+        self.hand(self.lane_of(run), command, payloads, turn, Haste::Now)
     }
 
     /// For what must be recorded whatever the load: outcomes, closings, counts.
     pub(crate) async fn ask_lane(
         &self,
+        lane: usize,
+        command: Command,
+        payloads: Vec<Payload>,
+    ) -> Result<Written, Error> {
+        self.ask_lane_in(Haste::Now, lane, command, payloads).await
+    }
+
+    pub(crate) async fn ask_lane_in(
+        &self,
+        haste: Haste,
         lane: usize,
         command: Command,
         payloads: Vec<Payload>,
@@ -165,7 +176,7 @@ impl Gate {
                 None => tokio::time::sleep(Duration::from_millis(1)).await,
             }
         };
-        self.hand(lane, command, payloads, turn)?.await.map_err(|_| Error::Stopping)?
+        self.hand(lane, command, payloads, turn, haste)?.await.map_err(|_| Error::Stopping)?
     }
 
     fn hand(
@@ -174,10 +185,11 @@ impl Gate {
         command: Command,
         payloads: Vec<Payload>,
         turn: Turn,
+        haste: Haste,
     ) -> Result<oneshot::Receiver<Result<Written, Error>>, Error> {
         let clerk = self.0.lanes.get(lane).ok_or(Error::Stopping)?;
         let (waiter, wait) = oneshot::channel();
-        clerk.ask(Ask { command, payloads, waiter, turn });
+        clerk.ask(Ask { command, payloads, waiter, turn, haste });
         Ok(wait)
     }
 

@@ -1,7 +1,10 @@
 //! The line: six steps that every call walks, read from top to bottom. A call passes nowhere else.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use kernel::approval::AskMarks;
@@ -12,7 +15,7 @@ use ledger::Payload;
 use serde_json::Value;
 use stdx::digest::Digest;
 use stdx::json::canonical;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::caller::{Answered, CallAsk, Caller};
 use crate::care::is_transient;
@@ -23,6 +26,7 @@ use crate::gate::{DECIDE_WAIT, Gate};
 use crate::permit::Permit;
 use crate::port::{Cancel, Feed};
 use crate::redact::redacted;
+use crate::tray::Haste;
 use crate::{bounds, seal, stamp};
 
 /// How often one call asks for slices that other calls of its lane then take.
@@ -44,6 +48,21 @@ pub(crate) struct Draft {
     pub(crate) key: Arc<str>,
     /// What was there before, if it was read to be written back.
     pub(crate) before: Option<Value>,
+}
+
+/// An outcome on its way to the disk.
+type Settling = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// A call that walked the line: its answer, and what is left to do after it is told.
+struct Walked {
+    answered: Answered,
+    settling: Option<Settling>,
+}
+
+impl From<Answered> for Walked {
+    fn from(answered: Answered) -> Walked {
+        Walked { answered, settling: None }
+    }
 }
 
 /// What a call is beside what is asked.
@@ -108,42 +127,55 @@ impl Gate {
     ) -> Result<Answered, Error> {
         let gate = self.clone();
         self.0.walking.fetch_add(1, Ordering::AcqRel);
-        let walk = tokio::spawn(async move {
-            let (flight, told) = gate.0.flights.enter(draft.call.id);
-            let cancel = Cancel::new(gate.0.stop.subscribe(), unwanted).within(told);
-            let answered = gate.walk(draft, cancel, feed).await;
-            if let Ok(Answered { outcome: Some(outcome), trouble, .. }) = &answered {
-                flight.ended(*outcome, trouble.clone());
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            let (flight, cut) = gate.0.flights.enter(draft.call.id);
+            let cancel = Cancel::new(gate.0.stop.subscribe(), unwanted).within(cut);
+            let (answered, settling) = match gate.walk(draft, cancel, feed).await {
+                Ok(Walked { answered, settling }) => (Ok(answered), settling),
+                Err(error) => (Err(error), None),
+            };
+            let ended = answered.as_ref().ok();
+            let ended = ended.and_then(|answered| Some((answered.outcome?, answered.trouble.clone())));
+            if settling.is_some() {
+                flight.settling();
+            }
+            let _ = tell.send(answered);
+            if let Some(settling) = settling {
+                // An error means that the house is stopping: then the next start calls it unknown.
+                let _ = settling.await;
+            }
+            if let Some((outcome, trouble)) = ended {
+                flight.ended(outcome, trouble);
             }
             drop(flight);
             gate.0.walking.fetch_sub(1, Ordering::AcqRel);
-            answered
         });
-        walk.await.map_err(|_| Error::Stopping)?
+        told.await.map_err(|_| Error::Stopping)?
     }
 
-    async fn walk(&self, mut draft: Draft, cancel: Cancel, feed: Feed) -> Result<Answered, Error> {
+    async fn walk(&self, mut draft: Draft, cancel: Cancel, feed: Feed) -> Result<Walked, Error> {
         // 2 propose: decided, appended, durable; without a receipt there is no permit
         let written = self.decided(&mut draft).await?;
         if written.answer == Answer::Joins {
-            return self.joined(draft).await;
+            return Ok(self.joined(draft).await?.into());
         }
-        let Draft { call, bytes, key, before, is_plain, .. } = draft;
+        let Draft { call, bytes, key, before, is_plain, is_release, .. } = draft;
         let verdict = match written.answer {
             Answer::Verdict(verdict) if verdict.asks() => {
-                return Ok(self.asked(&call, verdict, &written.receipts));
+                return Ok(self.asked(&call, verdict, &written.receipts).into());
             }
             Answer::Verdict(verdict) => verdict,
-            answer => return self.answered_before(answer, &written.receipts).await,
+            answer => return Ok(self.answered_before(answer, &written.receipts).await?.into()),
         };
         let mut answered = Answered::new(&call, verdict, written.receipts.first().copied());
 
         // 3 permit: an Allow that is on disk becomes the one thing that opens a door outwards
         let (Some(receipt), true) = (answered.receipt, answered.verdict.allows()) else {
             self.refused_call(&call, &answered);
-            return Ok(answered);
+            return Ok(answered.into());
         };
-        let Some(tool) = written.law.rules.tool(&call.tool) else { return Ok(answered) };
+        let Some(tool) = written.law.rules.tool(&call.tool) else { return Ok(answered.into()) };
         if is_plain && stamp::writes(&tool.contract) {
             // The rules let it be done by now, and it lacks what makes a second try no second deed.
             self.never_dispatched(&call).await;
@@ -176,14 +208,37 @@ impl Gate {
             facts: left.facts,
         };
         let payloads = std::iter::once(result).chain(left.payload).collect();
-        self.settled(self.lane_of(call.run), settlement, payloads).await?;
+        let is_waited_for = tool.contract.effect.writes() || call.part.is_some() || is_release;
+        let settling = self.settles(is_waited_for, self.lane_of(call.run), settlement, payloads).await?;
         ledger::failpoint::hit("gate.before_answer");
 
         // 6 answer
         answered.outcome = Some(reached.outcome);
-        answered.result = serde_json::from_slice(&reached.body).ok();
+        answered.result = reached.said.or_else(|| serde_json::from_slice(&reached.body).ok());
         answered.trouble = reached.trouble;
-        Ok(answered)
+        Ok(Walked { answered, settling })
+    }
+
+    /// Hands an outcome to its lane, and waits until it is durable if somebody may build on it. Nothing was changed by
+    /// a read: its answer need not wait, and what is left to wait for is given back.
+    async fn settles(
+        &self,
+        is_waited_for: bool,
+        lane: usize,
+        settlement: Settlement,
+        payloads: Vec<Payload>,
+    ) -> Result<Option<Settling>, Error> {
+        if is_waited_for {
+            return self.settled(lane, settlement, payloads).await.map(|_| None);
+        }
+        let gate = self.clone();
+        let mut settling: Settling =
+            Box::pin(async move { gate.settled_in(Haste::Soon, lane, settlement, payloads).await.map(drop) });
+        // The lane knows it before the caller does, so that the next decision sees what this call left of its budget.
+        match poll_fn(|task| Poll::Ready(settling.as_mut().poll(task))).await {
+            Poll::Ready(settled) => settled.map(|()| None),
+            Poll::Pending => Ok(Some(settling)),
+        }
     }
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
@@ -315,7 +370,7 @@ impl Gate {
 
     /// Equality of tool and arguments inside a run: the same key with another tool is another call.
     pub(crate) fn args_mark(&self, run: RunId, tool: &str, bytes: &[u8]) -> Mark {
-        self.0.seal.mark(run, "args", &[tool.as_bytes(), b"\0", bytes].concat())
+        self.0.seal.mark_parts(run, "args", &[tool.as_bytes(), b"\0", bytes])
     }
 
     /// Equality in the whole house, and no more: whoever lacks its key cannot guess what is meant.
@@ -324,7 +379,7 @@ impl Gate {
     }
 
     pub(crate) fn result_mark(&self, run: RunId, tool: &str, body: &[u8]) -> Mark {
-        self.0.seal.mark(run, "result", &[tool.as_bytes(), b"\0", body].concat())
+        self.0.seal.mark_parts(run, "result", &[tool.as_bytes(), b"\0", body])
     }
 
     /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.

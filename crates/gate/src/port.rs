@@ -151,6 +151,8 @@ pub struct Reached {
     pub outcome: Outcome,
     /// The result as canonical JSON, or the tool's own error in the same form.
     pub body: Vec<u8>,
+    /// The same as `body`, where it was read already: nobody need read it again.
+    pub said: Option<Value>,
     /// What went wrong, as a short code: `timeout`, `refused`, `status_500`, `malformed_result`, `too_large`.
     pub trouble: Option<String>,
     /// What it cost, if that is known to be less than was reserved.

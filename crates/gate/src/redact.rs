@@ -29,7 +29,7 @@ pub(crate) fn redacted(contract: &Contract, reached: Reached) -> Reached {
             None => without(heard, &redact.fields),
         };
     }
-    Reached { body: canonical(&blotted(heard, &redact.results)), ..reached }
+    Reached { body: canonical(&blotted(heard, &redact.results)), said: None, ..reached }
 }
 
 /// What a tool itself answered: of MCP that is inside of an envelope.

@@ -20,6 +20,7 @@ use crate::counts::bump;
 use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
 use crate::seal::{self, RunClaims};
+use crate::tray::Haste;
 
 /// How long an outcome waits between tries to be recorded while the log is closed.
 const SETTLE_RETRY: Duration = Duration::from_millis(250);
@@ -278,6 +279,16 @@ impl Gate {
         settlement: Settlement,
         payloads: Vec<Payload>,
     ) -> Result<crate::committer::Written, Error> {
+        self.settled_in(Haste::Now, lane, settlement, payloads).await
+    }
+
+    pub(crate) async fn settled_in(
+        &self,
+        haste: Haste,
+        lane: usize,
+        settlement: Settlement,
+        payloads: Vec<Payload>,
+    ) -> Result<crate::committer::Written, Error> {
         let tally = &self.0.tally;
         bump(match settlement.outcome {
             Outcome::Succeeded => &tally.succeeded,
@@ -286,7 +297,8 @@ impl Gate {
             Outcome::NotDispatched => &tally.not_dispatched,
         });
         loop {
-            match self.ask_lane(lane, Command::Settle(settlement.clone()), payloads.clone()).await {
+            let command = Command::Settle(settlement.clone());
+            match self.ask_lane_in(haste, lane, command, payloads.clone()).await {
                 Err(Error::LogUnwritable) if !*self.0.stop.borrow() => tokio::time::sleep(SETTLE_RETRY).await,
                 written => return written,
             }

@@ -171,11 +171,16 @@ impl Seal {
 
     /// Tells equal from different inside one run, and nothing else to anybody.
     pub(crate) fn mark(&self, run: RunId, what: &str, bytes: &[u8]) -> Mark {
+        self.mark_parts(run, what, &[bytes])
+    }
+
+    /// The mark of all parts in a row.
+    pub(crate) fn mark_parts(&self, run: RunId, what: &str, parts: &[&[u8]]) -> Mark {
         let mut context = hmac::Context::with_key(&self.marks);
         context.update(&run.0.to_be_bytes());
         context.update(what.as_bytes());
         context.update(&[0]);
-        context.update(bytes);
+        parts.iter().for_each(|part| context.update(part));
         let tag = context.sign();
         let mut mark = [0; 16];
         mark.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);

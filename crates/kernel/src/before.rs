@@ -24,12 +24,16 @@ pub struct Before {
     pub within_ms: Option<u64>,
 }
 
+/// Whether some rule wants to know what a read told.
+pub fn is_told(rules: &Rules, agent: &str, tool: &str) -> bool {
+    rules.agent(agent).is_some_and(|manifest| served(manifest, tool).next().is_some())
+}
+
 /// What a read told, one for each rule that it serves: the bytes that are marked.
 pub fn tells(rules: &Rules, agent: &str, tool: &str, args: &Value, result: &Value) -> Vec<Vec<u8>> {
     let Some(manifest) = rules.agent(agent) else { return Vec::new() };
     let values = Values { args: Some(args), result: Some(result), ..Values::default() };
-    let served = manifest.commits.before.iter().filter(|before| glob::matches(&before.read, tool));
-    served.filter_map(|before| before.fact(before.same.values(), &values)).collect()
+    served(manifest, tool).filter_map(|before| before.fact(before.same.values(), &values)).collect()
 }
 
 /// What the rules want of a write, one for each rule that names it; none: a value that is to be the same is missing.
@@ -37,6 +41,11 @@ pub fn wants(rules: &Rules, agent: &str, tool: &str, args: &Value) -> Vec<Option
     let Some(manifest) = rules.agent(agent) else { return Vec::new() };
     let values = Values { args: Some(args), ..Values::default() };
     wanted(manifest, tool).map(|before| before.fact(before.same.keys(), &values)).collect()
+}
+
+/// The rules that name this read.
+fn served<'a>(manifest: &'a Manifest, tool: &'a str) -> impl Iterator<Item = &'a Before> {
+    manifest.commits.before.iter().filter(move |before| glob::matches(&before.read, tool))
 }
 
 /// The rules that name this write, in their order.

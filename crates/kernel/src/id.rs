@@ -22,14 +22,15 @@ impl fmt::Display for NotAnId {
     }
 }
 
-fn write_id(value: u128, out: &mut impl fmt::Write) -> fmt::Result {
-    for place in (0..LENGTH).rev() {
-        let digit = (value >> (5 * place)) & 31;
-        out.write_char(
-            usize::try_from(digit).ok().and_then(|d| DIGITS.get(d)).map_or('?', |d| char::from(*d)),
-        )?;
+fn written(value: u128) -> [u8; LENGTH] {
+    let mut text = [b'0'; LENGTH];
+    let mut rest = value;
+    for place in text.iter_mut().rev() {
+        let digit = usize::try_from(rest & 31).unwrap_or_default();
+        *place = DIGITS.get(digit).copied().unwrap_or(b'?');
+        rest >>= 5;
     }
-    Ok(())
+    text
 }
 
 fn read_id(text: &str) -> Option<u128> {
@@ -69,7 +70,8 @@ macro_rules! id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!($prefix, "_"))?;
-                write_id(self.0, f)
+                // INVARIANT: it is ASCII.
+                f.write_str(std::str::from_utf8(&written(self.0)).unwrap_or_default())
             }
         }
 

@@ -4,14 +4,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub fn hex(bytes: &[u8]) -> String {
+    let mut text = vec![b'0'; bytes.len() * 2];
+    hex_into(bytes, &mut text);
+    // INVARIANT: it is ASCII.
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Writes two digits for each byte, as far as there is room.
+pub fn hex_into(bytes: &[u8], text: &mut [u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(DIGITS.get(usize::from(nibble)).map_or('?', |digit| char::from(*digit)));
-        }
+    for (byte, [high, low]) in bytes.iter().zip(text.as_chunks_mut::<2>().0) {
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble & 15)).copied().unwrap_or(b'?');
+        (*high, *low) = (digit(byte >> 4), digit(*byte));
     }
-    text
 }
 
 /// Lower case only: one value has one written form.

@@ -14,7 +14,7 @@ fn contract(effect: Effect, rule: Rule) -> Contract {
 }
 
 fn reached(outcome: Outcome, trouble: Option<&str>) -> Reached {
-    Reached { outcome, body: Vec::new(), trouble: trouble.map(str::to_owned), used: None }
+    Reached { outcome, body: Vec::new(), trouble: trouble.map(str::to_owned), said: None, used: None }
 }
 
 #[tokio::test]

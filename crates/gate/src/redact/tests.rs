@@ -13,7 +13,7 @@ fn contract(fields: Value, results: Value, via: Value) -> Contract {
 }
 
 fn after(contract: &Contract, outcome: Outcome, heard: &Value) -> Value {
-    let reached = Reached { outcome, body: canonical(heard), trouble: None, used: None };
+    let reached = Reached { outcome, body: canonical(heard), trouble: None, said: None, used: None };
     serde_json::from_slice(&redacted(contract, reached).body).unwrap()
 }
 
@@ -97,7 +97,8 @@ fn blocks_of_content_are_searched_as_the_structure_beside_them_is() {
 fn a_contract_that_takes_nothing_out_changes_no_byte() {
     let contract = contract(json!([]), json!([]), json!({ "http": {} }));
     let body = b"{ \"a\": \"ann@a.example\" }".to_vec();
-    let reached = Reached { outcome: Outcome::Succeeded, body: body.clone(), trouble: None, used: None };
+    let reached =
+        Reached { outcome: Outcome::Succeeded, body: body.clone(), trouble: None, said: None, used: None };
     assert_eq!(redacted(&contract, reached).body, body);
 }
 

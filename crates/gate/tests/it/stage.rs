@@ -75,7 +75,13 @@ impl Reach for Arm {
 }
 
 fn ended(outcome: Outcome, body: Value, trouble: Option<&str>) -> Reached {
-    Reached { outcome, body: stdx::json::canonical(&body), trouble: trouble.map(str::to_owned), used: None }
+    Reached {
+        outcome,
+        body: stdx::json::canonical(&body),
+        trouble: trouble.map(str::to_owned),
+        said: None,
+        used: None,
+    }
 }
 
 impl World {

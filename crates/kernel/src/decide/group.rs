@@ -176,7 +176,7 @@ fn desk_of<'a>(case: &Case<'a>) -> Desk<'a> {
 /// Where an account's hour or day has ended since the last step, all of the group is held in the next one.
 fn wanted(case: &Case<'_>, plan: &PlanState, more: &Amount) -> Amount {
     let accounts = case.rules.accounts(&case.call.agent, case.now);
-    let same = accounts.iter().map(|(account, _)| account).eq(&plan.accounts);
+    let same = accounts.iter().map(|wide| &wide.id).eq(&plan.accounts);
     if same { more.clone() } else { more.plus(&plan.hold) }
 }
 

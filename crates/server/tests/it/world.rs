@@ -259,7 +259,9 @@ impl Reach for Echo {
 
     fn reach(&self, permit: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
         let body = permit.bytes().to_vec();
-        Box::pin(async move { Reached { outcome: Outcome::Succeeded, body, trouble: None, used: None } })
+        Box::pin(async move {
+            Reached { outcome: Outcome::Succeeded, body, trouble: None, said: None, used: None }
+        })
     }
 }
 

@@ -211,7 +211,7 @@ impl Reach for Arm {
 }
 
 fn ended(outcome: Outcome, body: &Value, trouble: Option<&str>) -> Reached {
-    Reached { outcome, body: canonical(body), trouble: trouble.map(str::to_owned), used: None }
+    Reached { outcome, body: canonical(body), trouble: trouble.map(str::to_owned), said: None, used: None }
 }
 
 enum Told {

@@ -46,6 +46,12 @@ fn tool(number: usize) -> Value {
 async fn talk(mut stream: TcpStream, offer: Arc<Offer>) {
     let mut incoming = Incoming::default();
     while let Some(message) = incoming.next(&mut stream).await {
+        if let Some(answer) = quickly(message.body) {
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let Ok(body) = serde_json::from_slice::<Value>(message.body) else {
             // A GET or a DELETE of the older era: there is no stream, and nothing to end.
             let _ = stream.write_all(b"HTTP/1.1 405 Not Allowed\r\ncontent-length: 0\r\n\r\n").await;
@@ -55,6 +61,34 @@ async fn talk(mut stream: TcpStream, offer: Arc<Offer>) {
             return;
         }
     }
+}
+
+/// A call of a tool, answered without reading all of it: what a server spends on reading JSON is no cost of what is
+/// measured. Numbers stand behind their names, as the writers of JSON here write them.
+fn quickly(asked: &[u8]) -> Option<Vec<u8>> {
+    find(asked, b"\"method\":\"tools/call\"")?;
+    let id = number(asked, b"\"id\":")?;
+    let bytes: usize = number(asked, b"\"bytes\":")?.parse().ok()?;
+    let note = &asked[find(asked, b"\"note\":\"")? + 8..];
+    let note = std::str::from_utf8(&note[..find(note, b"\"")?]).ok()?;
+    let head = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[{{\"type\":\"text\",\"text\":\"{note}"
+    );
+    let tail = "\"}],\"resultType\":\"complete\"}}";
+    let length = head.len() + bytes + tail.len();
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{head}"
+    )
+    .into_bytes();
+    answer.resize(answer.len() + bytes, b'x');
+    answer.extend_from_slice(tail.as_bytes());
+    Some(answer)
+}
+
+fn number<'a>(asked: &'a [u8], name: &[u8]) -> Option<&'a str> {
+    let rest = &asked[find(asked, name)? + name.len()..];
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&rest[..end]).ok().filter(|digits| !digits.is_empty())
 }
 
 impl Offer {

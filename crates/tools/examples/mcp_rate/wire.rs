@@ -1,5 +1,6 @@
 //! HTTP/1.1 by hand over kept connections: the load must cost little beside what it measures.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,6 +56,16 @@ fn framed(read: &[u8]) -> Option<(usize, usize)> {
     Some((body, length.unwrap_or(0)))
 }
 
+/// Digits of the number that tells one call from another: always so many, so that no length changes with it.
+const DIGITS: usize = 12;
+const PLACE: [u8; DIGITS] = *b"0number00000";
+
+/// A request that was written once, and where its number goes.
+struct Written {
+    bytes: Vec<u8>,
+    number: usize,
+}
+
 /// One client with its own connection.
 pub struct Line {
     stream: TcpStream,
@@ -64,6 +75,8 @@ pub struct Line {
     key: String,
     era: &'static str,
     session: String,
+    /// By tool and size: what a client spends on writing JSON is no cost of what is measured.
+    written: HashMap<(String, usize), Written>,
 }
 
 impl Line {
@@ -72,7 +85,8 @@ impl Line {
         let stream = TcpStream::connect(host).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (path, key, session) = (path.to_owned(), key.to_owned(), String::new());
-        let mut line = Line { stream, incoming: Incoming::default(), host, path, key, era, session };
+        let (incoming, written) = Default::default();
+        let mut line = Line { stream, incoming, host, path, key, era, session, written };
         if era != "2026-07-28" {
             let params = json!({ "protocolVersion": era, "capabilities": {},
                 "clientInfo": { "name": "load", "version": "1" } });
@@ -90,18 +104,38 @@ impl Line {
 
     /// One call of a tool; the body of its answer.
     pub async fn call(&mut self, tool: &str, bytes: usize) -> &[u8] {
+        let key = (tool.to_owned(), bytes);
+        if !self.written.contains_key(&key) {
+            let note = format!("customer {} waits", std::str::from_utf8(&PLACE).unwrap());
+            let arguments = json!({ "bytes": bytes, "note": note, "to": "ada@customers.example" });
+            let params = json!({ "name": tool, "arguments": arguments });
+            let request = self.request("tools/call", params, &format!("mcp-name: {tool}\r\n"));
+            let number = find(&request, &PLACE).unwrap();
+            self.written.insert(key.clone(), Written { bytes: request, number });
+        }
+        let Line { stream, incoming, written, .. } = self;
+        let Written { bytes, number } = written.get_mut(&key).unwrap();
         // No two calls are the same: what repeats itself is taken for going in circles.
-        let note = format!("customer {} waits", CALLS.fetch_add(1, Ordering::Relaxed));
-        let arguments = json!({ "bytes": bytes, "note": note, "to": "ada@customers.example" });
-        let params = json!({ "name": tool, "arguments": arguments });
-        self.ask("tools/call", params, &format!("mcp-name: {tool}\r\n")).await
+        let mut rest = CALLS.fetch_add(1, Ordering::Relaxed);
+        for digit in bytes[*number..*number + DIGITS].iter_mut().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap();
+            rest /= 10;
+        }
+        stream.write_all(bytes).await.unwrap();
+        answered(incoming, stream).await
     }
 
     pub async fn list(&mut self) -> &[u8] {
         self.ask("tools/list", json!({}), "").await
     }
 
-    async fn ask(&mut self, method: &str, mut params: serde_json::Value, name: &str) -> &[u8] {
+    async fn ask(&mut self, method: &str, params: serde_json::Value, name: &str) -> &[u8] {
+        let request = self.request(method, params, name);
+        self.stream.write_all(&request).await.unwrap();
+        answered(&mut self.incoming, &mut self.stream).await
+    }
+
+    fn request(&self, method: &str, mut params: serde_json::Value, name: &str) -> Vec<u8> {
         let mut more = String::new();
         if self.session.is_empty() {
             params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": self.era,
@@ -109,23 +143,32 @@ impl Line {
             more = format!("mcp-method: {method}\r\n{name}");
         }
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        self.post(&more, &body).await
+        self.framed(&more, &body)
     }
 
     async fn post(&mut self, more: &str, body: &str) -> &[u8] {
+        let request = self.framed(more, body);
+        self.stream.write_all(&request).await.unwrap();
+        answered(&mut self.incoming, &mut self.stream).await
+    }
+
+    fn framed(&self, more: &str, body: &str) -> Vec<u8> {
         let Line { host, path, key, era, session, .. } = self;
-        let request = format!(
+        format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\naccept: application/json\r\n\
              mcp-protocol-version: {era}\r\n{session}{more}content-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len(),
-        );
-        self.stream.write_all(request.as_bytes()).await.unwrap();
-        let message = self.incoming.next(&mut self.stream).await.expect("an answer");
-        let fine = message.head.starts_with(b"HTTP/1.1 20");
-        assert!(fine, "not an answer: {}", String::from_utf8_lossy(message.body));
-        message.body
+        )
+        .into_bytes()
     }
+}
+
+async fn answered<'i>(incoming: &'i mut Incoming, stream: &mut TcpStream) -> &'i [u8] {
+    let message = incoming.next(stream).await.expect("an answer");
+    let fine = message.head.starts_with(b"HTTP/1.1 20");
+    assert!(fine, "not an answer: {}", String::from_utf8_lossy(message.body));
+    message.body
 }
 
 impl Incoming {

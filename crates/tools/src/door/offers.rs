@@ -62,7 +62,8 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
     let ask = CallAsk { run, tool, args, reason: None, model, context_tokens, idempotency_key };
     let uri = request.params.get("uri").and_then(Value::as_str).map(str::to_owned);
     let (session, method) = (request.session, request.method.clone());
-    let wait = Wait::of(&request, &ask.tool, &ask.args);
+    let args = ask.args.clone();
+    let wait = Wait::of(&request, &ask.tool, move || args.clone());
     let result = match rounds::walk(&request, Some(&contract), ask, told::offered).await? {
         Walked::Told(result) => result,
         // What is read has no place for a ticket: it is held, and then refused until it is asked for again.

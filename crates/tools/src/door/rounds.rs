@@ -13,7 +13,6 @@ use gate::port::{Feed, Question};
 use gate::{Answered, CallAsk};
 use kernel::call::Outcome;
 use kernel::contract::Contract;
-use kernel::id::RunId;
 use serde_json::{Value, json};
 use stdx::digest::Digest;
 use tokio::sync::{mpsc, watch};
@@ -45,9 +44,8 @@ pub(super) struct Round<'r> {
     visit: &'r Visit,
     server: &'r str,
     capabilities: Members,
-    /// Who asks, and for what: a state is good for nothing else.
-    bound: Vec<u8>,
-    run: RunId,
+    contract: &'r Contract,
+    ask: &'r CallAsk,
     /// None: the client is asked in results.
     client: Option<Client>,
 }
@@ -117,7 +115,7 @@ enum Came {
 
 impl<'r> Round<'r> {
     /// None: in this revision or of this client a server cannot want anything.
-    fn of(request: &Request<'r>, contract: &'r Contract, ask: &CallAsk) -> Option<Self> {
+    fn of(request: &Request<'r>, contract: &'r Contract, ask: &'r CallAsk) -> Option<Self> {
         if contract.via.get("mcp").is_none() || !era::may_want(&request.method) {
             return None;
         }
@@ -140,9 +138,13 @@ impl<'r> Round<'r> {
         if capabilities.is_empty() && request.session.is_some() {
             return None;
         }
-        let bound = json!([visit.caller.key.to_string(), contract.name, ask.args]);
-        let bound = Digest::of(&stdx::json::canonical(&bound)).to_string().into_bytes();
-        Some(Round { visit, server, capabilities, bound, run: ask.run, client })
+        Some(Round { visit, server, capabilities, contract, ask, client })
+    }
+
+    /// Who asks, and for what: a state is good for nothing else.
+    fn bound(&self) -> Vec<u8> {
+        let bound = json!([self.visit.caller.key.to_string(), self.contract.name, self.ask.args]);
+        Digest::of(&stdx::json::canonical(&bound)).to_string().into_bytes()
     }
 
     /// Answers without a state of ours answer nothing that was asked: the server is asked from the beginning.
@@ -152,7 +154,7 @@ impl<'r> Round<'r> {
             return Ok(Begun::With(self.aside().into()));
         };
         let states = &self.visit.door.states;
-        let opened = state.as_str().and_then(|state| states.open(state, &self.bound));
+        let opened = state.as_str().and_then(|state| states.open(state, &self.bound()));
         let (wanted, parked) = opened.ok_or_else(too_old)?;
         let answers = params.get(era::INPUT_RESPONSES).and_then(Value::as_object);
         // What is left out, or is no answer, the server asks for again.
@@ -263,7 +265,7 @@ impl<'r> Round<'r> {
         parked: Option<&str>,
         mut result: Members,
     ) -> Result<Members, Refused> {
-        let state = self.visit.door.states.seal(wanted, parked, &self.bound).ok_or_else(|| {
+        let state = self.visit.door.states.seal(wanted, parked, &self.bound()).ok_or_else(|| {
             Refused::new(wire::INTERNAL_ERROR, "the server wants more input than Remit passes on").recorded()
         })?;
         result.insert(era::REQUEST_STATE.to_owned(), state.into());
@@ -367,7 +369,7 @@ impl<'r> Round<'r> {
     fn question(&self, tool: &str, asked: &Value) -> CallAsk {
         let args = asked.get("params").cloned().unwrap_or_else(|| json!({}));
         let (reason, model, context_tokens, idempotency_key) = (None, None, None, None);
-        let (run, tool) = (self.run, tool.to_owned());
+        let (run, tool) = (self.ask.run, tool.to_owned());
         CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key }
     }
 }

@@ -44,17 +44,28 @@ pub(super) enum Waited {
 /// One request that waits: who asks, and for exactly what.
 pub(super) struct Wait<'r> {
     request: &'r Request<'r>,
-    /// A state is good for this agent and this request alone.
-    bound: Vec<u8>,
+    tool: String,
+    /// What is asked for, read again where it is wanted: few calls wait.
+    args: Args<'r>,
     /// How often the client has come back.
     rounds: u64,
 }
 
+type Args<'r> = Box<dyn Fn() -> Value + Send + Sync + 'r>;
+
 impl<'r> Wait<'r> {
-    pub(super) fn of(request: &'r Request<'r>, tool: &str, args: &Value) -> Wait<'r> {
-        let bound = json!([request.visit.caller.agent, tool, args]);
-        let bound = Digest::of(&stdx::json::canonical(&bound)).to_string().into_bytes();
-        Wait { request, bound, rounds: 0 }
+    pub(super) fn of(
+        request: &'r Request<'r>,
+        tool: &str,
+        args: impl Fn() -> Value + Send + Sync + 'r,
+    ) -> Wait<'r> {
+        Wait { request, tool: tool.to_owned(), args: Box::new(args), rounds: 0 }
+    }
+
+    /// A state is good for this agent and this request alone.
+    fn bound(&self) -> Vec<u8> {
+        let bound = json!([self.request.visit.caller.agent, self.tool, (self.args)()]);
+        Digest::of(&stdx::json::canonical(&bound)).to_string().into_bytes()
     }
 
     /// The ticket whose state the client brings back, if it brings one of ours.
@@ -65,7 +76,7 @@ impl<'r> Wait<'r> {
             return Err(not_ours());
         }
         let gate = &self.request.visit.door.gate;
-        let words = gate.open_state(state, &self.bound).ok_or_else(not_ours)?;
+        let words = gate.open_state(state, &self.bound()).ok_or_else(not_ours)?;
         let (ticket, until, rounds): (CallId, u64, u64) =
             serde_json::from_slice(&words).map_err(|_| not_ours())?;
         if gate.now().0 > until {
@@ -136,7 +147,7 @@ impl<'r> Wait<'r> {
         let until = ticket.expires.plus_ms(LATE_MS).0;
         let words = stdx::json::canonical(&json!([ticket.call, until, self.rounds + 1]));
         let state =
-            self.request.visit.door.gate.seal_state(&words, &self.bound).ok_or_else(|| {
+            self.request.visit.door.gate.seal_state(&words, &self.bound()).ok_or_else(|| {
                 Refused::new(wire::INTERNAL_ERROR, "the state could not be sealed").recorded()
             })?;
         let mut result = Members::new();

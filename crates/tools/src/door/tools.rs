@@ -67,7 +67,8 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
             told::outcome(&name, contract.as_deref(), answered).map(|result| told::approved(said, result))
         }
     };
-    let mut wait = Wait::of(&request, &ask.tool, &ask.args);
+    let sent = || arguments(request.params.get("arguments"), contract.as_deref());
+    let mut wait = Wait::of(&request, &ask.tool, || sent().map(|(args, _)| args).unwrap_or_default());
     if let Some(ticket) = wait.brought_back()? {
         return waited(wait.taken_up(ticket).await?, told);
     }

@@ -25,7 +25,13 @@ pub(super) enum Ended {
 pub(super) fn not_dispatched(trouble: &str) -> Reached {
     // Nothing was sent, so it is known to have cost nothing.
     let used = Some(Amount::default());
-    Reached { outcome: Outcome::NotDispatched, body: Vec::new(), trouble: Some(trouble.to_owned()), used }
+    Reached {
+        outcome: Outcome::NotDispatched,
+        body: Vec::new(),
+        trouble: Some(trouble.to_owned()),
+        said: None,
+        used,
+    }
 }
 
 pub(super) fn judge(effect: Effect, ended: Ended, secret: Option<&[u8]>) -> Reached {
@@ -54,17 +60,17 @@ pub(super) fn judge(effect: Effect, ended: Ended, secret: Option<&[u8]>) -> Reac
 
 fn succeeded(value: &Value) -> Reached {
     let body = stdx::json::canonical(value);
-    Reached { outcome: Outcome::Succeeded, body, trouble: None, used: None }
+    Reached { outcome: Outcome::Succeeded, body, trouble: None, said: None, used: None }
 }
 
 fn failed(trouble: &str, body: Vec<u8>) -> Reached {
-    Reached { outcome: Outcome::Failed, body, trouble: Some(trouble.to_owned()), used: None }
+    Reached { outcome: Outcome::Failed, body, trouble: Some(trouble.to_owned()), said: None, used: None }
 }
 
 /// A read that gave nothing has failed; a write may have happened all the same.
 fn unclear(effect: Effect, trouble: &str, body: Vec<u8>) -> Reached {
     let outcome = if effect.writes() { Outcome::Unknown } else { Outcome::Failed };
-    Reached { outcome, body, trouble: Some(trouble.to_owned()), used: None }
+    Reached { outcome, body, trouble: Some(trouble.to_owned()), said: None, used: None }
 }
 
 fn read(heard: &[u8], secret: Option<&[u8]>) -> Option<Value> {

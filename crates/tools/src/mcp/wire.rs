@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub const PARSE_ERROR: i64 = -32700;
@@ -94,33 +95,41 @@ impl Id {
 impl Message {
     /// The message as it goes out.
     pub fn bytes(self) -> Vec<u8> {
-        let mut message = Map::new();
-        message.insert("jsonrpc".to_owned(), "2.0".into());
-        let mut with = |name: &str, value: Value| message.insert(name.to_owned(), value);
+        let mut out = Vec::with_capacity(512);
+        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
         match self {
             Message::Request { id, method, params } => {
-                with("id", id.value());
-                with("method", method.into());
-                with("params", params.into());
+                member(&mut out, "id", &id.value());
+                member(&mut out, "method", &method);
+                member(&mut out, "params", &params);
             }
             Message::Notification { method, params } => {
-                with("method", method.into());
+                member(&mut out, "method", &method);
                 if !params.is_empty() {
-                    with("params", params.into());
+                    member(&mut out, "params", &params);
                 }
             }
             Message::Result { id, result } => {
-                with("id", id.value());
-                with("result", result.into());
+                member(&mut out, "id", &id.value());
+                member(&mut out, "result", &result);
             }
             Message::Error { id, error } => {
-                with("id", id.as_ref().map_or(Value::Null, Id::value));
-                with("error", error.value());
+                member(&mut out, "id", &id.as_ref().map_or(Value::Null, Id::value));
+                member(&mut out, "error", &error.value());
             }
         }
-        // INVARIANT: a map of strings to JSON values is always written.
-        serde_json::to_vec(&message).unwrap_or_default()
+        out.push(b'}');
+        out
     }
+}
+
+/// A further member of an object that is being written. Names are ours: nothing in them is escaped.
+fn member(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    // INVARIANT: JSON values are always written, and a vector takes all.
+    let _ = serde_json::to_writer(out, value);
 }
 
 /// Reads one message. What two parsers could read differently is refused.

@@ -339,7 +339,7 @@ async fn ask_all(feed: &Feed, args: &Value) -> Value {
 
 fn reached(outcome: Outcome, body: Value, trouble: Option<&str>) -> Reached {
     let body = stdx::json::canonical(&body);
-    Reached { outcome, body, trouble: trouble.map(str::to_owned), used: None }
+    Reached { outcome, body, trouble: trouble.map(str::to_owned), said: None, used: None }
 }
 
 // ---- The book ---------------------------------------------------------------------------------------------

@@ -14,7 +14,13 @@ use crate::redact;
 pub(super) fn not_dispatched(code: &str) -> Reached {
     // Nothing was sent, so it is known to have cost nothing.
     let used = Some(Amount::default());
-    Reached { outcome: Outcome::NotDispatched, body: Vec::new(), trouble: Some(code.to_owned()), used }
+    Reached {
+        outcome: Outcome::NotDispatched,
+        body: Vec::new(),
+        trouble: Some(code.to_owned()),
+        said: None,
+        used,
+    }
 }
 
 /// What a client says is the result: it has answered already, at the door, or it is asked now.
@@ -42,12 +48,13 @@ pub(super) fn judge(effect: Effect, ended: Ended, secrets: &[String]) -> Reached
         Ended::SessionLost => reached(Outcome::Failed, Some("session_lost"), Vec::new()),
         Ended::Answered(Reply::Result(result)) => {
             let failed = result.get("isError") == Some(&Value::Bool(true));
-            let body = body(result.into(), secrets);
-            if failed {
-                reached(Outcome::Failed, Some("tool_error"), body)
-            } else {
-                reached(Outcome::Succeeded, None, body)
-            }
+            let said = clean(result.into(), secrets);
+            let body = stdx::json::canonical(&said);
+            let reached = match failed {
+                true => reached(Outcome::Failed, Some("tool_error"), body),
+                false => reached(Outcome::Succeeded, None, body),
+            };
+            Reached { said: Some(said), ..reached }
         }
         Ended::Answered(Reply::Error(error)) => {
             let code = format!("rpc_{}", error.code.unsigned_abs());
@@ -57,7 +64,7 @@ pub(super) fn judge(effect: Effect, ended: Ended, secrets: &[String]) -> Reached
 }
 
 fn reached(outcome: Outcome, trouble: Option<&str>, body: Vec<u8>) -> Reached {
-    Reached { outcome, body, trouble: trouble.map(str::to_owned), used: None }
+    Reached { outcome, body, trouble: trouble.map(str::to_owned), said: None, used: None }
 }
 
 fn words(trouble: &Trouble, secrets: &[String]) -> Vec<u8> {
@@ -65,8 +72,11 @@ fn words(trouble: &Trouble, secrets: &[String]) -> Vec<u8> {
 }
 
 fn body(value: Value, secrets: &[String]) -> Vec<u8> {
-    let clean = secrets.iter().fold(value, |value, secret| redact::value(value, secret));
-    stdx::json::canonical(&clean)
+    stdx::json::canonical(&clean(value, secrets))
+}
+
+fn clean(value: Value, secrets: &[String]) -> Value {
+    secrets.iter().fold(value, |value, secret| redact::value(value, secret))
 }
 
 #[cfg(test)]
