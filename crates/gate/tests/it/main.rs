@@ -12,6 +12,7 @@ mod gateway;
 mod halts;
 mod limits;
 mod line;
+mod proposals;
 mod redaction;
 mod restart;
 mod snapshots;
