@@ -289,7 +289,7 @@ test("a run is given more to spend, for a while and with a reason", async () => 
   await dialog.getByLabel("Calls more").fill("40");
   await dialog.getByRole("button", { name: "Extend" }).click();
   await dialog.waitFor({ state: "detached" });
-  await page.locator(".gauge", { hasText: "calls" }).getByText("0 of 540").waitFor();
+  await page.locator(".gauge", { hasText: "calls" }).getByText("0 of 240").waitFor();
   const { items } = await stage.read("/v1/events?limit=500&from=0");
   const extended = items.filter((it) => it.event.kind === "run_extended").at(-1)?.event.body;
   assert.deepEqual([extended.by, extended.why, extended.amount.calls], ["operator", "a large case", 40]);
@@ -710,7 +710,7 @@ async function everyPage() {
   const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
   const planned = await stage.planned("plain", HOSTILE);
   // Under a hostile reason, too, which then stands on each page.
-  await stage.tell("/v1/halts", { scope: `run:${planned.id}`, why: HOSTILE });
+  stage.halted ??= await stage.tell("/v1/halts", { scope: `run:${planned.id}`, why: HOSTILE });
   const child = await stage.run(HOSTILE, HOSTILE, await stage.run(HOSTILE, HOSTILE));
   return {
     plan: `/runs/${planned.id}`, family: `/runs/${child.id}`, searched: `/runs?q=${encodeURIComponent("<img src=x")}&inside=true`,

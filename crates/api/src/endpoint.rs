@@ -396,7 +396,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .json(of::<people::PolicyAnswer>),
     get(People, Viewer, RUN_INCIDENT, "incident", "All that is known of a run, as one file.")
         .json(of::<incident::Incident>),
-    get(People, Operator, RUN_INCIDENT, "sendIncident", "Send all that is known of a run to a place that the configuration names.")
+    get(People, Operator, RUN_INCIDENT, "sendIncident", "Send what is known of a run to a place of the configuration.")
         .post(of::<incident::SendIncident>)
         .json(of::<incident::IncidentSent>),
     get(People, Viewer, INCIDENTS, "incidentPlaces", "Where incidents may be sent.")

@@ -1,6 +1,7 @@
 //! What a person accepts of a tool in the console: written beside its contract, and in force before they are told so.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gate::Gate;
 use serde_json::Value;
@@ -14,13 +15,14 @@ pub(crate) struct Accept {
     gate: Gate,
     mcp: Mcp,
     config_file: PathBuf,
-    /// One at a time: each reads the pins and writes them back.
-    turn: Mutex<()>,
+    /// One at a time: each reads the pins and writes them back. A reload that its writing wakes waits, and then finds
+    /// nothing new; so the ledger names the person.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Accept {
-    pub(crate) fn new(gate: Gate, mcp: Mcp, config_file: PathBuf) -> Accept {
-        Accept { gate, mcp, config_file, turn: Mutex::new(()) }
+    pub(crate) fn new(gate: Gate, mcp: Mcp, config_file: PathBuf, turn: Arc<Mutex<()>>) -> Accept {
+        Accept { gate, mcp, config_file, turn }
     }
 
     async fn write(&self, tool: &str, definition: Value, by: &str) -> Result<Digest, String> {

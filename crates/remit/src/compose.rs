@@ -34,6 +34,8 @@ pub(crate) struct Running {
     pub(crate) agents: SocketAddr,
     pub(crate) people: SocketAddr,
     mcp: Mcp,
+    /// Held by whoever reads the configuration to put it into force.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// Who may sign in.
     directory: watch::Sender<Arc<server::People>>,
     hooks: Hooks,
@@ -84,8 +86,9 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     options.door_bytes_max = settings.door_bytes_max;
     let (directory, people_known) = watch::channel(directory(&settings.people));
     options.people = people_known;
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
     if let Some(file) = &settings.file {
-        options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone())));
+        options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone(), turn.clone())));
     }
     options.changes = Some(Arc::new(Change::new(settings)));
     let reporter = Reporter::new(&settings.incidents, gate.clone()).context("incidents cannot be sent")?;
@@ -109,7 +112,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
-    Ok(Running { gate, agents: agents_at, people: people_at, mcp, directory, hooks, stop, doors })
+    Ok(Running { gate, agents: agents_at, people: people_at, mcp, turn, directory, hooks, stop, doors })
 }
 
 /// The reach for MCP servers; this program itself stands between Remit and each child.

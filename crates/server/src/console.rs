@@ -59,7 +59,8 @@ static SHELL: LazyLock<Asset> = LazyLock::new(|| {
 fn assets() -> Vec<Asset> {
     assets! {
         "text/javascript; charset=utf-8": "app.js" "api.js" "dom.js" "parts.js" "live.js" "now.js" "runs.js" "calls.js"
-            "plans.js" "family.js" "incident.js" "change.js" "agents.js" "inbox.js" "tools.js" "rules.js" "spend.js" "ledger.js" "login.js";
+            "plans.js" "family.js" "incident.js" "change.js" "agents.js" "inbox.js" "tools.js" "rules.js"
+            "spend.js" "ledger.js" "login.js";
         "text/css; charset=utf-8": "console.css";
         "image/svg+xml": "icon.svg";
     }

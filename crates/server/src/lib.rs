@@ -7,8 +7,8 @@
 //! 3. `authn`    whose key, whose run, which person; `roles`, `session` what people may do and how they stay signed
 //!    in; `ask` reads bodies and queries strictly
 //! 4. `agents`, `authzen`, `doors`     port 7470
-//! 5. `people`, `control`, `inbox`, `roster`, `rules`, `tools`, `change`, `story`, `incident`, `report`, `signin`, `metrics`
-//!    port 7471; `console` is what a browser gets there
+//! 5. `people`, `control`, `inbox`, `roster`, `rules`, `tools`, `change`, `story`, `incident`, `report`, `signin`,
+//!    `metrics`   port 7471; `console` is what a browser gets there
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
 //!
 //! Endpoints are a few lines each: read, ask the gate, answer. A refused call is an answer, not an error.

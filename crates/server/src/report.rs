@@ -173,7 +173,7 @@ fn summary(incident: &Incident, note: &str, link: &str, file: &[u8]) -> String {
     if left > 0 || incident.older.is_some() {
         text.push_str("\nMore calls are in the file.\n");
     }
-    text.push_str("\nArguments, results and what the agent wrote are not in here. They are in the file, which Remit keeps.\n");
+    text.push_str("\nArguments, results and what the agent wrote are not in here: see them in Remit.\n");
     text
 }
 

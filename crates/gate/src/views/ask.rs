@@ -165,8 +165,8 @@ impl RunQuery {
 
 const CALL_COLUMNS: &str = "SELECT decided, finished, asked, \
     (SELECT max(idx) FROM answers WHERE answers.call = calls.id AND edited) FROM calls";
-pub(super) const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, allowed, \
-                           denied, uncounted, unknown, usd_nanos, idx, parent FROM runs";
+pub(super) const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, \
+                                      allowed, denied, uncounted, unknown, usd_nanos, idx, parent FROM runs";
 
 impl Gate {
     pub async fn runs(&self, query: RunQuery) -> Result<Page<RunView>, Error> {

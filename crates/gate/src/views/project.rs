@@ -9,7 +9,7 @@ use kernel::approvers::ASK_QUOTA;
 use kernel::call::Outcome;
 use kernel::command::Closing;
 use kernel::event::{
-    Answered, CallDecided, CallFinished, Charged, Event, Questioned, RunClosed, RunOpened, Stamp,
+    Answered, CallDecided, CallFinished, Charged, Event, Questioned, RunClosed, RunOpened, RunSteered, Stamp,
 };
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
@@ -206,11 +206,7 @@ impl Sheet {
                     self.runs.entry(run).or_default().uncounted += counted.count;
                 }
             }
-            Event::RunPaused(steered) | Event::RunResumed(steered) => {
-                // The circuit breaker is no person, and neither is the quota of asks.
-                let touched = u64::from(steered.by != BREAKER && steered.by != ASK_QUOTA);
-                self.runs.entry(steered.run).or_default().touched += touched;
-            }
+            Event::RunPaused(steered) | Event::RunResumed(steered) => self.steered(&steered),
             Event::RunExtended(extended) => self.runs.entry(extended.run).or_default().touched += 1,
             Event::RunCorrected(corrected) => {
                 let change = self.runs.entry(corrected.run).or_default();
@@ -255,6 +251,12 @@ impl Sheet {
             | Event::IncidentSent(_)
             | Event::Collected(_) => {}
         }
+    }
+
+    fn steered(&mut self, steered: &RunSteered) {
+        // The circuit breaker is no person, and neither is the quota of asks.
+        let touched = u64::from(steered.by != BREAKER && steered.by != ASK_QUOTA);
+        self.runs.entry(steered.run).or_default().touched += touched;
     }
 
     fn questioned(&mut self, index: u64, asked: Questioned) {

@@ -125,6 +125,7 @@ async fn until_stopped(
 
 /// Checks the whole new set first; a bad one is refused and the old one stays.
 async fn reload(running: &Running, config_file: &Path, asked: bool) {
+    let _turn = running.turn.lock().await;
     let (rules, settings, warnings) = match config::load(config_file).and_then(compose::compile) {
         Ok(compiled) => compiled,
         Err(problems) => {

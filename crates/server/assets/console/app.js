@@ -196,6 +196,8 @@ function signedOut() {
 
 // ---- Halts ------------------------------------------------------------------------------------------------
 
+const HALTS_SHOWN = 2;
+
 async function halts() {
   house.halts = (await get("/v1/halts")).items;
   banner();
@@ -203,12 +205,22 @@ async function halts() {
 
 function banner() {
   const place = document.getElementById("banner");
-  if (house.halts.length === 0) return put(place);
-  put(place, house.halts.map((halt) => h("div", { class: "halted" },
+  // The wider ones first; of many the narrow ones are folded, so that they do not hide the page.
+  const wide = (halt) => ["all", "writes", "irreversible"].includes(halt.scope);
+  const all = [...house.halts.filter(wide), ...house.halts.filter((halt) => !wide(halt))];
+  const [shown, rest] = [all.slice(0, HALTS_SHOWN), all.slice(HALTS_SHOWN)];
+  const open = place.querySelector("details")?.open;
+  const more = rest.length > 0 && h("details", null, h("summary", { class: "halted" }, `${several(rest.length, "more halt")} in force`), rest.map(halted));
+  if (more) more.open = Boolean(open);
+  put(place, shown.map(halted), more);
+}
+
+function halted(halt) {
+  return h("div", { class: "halted" },
     h("strong", null, halt.scope === "all" ? "Everything is halted" : halt.scope === "writes" ? "All writes are halted" : ["Halted: ", words(halt.scope)]),
-    h("span", null, "“", words(halt.why), "” ", words(halt.by), ", ", moment(halt.since),
+    h("span", { class: "cut" }, "“", words(halt.why), "” ", words(halt.by), ", ", moment(halt.since),
       halt.reads_allowed && " · what only reads goes on", halt.until && [" · lifts itself ", moment(halt.until)]),
-    house.session.may_operate && h("button", { type: "button", onclick: () => resume(halt.scope) }, "Resume"))));
+    house.session.may_operate && h("button", { type: "button", onclick: () => resume(halt.scope) }, "Resume"));
 }
 
 const UNTIL = [["", "somebody resumes it"], ["15m", "15 minutes have passed"], ["1h", "an hour has passed"], ["4h", "four hours have passed"], ["24h", "a day has passed"]];

@@ -134,7 +134,7 @@ export async function showOne(house, id) {
       ["Unknown", run.unknown > 0 && h("span", { class: "bad" }, `${several(run.unknown, "call")} may or may not have happened`)],
       ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]], ["Trace", run.trace_id && code(run.trace_id, { title: "Tool servers are told it in traceparent" })],
     ]),
-    budget.items.length > 0 && card("Budget", balances(budget.items)),
+    budget.items.length > 0 && card("Budget", balances(budget.items, run.run)),
     runs.length > 1 && family(run, runs),
     run.plan && plan(house, run, run.plan),
     card("Calls", calls.length === 0

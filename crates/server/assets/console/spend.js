@@ -103,13 +103,18 @@ function bars({ days, most }) {
 // ---- Accounts ---------------------------------------------------------------------------------------------
 
 /** Each account, and of each currency that has a limit how much of it is gone. */
-export function balances(items) {
+export function balances(items, run) {
   return h("div", { class: "accounts" }, items.map((account) => h("div", { class: "account" },
-    h("p", null, h("strong", null, words(account.window === "run" ? "this run" : account.account)), " ",
+    h("p", null, h("strong", null, account.window === "run" ? above(account, run) : words(account.account)), " ",
       h("span", { class: "muted" }, account.window === "run" ? "ends " : `${plain(account.window)}, new `, moment(account.until)),
       account.paused && [" ", pill("paused", "unknown"), " ", words(account.paused)],
       account.runs_out && h("span", { class: "bad" }, " spent ", moment(account.runs_out), " at this rate")),
+    currencies(account).length === 0 && h("p", { class: "muted" }, "No limit of its own: it takes from the run above it."),
     currencies(account).map(([name, spent, pending, limit]) => gauge(name, spent, pending, limit)))));
+}
+
+function above(account, run) {
+  return !run || account.account === run ? "this run" : ["the run above it, ", link(`/runs/${part(account.account)}`, short(account.account))];
 }
 
 function currencies({ limits, posted, pending }) {
