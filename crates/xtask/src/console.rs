@@ -21,7 +21,10 @@ pub enum Asked {
     /// The tests whose name holds this.
     Named(String),
     /// How soon something is seen, with so many runs in the store, by a build for speed or not.
-    Paint { runs: String, is_release: bool },
+    Paint {
+        runs: String,
+        is_release: bool,
+    },
 }
 
 impl Asked {
