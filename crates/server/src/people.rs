@@ -37,8 +37,8 @@ use crate::{
 const EVENTS_MAX: usize = 500;
 const EVENTS_USUAL: usize = 100;
 const DAY_MS: u64 = 86_400_000;
-/// The kinds of events that say what agents did and what holds them: all that a viewer follows. Keys, sign-ins and refused
-/// requests are for those who may read the ledger.
+/// The kinds of events that say what agents did and what holds them: all that a viewer follows. Keys, sign-ins and
+/// refused requests are for those who may read the ledger.
 const WORK: [&str; 22] = [
     "run_opened",
     "run_closed",
