@@ -78,6 +78,7 @@ test("now: verdicts come by themselves", async () => {
   const first = page.getByRole("list", { name: "Verdicts, newest first" }).getByRole("listitem").first();
   await first.getByText("desk.refund_charge").waitFor();
   await first.getByText("succeeded").waitFor();
+  await page.locator(".number", { hasText: "Spent, last minute" }).getByText("$0.30").waitFor();
 });
 
 test("now: what is too much is shown as a sample, and counted all the same", async () => {

@@ -1,4 +1,5 @@
-// How long until something is seen, with a hundred thousand runs in the store, and how the page keeps up: `cargo xtask console --paint [RUNS]`.
+// How long until something is seen, with a hundred thousand runs in the store, how ten thousand rows are paged, and how the page keeps
+// up: `cargo xtask console --paint [RUNS]`.
 // Numbers to read; nothing is asserted.
 
 import { Browser, Stage } from "./stage.mjs";
@@ -6,6 +7,30 @@ import { Browser, Stage } from "./stage.mjs";
 const RUNS = Number(process.argv[2] ?? 100_000);
 const TIMES = 9;
 const AT_ONCE = 128;
+
+const middle = (list) => Math.round(list.sort((a, b) => a - b)[Math.floor(list.length / 2)]);
+
+/** Through ten thousand rows, fifty at a time, as somebody does who presses “Older”. */
+async function paged(page) {
+  const times = [];
+  await page.goto(`${stage.people}/runs`);
+  await page.locator("tbody tr").first().waitFor();
+  for (let turn = 0; turn < Math.min(200, Math.floor(RUNS / 50) - 1); turn += 1) {
+    const first = await page.locator("tbody .id").first().getAttribute("title");
+    const began = performance.now();
+    await page.getByRole("link", { name: "Older" }).click();
+    await page.waitForFunction((before) => document.querySelector("tbody .id")?.title !== before, first);
+    times.push(performance.now() - began);
+  }
+  const [early, late] = [times.slice(0, 20), times.slice(-20)];
+  console.log(`${times.length * 50} rows paged: a page takes ${middle(early)} ms at the beginning and ${middle(late)} ms at the end`);
+  for (const [name, query] of [["in names", "q=nobody-at-all"], ["in intents and arguments", "q=nobody-at-all&inside=true"]]) {
+    const began = performance.now();
+    await page.goto(`${stage.people}/runs?${query}`);
+    await page.locator(".empty").waitFor({ timeout: 30_000 });
+    console.log(`a search ${name} that finds nothing takes ${Math.round(performance.now() - began)} ms`);
+  }
+}
 
 /** How the page keeps up with a thousand verdicts a second: those are made here, for no debug build makes so many. */
 async function smooth() {
@@ -71,9 +96,9 @@ try {
         new PerformanceObserver((list) => done(list.getEntriesByName("first-contentful-paint")[0]?.startTime)).observe({ type: "paint", buffered: true });
       })));
     }
-    const middle = (list) => Math.round(list.sort((a, b) => a - b)[Math.floor(list.length / 2)]);
     console.log(`${name.padEnd(8)} first paint ${String(middle(paints)).padStart(4)} ms   with its content ${String(middle(full)).padStart(4)} ms`);
   }
+  await paged(page);
   await smooth();
 } finally {
   await browser.down();

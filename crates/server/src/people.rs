@@ -37,9 +37,9 @@ use crate::{
 const EVENTS_MAX: usize = 500;
 const EVENTS_USUAL: usize = 100;
 const DAY_MS: u64 = 86_400_000;
-/// The kinds of events that say what agents did and what holds them: all that a viewer follows. Keys, rules and refused
-/// requests are for those who may read the ledger.
-const WORK: [&str; 12] = [
+/// The kinds of events that say what agents did and what holds them: all that a viewer follows. Keys, sign-ins and
+/// refused requests are for those who may read the ledger.
+const WORK: [&str; 22] = [
     "run_opened",
     "run_closed",
     "call_decided",
@@ -48,6 +48,16 @@ const WORK: [&str; 12] = [
     "answered",
     "collected",
     "run_paused",
+    "run_resumed",
+    "run_extended",
+    "phase_changed",
+    "plan_proposed",
+    "commit_started",
+    "step_checked",
+    "unwind_started",
+    "commit_ended",
+    "residue_accepted",
+    "rules_activated",
     "halted",
     "resumed",
     "tool_seen",

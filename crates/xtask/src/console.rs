@@ -20,19 +20,33 @@ pub enum Asked {
     All,
     /// The tests whose name holds this.
     Named(String),
-    /// How soon something is seen, with so many runs in the store.
-    Paint(String),
+    /// How soon something is seen, with so many runs in the store, by a build for speed or not.
+    Paint {
+        runs: String,
+        is_release: bool,
+    },
 }
 
 impl Asked {
     pub fn read(words: &[&str]) -> Result<Asked> {
         Ok(match words {
             [] => Asked::All,
-            ["--paint"] => Asked::Paint("100000".to_owned()),
-            ["--paint", runs] if runs.parse::<u32>().is_ok() => Asked::Paint((*runs).to_owned()),
+            ["--paint", rest @ ..] => Asked::paint(rest)?,
             [name] if !name.starts_with('-') => Asked::Named((*name).to_owned()),
             _ => bail!("`console` does not take `{}`", words.join(" ")),
         })
+    }
+
+    fn paint(words: &[&str]) -> Result<Asked> {
+        let mut asked = ("100000".to_owned(), false);
+        for word in words {
+            match *word {
+                "--release" => asked.1 = true,
+                runs if runs.parse::<u32>().is_ok() => asked.0 = runs.to_owned(),
+                other => bail!("`console --paint` takes a number of runs and `--release`, not `{other}`"),
+            }
+        }
+        Ok(Asked::Paint { runs: asked.0, is_release: asked.1 })
     }
 }
 
@@ -40,18 +54,20 @@ pub fn run(asked: &Asked) -> Result<()> {
     let (from, to) = (repo::root().join("tests/console"), repo::root().join("target/console"));
     peers::npm(&from, &to.join("node"))?;
     let browser = browser()?;
-    process::run(process::cargo(&["build", "--package", "remit"]))?;
+    let is_release = matches!(asked, Asked::Paint { is_release: true, .. });
+    let (profile, folder) = if is_release { ("release", "release") } else { ("dev", "debug") };
+    process::run(process::cargo(&["build", "--package", "remit", "--profile", profile]))?;
     let mut node = Command::new("node");
     let tests = ["--test", "--test-reporter=spec", "--test-timeout=900000"];
     match asked {
-        Asked::Paint(runs) => node.arg(from.join("paint.mjs")).arg(runs),
+        Asked::Paint { runs, .. } => node.arg(from.join("paint.mjs")).arg(runs),
         Asked::Named(name) => {
             node.args(tests).arg(format!("--test-name-pattern={name}")).arg(from.join("console.test.mjs"))
         }
         Asked::All => node.args(tests).arg(from.join("console.test.mjs")),
     };
     node.current_dir(repo::root());
-    node.env("REMIT_BIN", repo::root().join("target/debug/remit"));
+    node.env("REMIT_BIN", repo::root().join("target").join(folder).join("remit"));
     node.env("REMIT_CONSOLE_NODE", to.join("node")).env("REMIT_CONSOLE_SHOTS", to.join("shots"));
     node.env(BROWSER, browser);
     // What is set for the person who runs this is no part of the test.

@@ -39,7 +39,8 @@ Commands:
                                   the official MCP conformance suite against Remit, in front of a server
                                   that passes it, in each pairing of eras; what came of it is compared with
                                   tests/conformance/expected.txt. Needs npm; half a minute. Part of ci
-  console [NAME | --paint [RUNS]] the console in a real browser: each page's main task by keyboard and by mouse,
+  console [NAME | --paint [RUNS] [--release]]
+                                  the console in a real browser: each page's main task by keyboard and by mouse,
                                   hostile words, accessibility, pictures into target/console/shots; NAME is a
                                   part of a test's name; --paint measures how soon something is seen with 100000
                                   runs in the store. Needs npm; installs Debian's Chromium if it is missing

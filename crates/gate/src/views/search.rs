@@ -1,6 +1,8 @@
 //! Search in what agents wrote: intents, and the arguments of calls. These are payloads, and may be erased one day; so
 //! no copy of them stands in the views. Each search reads them where they are, the newest runs first.
 
+use std::time::{Duration, Instant};
+
 use kernel::event::Event;
 use kernel::id::RunId;
 use ledger::Read;
@@ -13,9 +15,13 @@ use super::shape::RunView;
 use crate::error::Error;
 use crate::gate::Gate;
 
-/// Runs that one search looks at, and texts that it reads: well under a second. The next page goes on from there.
+/// Runs that one search looks at, texts that it reads, and how long it takes at most: whichever is first. The next page
+/// goes on from there.
 const RUNS_MAX: usize = 10_000;
 const TEXTS_MAX: usize = 20_000;
+const SEARCH_MAX: Duration = Duration::from_secs(1);
+/// Runs that a search looks at whatever the time: each page comes further.
+const RUNS_MIN: usize = 100;
 /// Calls of one run that are looked into, the newest first.
 const CALLS_MAX: usize = 200;
 
@@ -38,11 +44,12 @@ impl Gate {
         let (reader, log) = (self.0.views.reader.clone(), self.0.payloads.clone());
         let work = tokio::task::spawn_blocking(move || {
             let rows = filter.rows(&*reader.lock().map_err(|_| Error::Stopping)?, &sql, read_run)?;
+            let begun = Instant::now();
             let mut search = Search { words, left: TEXTS_MAX };
             let mut page = Page { as_of, items: Vec::new(), next: None };
             let more = rows.len() == RUNS_MAX;
             let last = rows.last().map(|(run, _)| run.id.clone()).filter(|_| more);
-            for row in rows {
+            for (row, looked) in rows.into_iter().zip(1..) {
                 // Both locks are let go of between runs, so that nobody else waits for a search.
                 let calls = calls_of(&*reader.lock().map_err(|_| Error::Stopping)?, &row.0.id)?;
                 let mut log = log.lock().map_err(|_| Error::Stopping)?;
@@ -51,7 +58,8 @@ impl Gate {
                 if search.finds(&run, &calls, log.as_mut()) {
                     page.items.push(run);
                 }
-                if page.items.len() >= limit || search.left == 0 {
+                let late = looked >= RUNS_MIN && begun.elapsed() > SEARCH_MAX;
+                if page.items.len() >= limit || search.left == 0 || late {
                     page.next = Some(id);
                     return Ok(page);
                 }

@@ -141,8 +141,8 @@ impl Sources {
 }
 
 /// Keys whose values are secrets, or hold them.
-const SECRET_KEYS: [&str; 7] =
-    ["authorization", "bearer", "credential", "headers", "secret", "slack", "webhook"];
+const SECRET_KEYS: [&str; 8] =
+    ["authorization", "bearer", "credential", "headers", "secret", "slack", "token", "webhook"];
 
 /// Hides values that ought to have been references, and passwords in URLs; every other byte keeps its place,
 /// so that lines and columns stay true. What follows such a key on deeper lines is hidden too.

@@ -1,7 +1,7 @@
 // Now: verdicts as they fall, what is refused, what needs somebody.
 
 import { get } from "./api.js";
-import { clock, code, count, digest, h, moment, plain, put, several, svg, words } from "./dom.js";
+import { clock, code, count, digest, h, moment, plain, put, several, svg, usd, words } from "./dom.js";
 import { listen, watch } from "./live.js";
 import { card, empty, head, link, pill } from "./parts.js";
 
@@ -82,7 +82,7 @@ class Flow {
     this.left = 0;
     this.paused = false;
     this.told = { allow: 0, deny: 0 };
-    this.past = Array.from({ length: SECONDS }, () => ({ allow: 0, deny: 0 }));
+    this.past = Array.from({ length: SECONDS }, () => ({ allow: 0, deny: 0, usd: 0 }));
     this.pastAt = Math.floor(Date.now() / 1000);
   }
 
@@ -113,6 +113,8 @@ class Flow {
   }
 
   finished(it) {
+    this.roll();
+    this.past[SECONDS - 1].usd += it.posted?.usd_nanos ?? 0;
     const waiting = this.waiting.find((row) => row.call === it.call);
     if (waiting) waiting.outcome = it.outcome;
     else this.outcome(it.call, it.outcome);
@@ -127,7 +129,7 @@ class Flow {
   roll() {
     const second = Math.floor(Date.now() / 1000);
     for (; this.pastAt < second; this.pastAt += 1) {
-      this.past.push({ allow: 0, deny: 0 });
+      this.past.push({ allow: 0, deny: 0, usd: 0 });
       this.past.shift();
       if (second - this.pastAt > SECONDS) this.pastAt = second - SECONDS;
     }
@@ -171,6 +173,7 @@ class Flow {
     const shown = [
       ["Allowed, last minute", count(sum("allow")), "", "allow"],
       ["Refused, last minute", count(sum("deny")), "", "deny"],
+      ["Spent, last minute", usd(sum("usd")), "", "usd"],
       ["Under way", count(status.in_flight), ""],
       ["Wait for people", link("/inbox", count(status.waiting)), ""],
       ["Since start", `${count(status.allowed)} / ${count(status.denied)}`, "allowed / refused"],
@@ -209,7 +212,8 @@ function bars() {
 }
 
 function drawBars(place, past, kind) {
-  const most = Math.max(1, ...past.map((second) => Math.max(second.allow, second.deny)));
+  // Verdicts are drawn on one scale, money on its own.
+  const most = Math.max(1, ...past.map((second) => (kind === "usd" ? second.usd : Math.max(second.allow, second.deny))));
   const bar = (second, at) => (second[kind] > 0 ? `M${at} 20v${-Math.max(1, (20 * second[kind]) / most)}h.8V20z` : "");
   const path = past.map(bar).join("");
   place.classList.toggle("deny", kind === "deny");

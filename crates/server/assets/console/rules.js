@@ -3,12 +3,14 @@
 import { get, part, post, url } from "./api.js";
 import { code, count, digest, h, plain, put, say, several, words } from "./dom.js";
 import { change } from "./change.js";
+import { follow } from "./live.js";
 import { card, empty, facts, head, input, link, pill, rule, table, trouble } from "./parts.js";
 
 export async function show(house) {
   const query = house.query();
   const [policy, agents, tools, files] = await Promise.all([get("/v1/policy"), get("/v1/agents"), get("/v1/tools"),
     get("/v1/policy/files").catch(() => ({ items: [] }))]);
+  follow(house, (event) => event.kind === "rules_activated");
   return [
     head("Rules", "/v1/policy"),
     facts([["Version", digest(policy.digest)], ["Rules", count(policy.rules)], ["Agents", count(agents.items.length)], ["Tools", count(tools.items.length)]]),
