@@ -257,7 +257,7 @@ impl Reason {
             Code::PlanUnknown => "this run has no such plan".to_owned(),
             Code::PlanDenied => "this plan was denied, so it cannot be committed".to_owned(),
             Code::PlanStale => {
-                "since it was proposed the run has come to a threshold of a budget that wants it looked at again".to_owned()
+                "its run has since come to a threshold of a budget that wants it looked at again".to_owned()
             }
             Code::PlanDeviates => format!("this is not the step as it was planned: {detail}"),
             Code::StepNotDue => format!("this step is not due: {detail}"),
