@@ -92,6 +92,7 @@ impl State {
             children: Default::default(),
             loan: opened.budget.clone().map(|limits| Loan { held: limits.amount(), limits }),
             crossed: 0,
+            decide_seq: 0,
             paused: None,
             extensions: Vec::new(),
             asks: 0,
@@ -170,7 +171,10 @@ impl State {
             Ruling::Allow => {}
         }
         if decided.is_paced() {
-            *run.by_tool.entry(decided.tool.clone()).or_default() += 1;
+            match run.by_tool.get_mut(&decided.tool) {
+                Some(count) => *count += 1,
+                None => drop(run.by_tool.insert(decided.tool.clone(), 1)),
+            }
             self.paced(at, decided);
             self.accustomed(decided, pending.as_ref().map_or(&[], |pending| &pending.places));
         }

@@ -46,27 +46,27 @@ impl State {
     }
 
     pub(crate) fn family_reserve(&mut self, path: &[RunId], amount: &Amount) {
-        self.family_move(path, amount, &Amount::default(), |account| account.reserve(amount));
+        self.family_move(path, |account| account.reserve(amount));
     }
 
     pub(crate) fn family_post(&mut self, path: &[RunId], reserved: &Amount, used: &Amount) {
-        let (less, more) = (used.minus(reserved), reserved.minus(used));
-        self.family_move(path, &less, &more, |account| account.post(reserved, used));
+        self.family_move(path, |account| account.post(reserved, used));
     }
 
-    /// `less` leaves what is lent to a borrower on the path, at every run above it; `more` goes back there.
-    fn family_move(&mut self, path: &[RunId], less: &Amount, more: &Amount, change: impl Fn(&mut Account)) {
+    /// What a borrower on the path takes of its loan, or has back, every run above it has less, or more, of lent.
+    fn family_move(&mut self, path: &[RunId], change: impl Fn(&mut Account)) {
         let (mut taken, mut given) = (Amount::default(), Amount::default());
         for id in path {
             let Some(run) = self.runs.get_mut(id) else { continue };
             change(&mut run.account);
             run.account.lent = run.account.lent.plus(&given).minus(&taken);
             if let Some(loan) = &mut run.loan {
-                let part = less.only(&loan.limits).min(&loan.held);
-                let back = more.only(&loan.limits);
-                loan.held = loan.held.minus(&part).plus(&back);
-                taken = taken.except(&loan.limits).plus(&part);
-                given = given.except(&loan.limits).plus(&back);
+                // INVARIANT: held is the loan less what was spent of it, or nothing: a charge may go beyond a loan.
+                let spent = run.account.posted.plus(&run.account.pending);
+                let held = loan.limits.amount().minus(&spent);
+                taken = taken.except(&loan.limits).plus(&loan.held.minus(&held));
+                given = given.except(&loan.limits).plus(&held.minus(&loan.held));
+                loan.held = held;
             }
         }
     }

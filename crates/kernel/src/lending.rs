@@ -37,7 +37,7 @@ impl Slice {
 
 type Slices = BTreeMap<u16, Slice>;
 
-/// Accounts are asked for several times in each decision, and their names are the configuration's: a quick hash will do.
+/// Accounts are asked for several times in each decision, and the configuration names them: a quick hash will do.
 pub type ByAccount<T> = HashMap<AccountId, T, FixedState>;
 
 /// Every account of which something was lent.

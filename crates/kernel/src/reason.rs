@@ -90,6 +90,7 @@ codes! {
     PlanInvalid => "plan_invalid",
     PlanUnknown => "plan_unknown",
     PlanDenied => "plan_denied",
+    PlanStale => "plan_stale",
     PlanDeviates => "plan_deviates",
     StepNotDue => "step_not_due",
     CommitUnderWay => "commit_under_way",
@@ -261,6 +262,9 @@ impl Reason {
             Code::PlanInvalid => format!("the plan cannot be read at {at}: {detail}"),
             Code::PlanUnknown => "this run has no such plan".to_owned(),
             Code::PlanDenied => "this plan was denied, so it cannot be committed".to_owned(),
+            Code::PlanStale => {
+                "its run has since come to a threshold of a budget that wants it looked at again".to_owned()
+            }
             Code::PlanDeviates => format!("this is not the step as it was planned: {detail}"),
             Code::StepNotDue => format!("this step is not due: {detail}"),
             Code::CommitUnderWay => "a plan of this run is being carried out".to_owned(),
@@ -357,6 +361,7 @@ impl Reason {
         match self.code {
             Code::PlanInvalid => "mend the plan there and propose it again",
             Code::PlanUnknown => "propose a plan, and name the version of the last one",
+            Code::PlanStale => "look at what is left, and propose the plan again, as it is or smaller",
             Code::PlanDenied => "read the reasons of its steps, and propose a plan without them",
             Code::PlanDeviates => "propose a new version of the plan instead",
             Code::StepNotDue => "let Remit carry the plan out",

@@ -52,6 +52,8 @@ pub struct Run {
     pub loan: Option<Loan>,
     /// The highest threshold that it has crossed, in percent.
     pub crossed: u64,
+    /// Sequence of the newest crossing whose action is `decide`.
+    pub decide_seq: u64,
     pub paused: Option<Paused>,
     pub extensions: Vec<Extension>,
     /// How often people were asked.

@@ -51,6 +51,9 @@ pub fn reached(thresholds: &[Threshold], percent: u64) -> Option<Threshold> {
 
 impl State {
     pub(crate) fn threshold_crossed(&mut self, at: Time, crossed: &event::ThresholdCrossed) {
+        if let Some(run) = self.runs.get_mut(&crossed.run).filter(|_| crossed.action == Action::Decide) {
+            run.decide_seq = self.seq;
+        }
         let known = match &crossed.account {
             Some(account) => Some(&mut self.share(at, account).crossed),
             None => self.runs.get_mut(&crossed.run).map(|run| &mut run.crossed),

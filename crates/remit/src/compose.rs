@@ -134,9 +134,9 @@ impl Running {
         self.directory.send_replace(directory(people));
     }
 
-    /// From now on these are told of what happens, and no others.
-    pub(crate) fn know_hooks(&self, hooks: &[Hook]) {
-        self.hooks.know(hooks);
+    /// From now on these are told of what happens, and no others. False: they were these before.
+    pub(crate) fn know_hooks(&self, hooks: &[Hook]) -> bool {
+        self.hooks.know(hooks)
     }
 
     /// Makes a new set of rules the law, and forgets servers that it does not name.

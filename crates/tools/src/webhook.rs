@@ -99,17 +99,21 @@ impl Hooks {
     }
 
     /// From now on these are told, and no others. Who was told before goes on where it stood; who is new is told of
-    /// what happens from now on.
-    pub fn know(&self, hooks: &[Hook]) {
+    /// what happens from now on. False: they were these before.
+    pub fn know(&self, hooks: &[Hook]) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = told.len();
         told.retain(|(hook, _)| hooks.contains(hook));
+        let mut changes = told.len() < before;
         for hook in hooks {
             if told.iter().all(|(known, _)| known != hook) {
                 let (ends, wanted) = watch::channel(());
                 tokio::spawn(self.teller(hook).run(self.stop.clone(), wanted));
                 told.push((hook.clone(), ends));
+                changes = true;
             }
         }
+        changes
     }
 
     fn teller(&self, hook: &Hook) -> Teller {

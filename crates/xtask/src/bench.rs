@@ -51,7 +51,7 @@ const SECTIONS: [Section; 9] = [
     Section {
         name: "accounts",
         about: "what accounts add to a decision of the kernel, reserved and posted",
-        example: ("gate", "account_rate"),
+        example: ("kernel", "account_rate"),
         runs: &[&["{calls}"]],
         read: lines::accounts,
     },

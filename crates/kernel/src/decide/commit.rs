@@ -115,6 +115,11 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
     if !plan.allowed {
         return no(Code::PlanDenied);
     }
+    // Whoever comes to such a threshold looks at its plan again before it begins.
+    let decides = desk.state.lineage(run).map(|(_, above)| above.decide_seq).max().unwrap_or(0);
+    if plan.stage == Stage::Proposed && decides > plan.seq {
+        return no(Code::PlanStale);
+    }
     crate::checks::may_begin(case)?;
     let yes = match assent::assented(desk, case, plan)? {
         Assent::Given(yes) => yes,

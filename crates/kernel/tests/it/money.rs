@@ -1,6 +1,6 @@
 //! Money against a small reference: thousands of interleavings of opening, borrowing, reserving, posting, voiding,
-//! not knowing, expiring, lending, giving back and closing, over trees of runs in several lanes, with crashes and
-//! duplicates. The reference knows the events and plain sums, and nothing of the kernel's own accounts.
+//! not knowing, expiring, charging, lending, giving back and closing, over trees of runs in several lanes, with
+//! crashes and duplicates. The reference knows the events and plain sums, and nothing of the kernel's own accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use kernel::lending::Part;
 use kernel::rules::Rules;
 use kernel::snapshot::write;
 use kernel::state::{Control, State};
+use kernel::steer::Steer;
 use kernel::time::Time;
 use kernel::verdict::Ruling;
 use kernel::window::{AccountId, Window};
@@ -63,8 +64,11 @@ struct Reference {
     open: BTreeSet<RunId>,
     /// Calls that may still cost something: their run, what they hold, and where.
     held: BTreeMap<CallId, (RunId, Amount, Vec<AccountId>)>,
-    /// What each run spent by calls of its own.
+    /// What each run spent by calls of its own, and beside them.
     spent: BTreeMap<RunId, Amount>,
+    /// What of it was charged, and so recorded whatever was left.
+    charged: BTreeMap<RunId, Amount>,
+    charged_wide: BTreeMap<AccountId, Amount>,
     wide: BTreeMap<AccountId, Amount>,
 }
 
@@ -98,6 +102,18 @@ impl Reference {
                     *sum = sum.plus(&finished.posted);
                 }
             }
+            Event::Charged(charged) => {
+                for book in [&mut self.spent, &mut self.charged] {
+                    let sum = book.entry(charged.run).or_default();
+                    *sum = sum.plus(&charged.amount);
+                }
+                for account in &charged.accounts {
+                    for book in [&mut self.wide, &mut self.charged_wide] {
+                        let sum = book.entry(account.clone()).or_default();
+                        *sum = sum.plus(&charged.amount);
+                    }
+                }
+            }
             _ => {}
         }
     }
@@ -116,6 +132,11 @@ impl Reference {
     fn posted(&self, run: RunId) -> Amount {
         let below = self.spent.iter().filter(|(one, _)| self.is_below(**one, run));
         below.fold(Amount::default(), |sum, (_, spent)| sum.plus(spent))
+    }
+
+    fn charged(&self, run: RunId) -> Amount {
+        let below = self.charged.iter().filter(|(one, _)| self.is_below(**one, run));
+        below.fold(Amount::default(), |sum, (_, charged)| sum.plus(charged))
     }
 
     fn pending(&self, run: RunId) -> Amount {
@@ -147,11 +168,14 @@ impl Reference {
         for run in &self.open {
             let taken = self.posted(*run).plus(&self.pending(*run)).plus(&self.lent(*run));
             let limits = self.loans.get(run).map_or(per_run.clone(), |loan| per_run.within(loan));
+            // Only what was charged may go beyond them.
+            let taken = taken.minus(&self.charged(*run));
             assert!(taken.only(&limits).fits(&limits.amount()), "{run} overspends: {taken:?} of {limits:?}");
         }
         let held = self.held.values().flat_map(|(_, _, accounts)| accounts);
         for account in held.chain(self.wide.keys()).collect::<BTreeSet<_>>() {
             let (taken, limits) = (self.wide(account), rules.account_limits(account).unwrap());
+            let taken = taken.minus(&self.charged_wide.get(account).cloned().unwrap_or_default());
             assert!(taken.only(limits).fits(&limits.amount()), "{account} overspends: {taken:?}");
         }
     }
@@ -319,7 +343,7 @@ impl<'a> World<'a> {
         let run = runs.get(chance.below(runs.len())).copied();
         let calls: BTreeSet<CallId> = self.lanes[lane].calls.keys().copied().collect();
         let nth = calls.iter().nth(chance.below(calls.len())).copied();
-        match (chance.below(20), run, nth) {
+        match (chance.below(21), run, nth) {
             (0..=2, run, _) => self.open(lane, run.filter(|_| chance.below(3) > 0), chance),
             (3..=9, Some(run), _) => {
                 let cents = format!("{{\"cents\":{}}}", self.ids);
@@ -347,6 +371,12 @@ impl<'a> World<'a> {
                 self.lane(lane, &Command::Sweep);
             }
             (18, ..) => self.seen[lane] = self.control.clone(),
+            (20, Some(run), _) => {
+                let usd_nanos = u64::try_from(1 + chance.below(12)).unwrap();
+                let steer = Steer::Charge { amount: Amount { usd_nanos, ..Amount::default() } };
+                let (by, why) = ("ann".to_owned(), "a review".to_owned());
+                self.lane(lane, &Command::Steer { run, steer, by, why });
+            }
             // Some hours: at times a new day.
             (19, ..) => self.now = self.now.plus_ms(u64::try_from(chance.below(9)).unwrap() * 3_600_000),
             _ => {}

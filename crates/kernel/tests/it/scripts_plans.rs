@@ -25,6 +25,7 @@ pub(crate) const ALL: &[fn()] = &[
     a_person_says_what_nobody_knows_and_accepts_what_is_left,
     the_agent_may_mend_what_failed,
     a_gate_that_says_decide_stops_a_plan,
+    a_plan_from_before_such_a_gate_is_proposed_again,
     reads_come_before_writes,
     companions_have_the_contract_for_their_authority,
     a_run_is_not_closed_over_its_plan,
@@ -916,6 +917,54 @@ fn a_gate_that_says_decide_stops_a_plan() {
         2s | step   | a   | b                                                                                         |      | deny                             | step_not_due (waiting)     | calls 1+5 writes 1+3 usd 10+30 | call_decided c2 deny
         3s | commit | a   |                                                                                           |      | committing: a done, b waiting    |                            | calls 1+6 writes 1+4 usd 10+40 | commit_started
         3s | step   | a   | b                                                                                         |      | allow                            | by desk.may                | calls 1+6 writes 1+4 usd 10+40 | call_decided c3 allow; threshold_crossed 100 stop
+    "#]],
+    );
+}
+
+#[test]
+fn a_plan_from_before_such_a_gate_is_proposed_again() {
+    let mut book = boxes();
+    manifest(&mut book).per_run.calls = Some(12);
+    let table = r#"
+        at | do     | run | agent | tool    | args
+        0s | open   | a   | desk  |         |
+        1s | plan   | a   | desk  |         | [{"id":"a","tool":"box.put","args":{"id":1}}]
+        1s | claim  | a   | desk  |         |
+        2s | call   | a   | desk  | box.get | {"id":1}
+        2s | call   | a   | desk  | box.get | {"id":2}
+        2s | call   | a   | desk  | box.get | {"id":3}
+        2s | call   | a   | desk  | box.get | {"id":4}
+        2s | call   | a   | desk  | box.get | {"id":5}
+        2s | call   | a   | desk  | box.get | {"id":6}
+        2s | call   | a   | desk  | box.get | {"id":7}
+        2s | call   | a   | desk  | box.get | {"id":8}
+        2s | call   | a   | desk  | box.get | {"id":9}
+        3s | commit | a   | desk  |         |
+        4s | plan   | a   | desk  |         | [{"id":"a","tool":"box.put","args":{"id":1}}]
+        4s | claim  | a   | desk  |         |
+        4s | commit | a   | desk  |         |
+    "#;
+    check(
+        book,
+        table,
+        expect![[r#"
+        at | do     | run | agent | tool    | args                                          | answer                | code         | account                        | event
+        0s | open   | a   | desk  |         |                                               | a open until 13:00:00 |              |                                | run_opened
+        1s | plan   | a   | desk  |         | [{"id":"a","tool":"box.put","args":{"id":1}}] | plan 1 allow: a       | a: unguarded |                                | plan_proposed allow; phase_changed explore to decide by plan
+        1s | claim  | a   | desk  |         |                                               | done                  |              |                                | claimed
+        2s | call   | a   | desk  | box.get | {"id":1}                                      | allow                 | by desk.may  | calls 0+1                      | call_decided c1 allow
+        2s | call   | a   | desk  | box.get | {"id":2}                                      | allow                 | by desk.may  | calls 0+2                      | call_decided c2 allow
+        2s | call   | a   | desk  | box.get | {"id":3}                                      | allow                 | by desk.may  | calls 0+3                      | call_decided c3 allow
+        2s | call   | a   | desk  | box.get | {"id":4}                                      | allow                 | by desk.may  | calls 0+4                      | call_decided c4 allow
+        2s | call   | a   | desk  | box.get | {"id":5}                                      | allow                 | by desk.may  | calls 0+5                      | call_decided c5 allow
+        2s | call   | a   | desk  | box.get | {"id":6}                                      | allow                 | by desk.may  | calls 0+6                      | call_decided c6 allow; threshold_crossed 50 degrade
+        2s | call   | a   | desk  | box.get | {"id":7}                                      | allow                 | by desk.may  | calls 0+7                      | call_decided c7 allow
+        2s | call   | a   | desk  | box.get | {"id":8}                                      | allow                 | by desk.may  | calls 0+8                      | call_decided c8 allow
+        2s | call   | a   | desk  | box.get | {"id":9}                                      | allow                 | by desk.may  | calls 0+9                      | call_decided c9 allow; threshold_crossed 75 decide
+        3s | commit | a   | desk  |         |                                               | refused               | plan_stale   | calls 0+9                      |
+        4s | plan   | a   | desk  |         | [{"id":"a","tool":"box.put","args":{"id":1}}] | plan 2 allow: a       | a: unguarded | calls 0+9                      | plan_proposed allow
+        4s | claim  | a   | desk  |         |                                               | done                  |              | calls 0+9                      | claimed
+        4s | commit | a   | desk  |         |                                               | committing: a waiting |              | calls 0+12 writes 0+2 usd 0+20 | commit_started
     "#]],
     );
 }

@@ -110,7 +110,7 @@ fn notes(balance: &Balance) {
     if balance.usd_nanos_per_hour > 0 {
         let rate = out::usd(balance.usd_nanos_per_hour);
         let end = match &balance.runs_out {
-            Some(at) => format!("spent by {at}"),
+            Some(at) => format!("is spent by {at}"),
             None => "lasts until its end".to_owned(),
         };
         out::line(format!("{account} ({window}): {rate} an hour; at this rate it {end}"));

@@ -135,9 +135,12 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
         }
     };
     running.know_people(&settings.people);
-    running.know_hooks(&settings.notify);
+    let hooks_changed = running.know_hooks(&settings.notify);
+    if hooks_changed {
+        out::talk("reloaded: whom webhooks tell");
+    }
     if rules.digest == running.gate.rules().digest {
-        if asked {
+        if asked && !hooks_changed {
             out::talk("reload: nothing changed");
         }
         return;

@@ -221,6 +221,39 @@ async fn a_run_that_wants_more_is_paused_people_are_told_and_extend_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_whom_webhooks_tell() {
+    let (first, told_first) = hook().await;
+    let (second, told_second) = hook().await;
+    let notify =
+        |to: &str| format!("notify: [{{ webhook: \"{to}\", secret: \"env:DESK_KEY\", on: [halt] }}]\n");
+    let mut house = house("{ per_run: { calls: 2 } }", &notify(&first)).await;
+    house.install.remit(&["halt", "writes", "--why", "a drill"]).ok();
+    heard(&told_first, 2).await;
+    house.install.edit("remit.yaml", &first, &second);
+    house.serve.said("reloaded: whom webhooks tell");
+    house.install.remit(&["resume", "writes", "--why", "over"]).ok();
+    heard(&told_second, 2).await;
+    let kinds = |told: &Told| -> Vec<Value> {
+        let told = told.lock().unwrap();
+        told.iter().map(|(.., body)| serde_json::from_str::<Value>(body).unwrap()["type"].clone()).collect()
+    };
+    // Each refuses the first word, and is told again.
+    assert_eq!(kinds(&told_first), ["halt.began", "halt.began"]);
+    assert_eq!(kinds(&told_second), ["halt.ended", "halt.ended"]);
+}
+
+/// Waits until so many words came.
+async fn heard(told: &Told, count: usize) {
+    for _ in 0..100 {
+        if told.lock().unwrap().len() >= count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not told {count} times: {:?}", told.lock().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_goes_on_with_the_day_and_an_unknown_call_holds_its_part() {
     let house = house("{ per_day: { calls: 3 } }", "").await;
     let agent = Client::new(&house.serve.agents, Some(house.key.clone()));

@@ -1,4 +1,4 @@
-//! What accounts add to a decision: `cargo run --release -p gate --example account_rate [CALLS]`.
+//! What accounts add to a decision: `cargo run --release -p kernel --example account_rate [CALLS]`.
 //!
 //! Each scene decides and folds the same calls and settles them again; the first has no budget but the house's cap.
 #![allow(
@@ -28,7 +28,7 @@ use serde_json::json;
 use stdx::digest::Digest;
 
 #[allow(dead_code, reason = "the builders of the kernel's tests, of which not all are needed here")]
-#[path = "../../kernel/tests/it/book.rs"]
+#[path = "../tests/it/book.rs"]
 mod book;
 
 const NOW: Time = Time(1_795_262_400_000);
