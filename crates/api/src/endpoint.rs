@@ -211,7 +211,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         InRun,
         RUN_BEGIN,
         "beginGroup",
-        "From here on what the run writes is one group, for agents with `phases: off`: committed, or taken back, as one.",
+        "From here on what the run writes is committed, or given up, as one group: for agents without phases.",
     )
     .post(of::<plan::BeginGroup>)
     .json(of::<plan::PlanEnded>),
@@ -220,7 +220,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         InRun,
         RUN_COMMIT,
         "commitPlan",
-        "Carry the plan out, or end the group: all of it or nothing. Answers when it is over; a hang-up cancels nothing.",
+        "Carry out the plan, or what a group holds: all or nothing. Answers when it is over, hang-up or not.",
     )
     .post(of::<plan::CommitPlan>)
     .json(of::<plan::PlanEnded>),

@@ -170,7 +170,8 @@ pub struct PlanShown {
     pub owner: String,
     pub version: u32,
     pub digest: String,
-    /// Of a group of single calls `open` until its commit; else `proposed`, `committing`, `paused`, `unwinding`, `committed`, `rolled_back` or `quarantined`
+    /// Of a group of single calls `open` until its commit; else `proposed`, `committing`, `paused`, `unwinding`,
+    /// `committed`, `rolled_back` or `quarantined`
     pub stage: String,
     /// The same in words, with what is in the way.
     pub says: String,

@@ -1,7 +1,8 @@
-//! What a plan costs over its bare calls: `cargo run --release -p gate --example plan_cost [ROUNDS]`.
+//! What a plan costs over its bare calls: `cargo run --release -p gate --example plan_cost [ROUNDS] [PLANS]`.
 //!
 //! Ten writes over SQLite, each synced before it is answered: as single calls one after the other and side by side, as
 //! a plan of ten steps in a chain and side by side, and as a plan whose last step fails, so that nine are taken back.
+//! With PLANS so many runs are left in the middle of a plan, and a start goes on with all of them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "an example talks and may fail")]
 
 use std::sync::Arc;
@@ -59,11 +60,71 @@ fn rules() -> Rules {
     let mut put = book::contract("box.put", Effect::Reversible, schema);
     put.deed = Deed { undo: Some(undo), touches: vec!["box:{args.n}".into()], ..Deed::default() };
     let take = book::contract("box.take", Effect::Reversible, json!({ "type": "object" }));
-    for contract in [put, take] {
+    // What waits for an hour keeps its plan in the middle.
+    let mut send = book::contract("box.send", Effect::Irreversible, json!({ "type": "object" }));
+    send.deed = Deed { delay_ms: Some(3_600_000), ..Deed::default() };
+    for contract in [put, take, send] {
         book.tools.insert(contract.name.clone(), contract);
     }
     book.house.calls_per_run_max = u64::MAX;
     book::compile(book)
+}
+
+fn opened(folder: &std::path::Path) -> Gate {
+    let log = ledger::sqlite::Sqlite::open(folder, &ledger::sqlite::Options::default()).unwrap();
+    let options = Options {
+        folder: folder.to_owned(),
+        lanes: 1,
+        disk_reserve_bytes: 0,
+        clock: Arc::new(Wall),
+        reaches: vec![Arc::new(Instantly)],
+    };
+    Gate::open(options, Box::new(log), Arc::new(rules())).unwrap()
+}
+
+/// A run whose first step stands, and whose second waits.
+async fn left_in_the_middle(gate: Gate, caller: Caller) {
+    let run = gate.run_open(&caller, OpenAsk::default()).await.unwrap().unwrap().run;
+    let steps = json!([{ "id": "put", "tool": "box.put", "args": { "n": run.to_string() } },
+                       { "id": "send", "tool": "box.send", "args": {}, "after": ["put"] }]);
+    gate.phase(&caller, run, Phase::Decide).await.unwrap().unwrap();
+    gate.plan(&caller, run, json!({ "steps": steps })).await.unwrap().unwrap();
+    let going = tokio::spawn({
+        let (gate, caller) = (gate.clone(), caller.clone());
+        async move { gate.commit(&caller, run, None).await }
+    });
+    while gate.plan_progress(run).is_none_or(|progress| progress.ended == 0) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    going.abort();
+}
+
+/// How long a start takes that finds so many plans under way, and gives each its engine again.
+async fn recovery(plans: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = opened(folder.path());
+    gate.begin().await.unwrap();
+    let key = gate.key_mint("planner", 3_600_000, "ann").await.unwrap().unwrap();
+    let caller = gate.identify(&key.secret).unwrap();
+    let turns = Arc::new(tokio::sync::Semaphore::new(64));
+    let mut leaving = tokio::task::JoinSet::new();
+    for _ in 0..plans {
+        let (gate, caller, turns) = (gate.clone(), caller.clone(), turns.clone());
+        leaving.spawn(async move {
+            let _turn = turns.acquire_owned().await;
+            left_in_the_middle(gate, caller).await;
+        });
+    }
+    while let Some(left) = leaving.join_next().await {
+        left.unwrap();
+    }
+    gate.stop(Duration::from_secs(1)).await;
+    drop(gate);
+    let started = Instant::now();
+    let gate = opened(folder.path());
+    gate.begin().await.unwrap();
+    println!("a start with {plans} plans under way: {:.2} ms", started.elapsed().as_secs_f64() * 1_000.0);
+    gate.stop(Duration::from_secs(1)).await;
 }
 
 struct Stage10 {
@@ -74,15 +135,7 @@ struct Stage10 {
 
 impl Stage10 {
     async fn new(folder: &std::path::Path) -> Stage10 {
-        let log = ledger::sqlite::Sqlite::open(folder, &ledger::sqlite::Options::default()).unwrap();
-        let options = Options {
-            folder: folder.to_owned(),
-            lanes: 1,
-            disk_reserve_bytes: 0,
-            clock: Arc::new(Wall),
-            reaches: vec![Arc::new(Instantly)],
-        };
-        let gate = Gate::open(options, Box::new(log), Arc::new(rules())).unwrap();
+        let gate = opened(folder);
         gate.begin().await.unwrap();
         let mut callers = Vec::new();
         for agent in ["desk", "planner"] {
@@ -198,4 +251,7 @@ async fn main() {
     let steps = f64::from(u32::try_from(STEPS).unwrap());
     println!("added to a step of a chain: {:.2} ms", (median(chain) - median(one)) / steps);
     println!("added to a step side by side: {:.2} ms", (median(fan) - median(once)) / steps);
+    if let Some(plans) = std::env::args().nth(2).and_then(|word| word.parse().ok()) {
+        recovery(plans).await;
+    }
 }

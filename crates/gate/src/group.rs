@@ -145,8 +145,8 @@ impl Gate {
     }
 }
 
-/// Nothing more becomes of it by itself before the commit. After a failure that takes the group back, its agent hears of
-/// that when it is over.
+/// Nothing more becomes of it by itself before the commit. After a failure that takes the group back, its agent hears
+/// of that when it is over.
 fn has_ended(plan: &PlanState, awaited: &Awaited, rests: bool) -> bool {
     if plan.version != awaited.version {
         return true;

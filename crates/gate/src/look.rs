@@ -92,8 +92,8 @@ impl Gate {
         let Some(version) = &deed.contract.deed.version else { return Ok(None) };
         let read = Companion { args: version.args.clone(), tool: version.tool.clone() };
         let told = self.companion_of(beside, deed, Look::Version, &read).await?;
-        let value =
-            told.as_ref().and_then(|told| version.value.iter().try_fold(told, |value, name| value.get(name)));
+        let path = version.value.iter().map(String::as_str);
+        let value = told.as_ref().and_then(|told| template::at(told, path));
         Ok(value.map(|value| self.0.seal.mark(beside.run, "version", &canonical(value))))
     }
 

@@ -136,6 +136,12 @@ impl Stride {
             true => self.gate.version_mark(beside, &deed).await?,
             false => None,
         };
+        // Where nothing is expected, a version that was read is enough; one that cannot be read is unknown.
+        let read = match step.planned.guarded && seen.is_none() {
+            true => Expectation::Unknown,
+            false => Expectation::Held,
+        };
+        let expectation = Some(expectation.map_or(read, |seen_so_far| worse(seen_so_far, read)));
         let looked = Looked { expectation, seen, ..self.looked(plan, *place) };
         self.told(looked, None).await
     }

@@ -1,5 +1,6 @@
 //! Claims: what a plan touches is its own while it is carried out. All of a plan's at once, with an end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,14 @@ pub struct Claim {
 pub struct Touched {
     pub run: RunId,
     pub until: Time,
+}
+
+/// What was touched, in shares by the first byte of its mark: a change copies one of them, and not all that was ever
+/// touched, while others hold the law as it was.
+pub type Touches = BTreeMap<u8, Arc<BTreeMap<Mark, Touched>>>;
+
+fn share_of(mark: &Mark) -> u8 {
+    mark.0.first().copied().unwrap_or_default()
 }
 
 impl Control {
@@ -60,7 +69,7 @@ impl Control {
 
     /// The runs that were committed later and touched one of these.
     pub fn touched_later(&self, run: RunId, marks: &[Mark], now: Time) -> Vec<RunId> {
-        let touched = marks.iter().filter_map(|mark| self.touched.get(mark));
+        let touched = marks.iter().filter_map(|mark| self.touched.get(&share_of(mark))?.get(mark));
         let later = touched.filter(|touched| touched.run != run && touched.until > now);
         let mut runs: Vec<RunId> = later.map(|touched| touched.run).collect();
         runs.sort_unstable();
@@ -78,16 +87,20 @@ impl Control {
 
     pub(crate) fn released(&mut self, at: Time, released: &ClaimsReleased) {
         let claims = Arc::make_mut(&mut self.claims);
-        if let Some(until) = released.committed {
-            let touched = Arc::make_mut(&mut self.touched);
-            touched.retain(|_, touched| touched.until > at);
-            let own = claims.iter().filter(|(_, claim)| claim.run == released.run);
-            touched.extend(own.map(|(mark, _)| (*mark, Touched { run: released.run, until })));
-        } else if !self.touched.is_empty() {
-            // Nothing of it stands any more: who touched the same before may be taken back, too.
-            let own = |mark: &Mark| claims.get(mark).is_some_and(|claim| claim.run == released.run);
-            let touched = Arc::make_mut(&mut self.touched);
-            touched.retain(|mark, touched| touched.run != released.run || !own(mark));
+        let own = claims.iter().filter(|(_, claim)| claim.run == released.run).map(|(mark, _)| *mark);
+        let own: Vec<Mark> = own.collect();
+        let matters = released.committed.is_some() || !self.touched.is_empty();
+        for mark in own.into_iter().filter(|_| matters) {
+            let share = Arc::make_mut(&mut self.touched).entry(share_of(&mark)).or_default();
+            let share = Arc::make_mut(share);
+            // What is over goes when somebody touches its neighbours, so that none stays for ever.
+            share.retain(|_, touched| touched.until > at);
+            if let Some(until) = released.committed {
+                share.insert(mark, Touched { run: released.run, until });
+            } else if share.get(&mark).is_some_and(|touched| touched.run == released.run) {
+                // Nothing of it stands any more: who touched the same before may be taken back, too.
+                share.remove(&mark);
+            }
         }
         claims.retain(|_, claim| claim.run != released.run && claim.until > at);
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
 use crate::approval::{Pending, Standing};
-use crate::claim::{Claim, Touched};
+use crate::claim::{Claim, Touches};
 use crate::habit::Habit;
 use crate::halt::{Halt, Scope};
 use crate::id::{CallId, KeyId, Mark, RunId};
@@ -129,7 +129,7 @@ pub struct Control {
     /// What runs have claimed.
     pub claims: Arc<BTreeMap<Mark, Claim>>,
     /// The last committed run that touched it, as long as one may be taken back.
-    pub touched: Arc<BTreeMap<Mark, Touched>>,
+    pub touched: Arc<Touches>,
     /// Browsers that are signed in, by the digest of their cookie.
     pub sessions: Arc<BTreeMap<Digest, Session>>,
 }

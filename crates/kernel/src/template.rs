@@ -140,7 +140,7 @@ pub fn resolved<'a>(args: &Value, result: &dyn Fn(&str) -> Option<&'a Value>) ->
     })
 }
 
-fn at<'a, 'p>(root: &'a Value, mut path: impl Iterator<Item = &'p str>) -> Option<&'a Value> {
+pub fn at<'a, 'p>(root: &'a Value, mut path: impl Iterator<Item = &'p str>) -> Option<&'a Value> {
     path.try_fold(root, |value, name| match value {
         Value::Array(list) => list.get(name.parse::<usize>().ok()?),
         value => value.get(name),

@@ -131,6 +131,32 @@ pub(crate) fn ask_cedar(
     Some(Verdict { allowed: response.decision() == cedar_policy::Decision::Allow, determining, errors })
 }
 
+/// Of the rules in scope those that bind undos, by themselves: a permit is not asked for.
+pub(crate) fn forbids_undo(
+    rules: &RuleSet,
+    pair: (usize, usize),
+    facts: &Facts<'_>,
+) -> Option<(Arc<RuleRef>, Option<String>)> {
+    let (agent, tool) = members(&rules.catalog, pair)?;
+    let scope = rules.scope(pair);
+    let bind = |number: &u32| rules.rule(*number).filter(|rule| rule.of_undo && rule.about.forbids);
+    let marked: Vec<&Rule> = scope.iter().filter_map(bind).collect();
+    let first = marked.first()?.about.clone();
+    let unclear = || Some((first, Some("it cannot be evaluated here".to_owned())));
+    let Some(mut slice) = Slice::empty(rules, pair, agent, tool) else { return unclear() };
+    marked.iter().for_each(|rule| slice.reads.merge(&rule.reads));
+    let Ok(set) = PolicySet::from_policies(marked.iter().map(|rule| rule.bare.clone())) else {
+        return unclear();
+    };
+    slice.set = Arc::new(set);
+    let given: BTreeSet<&str> = facts.approvals.iter().map(String::as_str).collect();
+    let Some(verdict) = judge(rules, &slice, facts, &given) else { return unclear() };
+    if let Some((number, why)) = verdict.errors.into_iter().next() {
+        return Some((about(rules, number)?, Some(why)));
+    }
+    Some((about(rules, *verdict.determining.first()?)?, None))
+}
+
 // ---- Answer --------------------------------------------------------------------------------------------------
 
 impl Answer {

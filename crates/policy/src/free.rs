@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cedar_policy::PolicySet;
 
 use crate::problem::{Place, Problem, line_and_column, span};
-use crate::rule::{Rule, RuleRef, Source, forbids};
+use crate::rule::{Rule, RuleRef, Source, UNDO, forbids};
 use crate::{FreeRules, Options};
 
 /// The rules of one file in the order they are written, numbered from `first`.
@@ -54,6 +54,11 @@ pub(crate) fn rules(
                 Problem::error("free-permit", &place, message)
                     .help("move it to a manifest, or set `policies.allow_permits: true`"),
             );
+            continue;
+        }
+        if policy.annotation("applies").is_some_and(|applies| applies != UNDO || !forbids) {
+            let message = "`@applies` says that a rule that forbids binds what takes a deed back, too";
+            problems.push(Problem::error("applies", &place, message).help("write `@applies(\"undo\")`"));
             continue;
         }
         let named = |name: &str| policy.annotation(name).filter(|text| !text.is_empty()).map(str::to_owned);

@@ -13,6 +13,9 @@ use crate::problem::{Place, line_and_column};
 use crate::reads::Reads;
 use crate::when::When;
 
+/// What `@applies` may say.
+pub(crate) const UNDO: &str = "undo";
+
 /// A rule as people cite it.
 // Fields stand in alphabetical order, because it is stored in events: serde's plain output must be canonical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,8 @@ pub(crate) struct Rule {
     pub(crate) scope: Scope,
     pub(crate) reads: Reads,
     pub(crate) clauses: Vec<Clause>,
+    /// It also binds what takes a deed back, by its `@applies("undo")`.
+    pub(crate) of_undo: bool,
 }
 
 /// A condition in Cedar's JSON form; not `when` means `unless`.
@@ -179,7 +184,9 @@ impl Rule {
             reads.merge(&Reads::of(&clause.body));
         }
         let bare = bare(policy.id().clone(), about.forbids, conditions)?;
-        Ok(Self { about: Arc::new(about), source, scope: Scope::of(&policy), policy, bare, reads, clauses })
+        let (about, scope) = (Arc::new(about), Scope::of(&policy));
+        let of_undo = policy.annotation("applies") == Some(UNDO);
+        Ok(Self { about, source, scope, policy, bare, reads, clauses, of_undo })
     }
 
     /// The one tool that a manifest entry names, if its conditions name no other part of the world.

@@ -70,6 +70,12 @@ impl RuleSet {
         }
     }
 
+    /// What forbids taking a deed back, and how that erred if it did: of all rules only those that say of themselves
+    /// that they bind it.
+    pub fn forbids_undo(&self, facts: &Facts<'_>) -> Option<(Arc<crate::RuleRef>, Option<String>)> {
+        decide::forbids_undo(self, self.pair(facts.agent, facts.tool)?, facts)
+    }
+
     /// The same answer from all rules with their scopes: the oracle that slices are tested against.
     pub fn decide_whole(&self, facts: &Facts<'_>) -> Answer {
         match self.pair(facts.agent, facts.tool).and_then(|pair| Slice::whole(self, pair)) {

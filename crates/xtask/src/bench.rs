@@ -26,7 +26,7 @@ struct Section {
     read: fn(&str, &mut Table),
 }
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     Section {
         name: "rules",
         about: "what one answer of the rules costs, with few and with all of them in scope",
@@ -54,6 +54,13 @@ const SECTIONS: [Section; 9] = [
         example: ("kernel", "account_rate"),
         runs: &[&["{calls}"]],
         read: lines::accounts,
+    },
+    Section {
+        name: "plans",
+        about: "what a plan of ten steps costs over its bare calls, taking it back, and a start with plans under way",
+        example: ("gate", "plan_cost"),
+        runs: &[&["{rounds}", "{plans}"]],
+        read: lines::plans,
     },
     Section {
         name: "http",
@@ -186,6 +193,8 @@ fn fill(word: &str, quick: bool, target: &std::path::Path) -> Vec<String> {
     let words: &[&str] = match word {
         "{seconds}" => &[seconds],
         "{folder}" => &[&folder],
+        "{rounds}" => &[if quick { "10" } else { "50" }],
+        "{plans}" => &[if quick { "500" } else { "10000" }],
         "{calls}" => &[if quick { "5000" } else { "50000" }],
         "{events}" => &[if quick { "100000" } else { "1000000" }],
         "{http}" if quick => &["--quick", "--seconds", seconds, "--folder", &folder, "--remit", &remit],

@@ -215,7 +215,6 @@ impl Sheet {
             }
             Event::ResidueAccepted(accepted) => self.runs.entry(accepted.run).or_default().touched += 1,
             Event::Charged(charged) => self.charged(stamp.at, &charged),
-            // A plan that waited for people begins.
             Event::CommitStarted(started) => {
                 self.runs.entry(started.run).or_default().waiting -= i64::from(started.ticket.is_some());
             }

@@ -12,7 +12,18 @@ use crate::reason::{Code, Reason};
 use crate::rules::{ToolRules, Wide};
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
-    let (Some(manifest), Some(tool), Some(run)) = (case.manifest, case.tool, case.run) else { return Ok(()) };
+    let (Some(manifest), Some(tool)) = (case.manifest, case.tool) else { return Ok(()) };
+    if takes_back_later(case) {
+        // It is posted where it happens, and no budget bars it.
+        let accounts = case.rules.accounts(&case.call.agent, case.now);
+        let limited = limited(case, manifest, &accounts);
+        let priced = price(manifest, &tool.contract, case.call, &limited);
+        findings.reserve =
+            priced.or_else(|_| price(manifest, &tool.contract, case.call, &Limits::default()))?;
+        findings.accounts = accounts.into_iter().map(|(account, _)| account).collect();
+        return Ok(());
+    }
+    let Some(run) = case.run else { return Ok(()) };
     if case.call.part.is_some() {
         return of_part(case, manifest, tool, findings);
     }
@@ -30,6 +41,12 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
     findings.accounts = accounts.into_iter().map(|account| account.id).collect();
     findings.reserve = wanted;
     Ok(())
+}
+
+/// Whether it takes back what was committed: nothing is held for that any more, and its run may be closed.
+fn takes_back_later(case: &Case<'_>) -> bool {
+    let is_undo = matches!(case.call.part, Some(Part::Undo { .. }));
+    is_undo && case.step().is_some_and(|(plan, _)| plan.taking.is_some())
 }
 
 /// Whether so much may be held, at the run, above it, and in every account wider than a run.

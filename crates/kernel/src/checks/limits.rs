@@ -8,6 +8,7 @@ use stdx::glob;
 
 use super::{Case, Findings};
 use crate::agent::{Manifest, May};
+use crate::id::Mark;
 use crate::rate::{self, AgentRates, Rate, ToolRates};
 use crate::reason::{Code, Reason};
 use crate::run::Run;
@@ -66,6 +67,47 @@ fn of_the_run(case: &Case<'_>, run: &Run, manifest: &Manifest, stopping: &Stoppi
         }
     }
     Ok(())
+}
+
+/// One step of a plan, as far as it counts.
+pub(crate) struct Wanted<'a> {
+    pub(crate) tool: &'a str,
+    pub(crate) writes: bool,
+    pub(crate) destinations: &'a [Mark],
+    pub(crate) hosts: &'a [Mark],
+}
+
+/// All that a plan would do in its run: one by one each step may be within its limits, and together beyond them.
+pub(crate) fn of_a_plan(case: &Case<'_>, steps: &[Wanted<'_>]) -> Found {
+    let (Some(manifest), Some(run)) = (case.manifest, case.run) else { return Ok(()) };
+    let (caps, pace) = (case.rules.stopping(manifest).per_run, &run.pace);
+    let writes = steps.iter().filter(|step| step.writes).count();
+    let places = |known: &BTreeSet<Mark>, of: fn(&Wanted<'_>) -> BTreeSet<Mark>| {
+        let new: BTreeSet<Mark> = steps.iter().flat_map(of).filter(|mark| !known.contains(mark)).collect();
+        number(if new.is_empty() { 0 } else { known.len().saturating_add(new.len()) })
+    };
+    let destinations = places(&pace.destinations, |step| step.destinations.iter().copied().collect());
+    let hosts = places(&pace.hosts, |step| step.hosts.iter().copied().collect());
+    let mut rows = vec![
+        (caps.calls, pace.calls.saturating_add(number(steps.len())), "calls in one run"),
+        (caps.writes, pace.writes.saturating_add(number(writes)), "writes in one run"),
+        (caps.destinations, destinations, "destinations in one run"),
+        (caps.hosts, hosts, "hosts in one run"),
+    ];
+    for tool in steps.iter().map(|step| step.tool).collect::<BTreeSet<&str>>() {
+        let known = run.by_tool.get(tool).copied().unwrap_or(0);
+        let wanted = number(steps.iter().filter(|step| step.tool == tool).count());
+        let lines = manifest.may.iter().filter(|may| glob::matches(&may.tool, tool));
+        let line = lines.filter_map(|may| may.calls_per_run_max).min();
+        let rate = case.rules.tool(tool).and_then(|tool| tool.contract.rate.per_run);
+        let most = line.into_iter().chain(rate).min();
+        rows.push((most, known.saturating_add(wanted), "calls of this tool in one run"));
+    }
+    let over =
+        rows.into_iter().find_map(|(limit, count, what)| Some((limit.filter(|at| count > *at)?, what)));
+    over.map_or(Ok(()), |(limit, what)| {
+        Err(Box::new(Reason::new(Code::LimitReached).detail(what).limit(limit)))
+    })
 }
 
 /// How fast an agent may be, over all its runs.

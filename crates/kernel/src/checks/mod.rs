@@ -7,7 +7,7 @@ mod budget;
 mod contract;
 mod grant;
 mod halt;
-mod limits;
+pub(crate) mod limits;
 mod part;
 mod phase;
 mod policy;
@@ -52,7 +52,7 @@ pub const CHECKS: [Check; 8] = [
     Check { name: "contract", law: contract::check, always_hinders: true, of_asked: false },
     Check { name: "limits", law: limits::check, always_hinders: false, of_asked: true },
     Check { name: "phase", law: phase::check, always_hinders: false, of_asked: true },
-    Check { name: "policy", law: policy::check, always_hinders: false, of_asked: true },
+    Check { name: "policy", law: policy::check, always_hinders: false, of_asked: false },
     Check { name: "budget", law: budget::check, always_hinders: true, of_asked: false },
     Check { name: "approval", law: approval::check, always_hinders: false, of_asked: true },
 ];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use policy::{Decision, RuleRef};
 
 use super::{Case, DETAIL_CHARS_MAX, Findings};
+use crate::call::Part;
 use crate::facts::facts;
 use crate::reason::{Code, Reason};
 
@@ -12,6 +13,9 @@ const RULES_CITED_MAX: usize = 8;
 
 pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<Reason>> {
     let destinations = std::mem::take(&mut findings.destinations);
+    if !case.is_asked() {
+        return of_undo(case, &destinations);
+    }
     let answer = case.rules.policy.decide(&facts(case, &destinations, case.approvals()));
     if answer.decision != Decision::Allow && is_later(case) {
         return Ok(());
@@ -37,6 +41,23 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
             let mut reason = Reason::new(code);
             reason.rule = forbids;
             reason.near = cited(answer.near);
+            Err(Box::new(reason))
+        }
+    }
+}
+
+/// What takes a deed back needs no rule that allows it, and heeds those that say that they bind it.
+fn of_undo(case: &Case<'_>, destinations: &[String]) -> Result<(), Box<Reason>> {
+    if !matches!(case.call.part, Some(Part::Undo { .. })) {
+        return Ok(());
+    }
+    match case.rules.policy.forbids_undo(&facts(case, destinations, case.approvals())) {
+        None => Ok(()),
+        Some((rule, error)) => {
+            let code = if error.is_some() { Code::RuleErred } else { Code::RuleForbids };
+            let mut reason = Reason::new(code);
+            reason.detail = error.map(|error| masked(&error));
+            reason.rule = Some(rule);
             Err(Box::new(reason))
         }
     }

@@ -6,6 +6,7 @@ use super::{Decision, assent, case};
 use crate::account::{Amount, Limits};
 use crate::agent::Manifest;
 use crate::call::{Call, Carrier, Part};
+use crate::checks::limits::{Wanted, of_a_plan};
 use crate::checks::{Case, Judged, Planned, judge, room_for};
 use crate::command::Answer;
 use crate::contract::{Contract, Effect};
@@ -366,7 +367,7 @@ fn whole(
             desk.state.plan(run).filter(|plan| plan.stage == Stage::Paused).map(|plan| plan.hold.clone());
         let wanted = cost.plus(&undo_cost).minus(&held.unwrap_or_default());
         reasons.extend(room_for(&case, &wanted).err().map(|reason| *reason));
-        reasons.extend(counts(&case, judged));
+        reasons.extend(counts(&case, plan, judged));
     }
     let denied = !reasons.is_empty() || steps.iter().any(|step| step.ruling == Ruling::Deny);
     let mut asks: Vec<String> =
@@ -394,19 +395,15 @@ fn whole(
 }
 
 /// One by one each step may be within what a run may do, and all together beyond it.
-fn counts(case: &Case<'_>, judged: &[Judgement]) -> Option<Reason> {
-    let (manifest, run) = (case.manifest?, case.run?);
-    let caps = case.rules.stopping(manifest).per_run;
-    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let writes = judged.iter().filter(|one| one.planned.effect.writes()).count();
-    let rows = [
-        (caps.calls, run.pace.calls.saturating_add(number(judged.len())), "calls in one run"),
-        (caps.writes, run.pace.writes.saturating_add(number(writes)), "writes in one run"),
-    ];
-    rows.into_iter().find_map(|(limit, count, what)| {
-        let limit = limit.filter(|limit| count > *limit)?;
-        Some(Reason::new(Code::LimitReached).detail(what).limit(limit))
-    })
+fn counts<'a>(case: &Case<'_>, plan: &'a DraftedPlan, judged: &'a [Judgement]) -> Option<Reason> {
+    let wanted = |(one, draft): (&'a Judgement, &'a StepDraft)| Wanted {
+        tool: &one.planned.tool,
+        writes: one.planned.effect.writes(),
+        destinations: &draft.destinations,
+        hosts: &draft.hosts,
+    };
+    let steps: Vec<Wanted<'_>> = judged.iter().zip(&plan.drafts).map(wanted).collect();
+    of_a_plan(case, &steps).err().map(|reason| *reason)
 }
 
 fn touches(steps: &[StepVerdict]) -> BTreeSet<Mark> {

@@ -83,7 +83,8 @@ fn under_way(state: &State, run: RunId) -> bool {
     state.descent(run).iter().any(is_under_way)
 }
 
-/// A paused plan, or an open group, whose run is over goes back; or is left as it is, if something of it cannot be taken back.
+/// A paused plan, or an open group, whose run is over goes back; or is left as it is, if something of it cannot be
+/// taken back.
 fn given_up(rules: &Rules, state: &State, run: RunId) -> Option<Event> {
     let plan = state.plan(run).filter(|plan| plan.stage == Stage::Paused || plan.is_open())?;
     if !plan.may_be_past_recall() {

@@ -29,6 +29,9 @@ pub(crate) const ALL: &[fn()] = &[
     reads_come_before_writes,
     companions_have_the_contract_for_their_authority,
     a_run_is_not_closed_over_its_plan,
+    a_rule_binds_what_takes_back_only_if_it_says_so,
+    taking_back_is_posted_and_no_budget_bars_it,
+    a_plan_is_held_to_the_limits_of_each_tool_as_a_whole,
 ];
 
 /// `box.set` is taken back by `box.unset` within an hour and guarded by a version; `box.put` is put back as it was;
@@ -728,10 +731,10 @@ fn later_runs_bar_the_way_back() {
         3s | release   | b   | committed                                     |     |      | done                  |                                                   | calls 1+0 writes 1+0 usd 10+0  | claims_released
         4s | take back | a   |                                               |     |      | refused               | touched_later (run_00000000000000000000000002)    | calls 1+0 writes 1+0 usd 10+0  |
         4s | take back | b   |                                               |     |      | unwinding: a done     |                                                   | calls 1+0 writes 1+0 usd 10+0  | unwind_started because by ann
-        4s | undo      | b   | a                                             |     |      | allow                 |                                                   | calls 1+0 writes 1+0 usd 10+0  | call_decided c3 allow
-        4s | settle    | b   | succeeded                                     |     | c3   | done                  |                                                   | calls 1+0 writes 1+0 usd 10+0  | call_finished c3 succeeded by gate
-        4s | end       | b   |                                               |     |      | rolled_back: a undone |                                                   | calls 1+0 writes 1+0 usd 10+0  | commit_ended rolled_back
-    "#]],
+        4s | undo      | b   | a                                             |     |      | allow                 |                                                   | calls 1+1 writes 1+1 usd 10+10 | call_decided c3 allow
+        4s | settle    | b   | succeeded                                     |     | c3   | done                  |                                                   | calls 2+0 writes 2+0 usd 20+0  | call_finished c3 succeeded by gate
+        4s | end       | b   |                                               |     |      | rolled_back: a undone |                                                   | calls 2+0 writes 2+0 usd 20+0  | commit_ended rolled_back
+        "#]],
     );
 }
 
@@ -1133,6 +1136,138 @@ fn a_run_is_not_closed_over_its_plan() {
         2h | settle     | a   | succeeded                                                                                 |     | c3   | done                             |                            | calls 3+3 writes 3+1 usd 30+10 | call_finished c3 succeeded by gate
         2h | end        | a   |                                                                                           |     |      | rolled_back: a undone, b failed  |                            | calls 3+0 writes 3+0 usd 30+0  | commit_ended rolled_back
         2h | sweep      |     |                                                                                           |     |      | done                             |                            |                                | run_closed expired by sweep
+    "#]],
+    );
+}
+
+#[test]
+fn a_rule_binds_what_takes_back_only_if_it_says_so() {
+    let forbid = |applies: &str| {
+        format!(r#"{applies}forbid (principal, action == Remit::Action::"box.unset", resource);"#)
+    };
+    let table = r#"
+        at | do | run | args | key | call
+        0s | open | a | | |
+        0s | plan | a | [{"id":"a","tool":"box.set","args":{"id":1}},{"id":"b","tool":"box.put","args":{"id":2},"after":["a"]}] | |
+        0s | claim | a | | |
+        0s | commit | a | | |
+        1s | step | a | a | |
+        1s | settle | a | succeeded | | c1
+        1s | look | a | a held | v1 |
+        1s | step | a | b | |
+        1s | settle | a | failed | | c2
+        1s | unwind | a | | |
+        1s | undo | a | a | v1 |
+        1s | settle | a | succeeded | | c3
+        1s | end | a | | |
+    "#;
+    check(
+        with_rule(boxes(), &forbid("")),
+        table,
+        expect![[r#"
+        at | do     | run | args                                                                                                    | key | call | answer                           | code         | account                        | event
+        0s | open   | a   |                                                                                                         |     |      | a open until 13:00:00            |              |                                | run_opened
+        0s | plan   | a   | [{"id":"a","tool":"box.set","args":{"id":1}},{"id":"b","tool":"box.put","args":{"id":2},"after":["a"]}] |     |      | plan 1 allow: a b                | b: unguarded |                                | plan_proposed allow; phase_changed explore to decide by plan
+        0s | claim  | a   |                                                                                                         |     |      | done                             |              |                                | claimed
+        0s | commit | a   |                                                                                                         |     |      | committing: a waiting, b waiting |              | calls 0+8 writes 0+4 usd 0+40  | commit_started
+        1s | step   | a   | a                                                                                                       |     |      | allow                            | by desk.may  | calls 0+8 writes 0+4 usd 0+40  | call_decided c1 allow
+        1s | settle | a   | succeeded                                                                                               |     | c1   | done                             |              | calls 1+7 writes 1+3 usd 10+30 | call_finished c1 succeeded by gate
+        1s | look   | a   | a held                                                                                                  | v1  |      | committing: a done, b waiting    |              | calls 1+7 writes 1+3 usd 10+30 | step_checked
+        1s | step   | a   | b                                                                                                       |     |      | allow                            | by desk.may  | calls 1+7 writes 1+3 usd 10+30 | call_decided c2 allow
+        1s | settle | a   | failed                                                                                                  |     | c2   | done                             |              | calls 2+6 writes 2+2 usd 20+20 | call_finished c2 failed by gate
+        1s | unwind | a   |                                                                                                         |     |      | unwinding: a done, b failed      |              | calls 2+6 writes 2+2 usd 20+20 | unwind_started failed by saga
+        1s | undo   | a   | a                                                                                                       | v1  |      | allow                            |              | calls 2+6 writes 2+2 usd 20+20 | call_decided c3 allow
+        1s | settle | a   | succeeded                                                                                               |     | c3   | done                             |              | calls 3+5 writes 3+1 usd 30+10 | call_finished c3 succeeded by gate
+        1s | end    | a   |                                                                                                         |     |      | rolled_back: a undone, b failed  |              | calls 3+0 writes 3+0 usd 30+0  | commit_ended rolled_back
+    "#]],
+    );
+    check(
+        with_rule(boxes(), &forbid(r#"@applies("undo") "#)),
+        table,
+        expect![[r#"
+        at | do     | run | args                                                                                                    | key | call | answer                               | code                            | account                        | event
+        0s | open   | a   |                                                                                                         |     |      | a open until 13:00:00                |                                 |                                | run_opened
+        0s | plan   | a   | [{"id":"a","tool":"box.set","args":{"id":1}},{"id":"b","tool":"box.put","args":{"id":2},"after":["a"]}] |     |      | plan 1 allow: a b                    | b: unguarded                    |                                | plan_proposed allow; phase_changed explore to decide by plan
+        0s | claim  | a   |                                                                                                         |     |      | done                                 |                                 |                                | claimed
+        0s | commit | a   |                                                                                                         |     |      | committing: a waiting, b waiting     |                                 | calls 0+8 writes 0+4 usd 0+40  | commit_started
+        1s | step   | a   | a                                                                                                       |     |      | allow                                | by desk.may                     | calls 0+8 writes 0+4 usd 0+40  | call_decided c1 allow
+        1s | settle | a   | succeeded                                                                                               |     | c1   | done                                 |                                 | calls 1+7 writes 1+3 usd 10+30 | call_finished c1 succeeded by gate
+        1s | look   | a   | a held                                                                                                  | v1  |      | committing: a done, b waiting        |                                 | calls 1+7 writes 1+3 usd 10+30 | step_checked
+        1s | step   | a   | b                                                                                                       |     |      | allow                                | by desk.may                     | calls 1+7 writes 1+3 usd 10+30 | call_decided c2 allow
+        1s | settle | a   | failed                                                                                                  |     | c2   | done                                 |                                 | calls 2+6 writes 2+2 usd 20+20 | call_finished c2 failed by gate
+        1s | unwind | a   |                                                                                                         |     |      | unwinding: a done, b failed          |                                 | calls 2+6 writes 2+2 usd 20+20 | unwind_started failed by saga
+        1s | undo   | a   | a                                                                                                       | v1  |      | deny                                 | rule_forbids rule house.cedar:1 | calls 2+6 writes 2+2 usd 20+20 | call_decided c3 deny
+        1s | settle | a   | succeeded                                                                                               |     | c3   | refused                              | call_unknown                    | calls 2+6 writes 2+2 usd 20+20 |
+        1s | end    | a   |                                                                                                         |     |      | quarantined: a undo_failed, b failed |                                 | calls 2+0 writes 2+0 usd 20+0  | commit_ended quarantined a stands for support-leads
+    "#]],
+    );
+}
+
+#[test]
+fn taking_back_is_posted_and_no_budget_bars_it() {
+    let mut book = boxes();
+    manifest(&mut book).per_run.usd_nanos = Some(20);
+    let table = r#"
+        at | do | run | args | key | call
+        0s | open | a | | |
+        0s | plan | a | [{"id":"a","tool":"box.put","args":{"id":1}}] | |
+        0s | claim | a | | |
+        0s | commit | a | | |
+        1s | step | a | a | |
+        1s | settle | a | succeeded | | c1
+        1s | end | a | | |
+        1s | release | a | committed | |
+        2s | charge | a | "usd_nanos":10 | |
+        3s | claim | a | | |
+        3s | take back | a | | |
+        3s | undo | a | a | |
+        3s | settle | a | succeeded | | c2
+        3s | end | a | | |
+    "#;
+    check(
+        book,
+        table,
+        expect![[r#"
+        at | do        | run | args                                          | key | call | answer                | code         | account                        | event
+        0s | open      | a   |                                               |     |      | a open until 13:00:00 |              |                                | run_opened
+        0s | plan      | a   | [{"id":"a","tool":"box.put","args":{"id":1}}] |     |      | plan 1 allow: a       | a: unguarded |                                | plan_proposed allow; phase_changed explore to decide by plan
+        0s | claim     | a   |                                               |     |      | done                  |              |                                | claimed
+        0s | commit    | a   |                                               |     |      | committing: a waiting |              | calls 0+3 writes 0+2 usd 0+20  | commit_started
+        1s | step      | a   | a                                             |     |      | allow                 | by desk.may  | calls 0+3 writes 0+2 usd 0+20  | call_decided c1 allow; threshold_crossed 100 stop
+        1s | settle    | a   | succeeded                                     |     | c1   | done                  |              | calls 1+2 writes 1+1 usd 10+10 | call_finished c1 succeeded by gate
+        1s | end       | a   |                                               |     |      | committed: a done     |              | calls 1+0 writes 1+0 usd 10+0  | commit_ended committed
+        1s | release   | a   | committed                                     |     |      | done                  |              | calls 1+0 writes 1+0 usd 10+0  | claims_released
+        2s | charge    | a   | "usd_nanos":10                                |     |      | done                  |              | calls 1+0 writes 1+0 usd 20+0  | charged
+        3s | claim     | a   |                                               |     |      | done                  |              | calls 1+0 writes 1+0 usd 20+0  | claimed
+        3s | take back | a   |                                               |     |      | unwinding: a done     |              | calls 1+0 writes 1+0 usd 20+0  | unwind_started because by ann
+        3s | undo      | a   | a                                             |     |      | allow                 |              | calls 1+1 writes 1+1 usd 20+10 | call_decided c2 allow
+        3s | settle    | a   | succeeded                                     |     | c2   | done                  |              | calls 2+0 writes 2+0 usd 30+0  | call_finished c2 succeeded by gate
+        3s | end       | a   |                                               |     |      | rolled_back: a undone |              | calls 2+0 writes 2+0 usd 30+0  | commit_ended rolled_back
+    "#]],
+    );
+}
+
+#[test]
+fn a_plan_is_held_to_the_limits_of_each_tool_as_a_whole() {
+    let mut book = boxes();
+    manifest(&mut book).may[0].calls_per_run_max = Some(2);
+    book.tools.get_mut("box.put").unwrap().rate.per_run = Some(1);
+    let table = r#"
+        at | do | run | args | key | call
+        0s | open | a | | |
+        0s | plan | a | [{"id":"a","tool":"box.put","args":{"id":1}},{"id":"b","tool":"box.put","args":{"id":2}}] | |
+        0s | plan | a | [{"id":"a","tool":"box.set","args":{"id":1}},{"id":"b","tool":"box.set","args":{"id":2}},{"id":"c","tool":"box.set","args":{"id":3}}] | |
+        0s | plan | a | [{"id":"a","tool":"box.put","args":{"id":1}},{"id":"b","tool":"box.set","args":{"id":2}},{"id":"c","tool":"box.set","args":{"id":3}}] | |
+    "#;
+    check(
+        book,
+        table,
+        expect![[r#"
+        at | do   | run | args                                                                                                                                  | key | call | answer                | code                                                                            | account | event
+        0s | open | a   |                                                                                                                                       |     |      | a open until 13:00:00 |                                                                                 |         | run_opened
+        0s | plan | a   | [{"id":"a","tool":"box.put","args":{"id":1}},{"id":"b","tool":"box.put","args":{"id":2}}]                                             |     |      | plan 1 deny: a b      | limit_reached (calls of this tool in one run) max 1; a: unguarded; b: unguarded |         | plan_proposed deny; phase_changed explore to decide by plan
+        0s | plan | a   | [{"id":"a","tool":"box.set","args":{"id":1}},{"id":"b","tool":"box.set","args":{"id":2}},{"id":"c","tool":"box.set","args":{"id":3}}] |     |      | plan 2 deny: a b c    | limit_reached (calls of this tool in one run) max 2                             |         | plan_proposed deny
+        0s | plan | a   | [{"id":"a","tool":"box.put","args":{"id":1}},{"id":"b","tool":"box.set","args":{"id":2}},{"id":"c","tool":"box.set","args":{"id":3}}] |     |      | plan 3 allow: a b c   | a: unguarded                                                                    |         | plan_proposed allow
     "#]],
     );
 }

@@ -144,6 +144,25 @@ fn an_erring_forbid_denies() {
 }
 
 #[test]
+fn what_takes_back_heeds_only_the_rules_that_say_so_and_an_error_of_theirs() {
+    let scope = r#"forbid (principal, action == Remit::Action::"stripe.refund", resource)"#;
+    let text = format!(
+        "@id(\"plain\") {scope};\n\
+         @id(\"undo\") @applies(\"undo\") {scope} when {{ context.args.amount_cents > 5 }};\n\
+         @id(\"sum\") @applies(\"undo\") {scope} when {{ context.args.amount_cents * 1000 > 9000000000000000000 }};\n\
+         @id(\"other\") @applies(\"undo\") forbid (principal, action == Remit::Action::\"mail.send\", resource);"
+    );
+    let set = build(&[may("refund-desk", "stripe.refund", "")], &text);
+    let forbids = |cents| {
+        let found = set.forbids_undo(&facts("refund-desk", "stripe.refund", &refund(cents)));
+        found.map(|(rule, error)| (rule.id.clone(), error.is_some()))
+    };
+    assert_eq!(forbids(5), None);
+    assert_eq!(forbids(6), Some(("undo".to_owned(), false)));
+    assert_eq!(forbids(i64::MAX), Some(("sum".to_owned(), true)));
+}
+
+#[test]
 fn a_value_that_does_not_fit_its_type_is_absent_and_denies() {
     let set = desk();
     for (args, decision) in [

@@ -148,6 +148,16 @@ fn free_rules_may_only_forbid_unless_allowed() {
 }
 
 #[test]
+fn a_rule_binds_undos_by_one_word_and_only_if_it_forbids() {
+    for (applies, effect) in [("undos", "forbid"), ("undo", "permit")] {
+        let text = format!("@applies(\"{applies}\")\n{effect} (principal, action, resource);");
+        let problems = compile(&world(), &[], &free(&text), &Options { allow_permits: true }).unwrap_err();
+        let problem = problems.iter().find(|problem| problem.severity == Severity::Error).unwrap();
+        assert_eq!((problem.code, problem.line), ("applies", 2));
+    }
+}
+
+#[test]
 fn more_approval_must_never_take_away() {
     let yes = "context.approvals.contains(\"g\")";
     for refused in [

@@ -142,8 +142,9 @@ pub(super) fn pending(ticket: &Ticket, told: Value) -> Members {
 /// It waits in its run's group. Marked as an error, so that no model takes it for the tool's answer.
 pub(super) fn held(name: &str, step: &str, answered: &Answered) -> Members {
     let text = format!(
-        "Held, and not an error: `{name}` cannot be taken back, or needs a person's yes, so it waits as `{step}` of your \
-         group. Nothing was called yet. `remit.commit` lets it go; `remit.abort` cancels it. Do not call it again."
+        "Held, and not an error: `{name}` cannot be taken back, or needs a person's yes, so it waits as `{step}` \
+         of your group. Nothing was called yet. `remit.commit` lets it go; `remit.abort` cancels it. \
+         Do not call it again."
     );
     let receipt = json!({ "call": answered.call.to_string(), "receipt": answered.receipt.map(receipt) });
     let members = [

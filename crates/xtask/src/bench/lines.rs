@@ -67,6 +67,20 @@ pub(super) fn accounts(said: &str, table: &mut Table) {
     }
 }
 
+/// `a plan, as a chain: 20.00 ms, 40 commits`; what is added to a step has an aim.
+pub(super) fn plans(said: &str, table: &mut Table) {
+    for line in said.lines() {
+        let Some((what, rest)) = line.split_once(": ") else { continue };
+        if let Some(ms) = before(rest, "ms") {
+            let row = Row::new("plans", what, ms, "ms");
+            table.row(if what.starts_with("added") { row.aim("<= 1") } else { row });
+        }
+        if let Some(commits) = before(rest, "commits") {
+            table.row(Row::new("plans", format!("{what}, commits"), commits, ""));
+        }
+    }
+}
+
 /// `decide      64 runs   9000 /s   p50 ...` after `constant    64 runs  40000 /s ...`, under `1000 rules: up in ...`
 pub(super) fn http(said: &str, table: &mut Table) {
     let (mut rules, mut constant) = (0.0, None);

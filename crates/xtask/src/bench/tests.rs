@@ -79,3 +79,15 @@ fn a_section_that_is_not_there_is_refused_with_those_that_are() {
         "{refused}"
     );
 }
+
+#[test]
+fn what_a_plan_adds_to_a_step_has_an_aim() {
+    let said = "10 writes over SQLite, median of 50 rounds\n\
+        a plan, as a chain: 20.50 ms, 42 commits with its proposal\n\
+        added to a step of a chain: 0.75 ms\n";
+    let table = read(lines::plans, said);
+    assert_eq!(table.value("plans", "a plan, as a chain"), Some(20.5));
+    assert_eq!(table.value("plans", "a plan, as a chain, commits"), Some(42.0));
+    assert_eq!(table.value("plans", "added to a step of a chain"), Some(0.75));
+    assert_eq!(table.json()[2]["aim"], "<= 1");
+}

@@ -45,7 +45,8 @@ const ABORT_ABOUT: &str = "Give up the plan. If it is being carried out, the ste
 
 const BEGIN_ABOUT: &str = "Begin a group: from here on everything that you write stands or falls together. Go on \
     calling the tools as usual. What can be taken back is done at once and you see its result; what cannot (a mail) \
-    is held until `remit.commit`, and `remit.abort` cancels it. If a write of the group fails, all of it is taken back.";
+    is held until `remit.commit`, and `remit.abort` cancels it. If a write of the group fails, all of it is \
+    taken back.";
 const END_ABOUT: &str = "End the group that you began with `remit.begin`: what was held is done now, and all of it \
     stands. Answers when it is over. If something fails before anything was done that cannot be taken back, all of the \
     group is taken back, and you are told what failed.";
@@ -140,7 +141,8 @@ pub(super) async fn call(request: &Request<'_>, name: &str) -> Result<Members, R
     let visit = request.visit;
     match (works_in_phases(visit), name) {
         (false, PLAN | PHASE) => {
-            let text = "your manifest has `phases: off`: call the tools themselves; `remit.begin` groups what they write";
+            let text =
+                "your manifest has `phases: off`: call the tools themselves; `remit.begin` groups them";
             return Err(Refused::params(text));
         }
         (true, BEGIN) => {
@@ -258,13 +260,17 @@ pub(super) fn about(visit: &Visit, run: RunId, plan: Option<&PlanShown>) -> Memb
             "says": plan.says(),
             "stage": plan.stage.name(),
             "staged": staged.collect::<Vec<_>>(),
-            "steps": plan.steps.iter().map(|step| json!({ "id": step.id, "state": step.state.name(), "tool": step.tool })).collect::<Vec<_>>(),
+            "steps": plan.steps.iter().map(step_about).collect::<Vec<_>>(),
             "stuck": plan.stuck,
             "version": plan.version,
         })
     });
     let members = [("phase", visit.door.gate.phase_of(run).into()), ("plan", plan.into())];
     members.into_iter().map(|(name, value): (_, Value)| (name.to_owned(), value)).collect()
+}
+
+fn step_about(step: &StepShown) -> Value {
+    json!({ "id": step.id, "state": step.state.name(), "tool": step.tool })
 }
 
 /// It waits until all others stand, or until the commit.
