@@ -84,7 +84,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone())));
     }
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
-    options.console = format!("http://{people_at}");
+    options.console = settings.console.clone().unwrap_or_else(|| format!("http://{people_at}"));
     let told = tools::webhook::follow(&gate, &settings.notify, &settings.data, &options.console, &stopping);
     told.context("the webhooks cannot start")?;
     private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;

@@ -24,6 +24,7 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
             cost: Amount { usd_nanos: 5, ..Amount::default() },
             credential: Some(KeyId(3)),
             expires: Time(7),
+            persons: Vec::new(),
             places: vec![mark],
             plan: Some(2),
             risk: risk.map(|part| RiskPart { part, points: 9 }).into(),
@@ -104,7 +105,8 @@ fn golden() {
         yes: false,
         ..answered(call, run)
     };
-    let proposed = Asked { plan: None, with: Some(CallId(4)), ..asked(call, run).asked.unwrap() };
+    let persons = vec!["ann".to_owned()];
+    let proposed = Asked { persons, plan: None, with: Some(CallId(4)), ..asked(call, run).asked.unwrap() };
     let proposed = CallDecided { asked: Some(proposed), ..asked(call, run) };
     let picked = Answered { only: vec![CallId(4)], ..no.clone() };
     let (group, to, tool) = ("leads".to_owned(), "management".to_owned(), "pay.refund".to_owned());

@@ -41,7 +41,7 @@ fn halts_and_keys(choices: &[(u8, u8)]) -> Vec<(Stamp, Event)> {
         };
         let (agent, expires) = (format!("a{which}"), Time(u64::from(*which)));
         match kind {
-            0 => Event::KeyMinted(KeyMinted { agent, by: by(), expires, hash: digest, key }),
+            0 => Event::KeyMinted(KeyMinted { agent, by: by(), expires, hash: digest, key, person: None }),
             1 => Event::KeyRevoked(KeyRevoked { by: by(), key, why: why() }),
             2 => Event::Halted(halted),
             3 => Event::Resumed(halted),
@@ -92,6 +92,7 @@ fn lane() -> Vec<(Stamp, Event)> {
     let amount = Amount { calls: 1, irreversible: 1, usd_nanos: 5, writes: 1, ..Amount::default() };
     let person = Some("kim".to_owned());
     let opened = RunOpened {
+        vouched: None,
         agent: "desk".into(),
         budget: None,
         expires: Time(9_000),

@@ -21,8 +21,16 @@ impl World {
         let run = RunId::new(self.now, self.random.bytes());
         let agent = self.random.pick(&AGENTS).copied().unwrap_or("clerk").to_owned();
         self.runs.push((run, agent.clone()));
-        let open =
-            OpenRun { run, agent, person: None, intent: None, implicit: None, parent: None, budget: None };
+        let open = OpenRun {
+            run,
+            agent,
+            person: None,
+            intent: None,
+            implicit: None,
+            parent: None,
+            budget: None,
+            credential: None,
+        };
         self.ask(lane_of(run), Command::OpenRun(open), Vec::new(), Waiter::Opening);
     }
 
