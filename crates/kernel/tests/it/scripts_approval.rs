@@ -342,7 +342,21 @@ fn whom_a_key_was_given_to_may_not_answer_whatever_the_agent_says() {
         6s | yes    | c   |            |             | c3   | lou |     |
         6s | yes    | c   |            |             | c3   | lee |     |
     "#;
-    check(desk_book(), table, expect![[""]]);
+    check(desk_book(), table, expect![[r#"
+        at | do     | run | tool       | args        | call | by  | for | key   | answer                | code                                                               | account | event
+        0s | mint   | a   |            |             |      |     | Lee |       | done                  |                                                                    |         | key_minted
+        0s | open   | a   |            |             |      |     | lou | by k7 | a open until 13:00:00 |                                                                    |         | run_opened
+        1s | call   | a   | pay.refund | {"cents":5} |      |     |     |       | deny                  | approval_unavailable ask leads near desk.may[0]: approved by leads |         | call_decided c1 deny
+        2s | open   | b   |            |             |      |     |     | by k7 | b open until 13:00:02 |                                                                    |         | run_opened
+        2s | call   | b   | pay.refund | {"cents":5} |      |     |     |       | ask                   | approval_required ask leads near desk.may[0]: approved by leads    |         | call_decided c2 ask until 13:00:02
+        3s | yes    | b   |            |             | c2   | lee |     |       | refused               | own_request (lee)                                                  |         |
+        3s | yes    | b   |            |             | c2   | lou |     |       | enough                |                                                                    |         | answered yes by lou for leads
+        4s | revoke | b   |            |             |      |     |     |       | done                  |                                                                    |         | key_revoked
+        5s | open   | c   |            |             |      |     | lou |       | c open until 13:00:05 |                                                                    |         | run_opened
+        5s | call   | c   | pay.refund | {"cents":5} |      |     |     |       | ask                   | approval_required ask leads near desk.may[0]: approved by leads    |         | call_decided c3 ask until 13:00:05
+        6s | yes    | c   |            |             | c3   | lou |     |       | refused               | own_request (lou)                                                  |         |
+        6s | yes    | c   |            |             | c3   | lee |     |       | enough                |                                                                    |         | answered yes by lee for leads
+    "#]]);
 }
 
 #[test]
