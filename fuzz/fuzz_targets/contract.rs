@@ -30,7 +30,7 @@ fuzz_target!(|text: &str| {
     let Ok(rules) = remit::check_texts(&files) else { return };
     let mut state = NOTHING.clone();
     let control = Control::default();
-    let open = OpenRun { run: RUN, agent: "eve".to_owned(), person: None, intent: None, implicit: None, parent: None, budget: None };
+    let open = OpenRun { run: RUN, agent: "eve".to_owned(), person: None, intent: None, implicit: None, parent: None, budget: None, credential: None };
     let opened = decide(&state, &control, &rules, &Command::OpenRun(open), NOW);
     apply(&mut state, &opened.events);
     for name in rules.book.tools.keys() {

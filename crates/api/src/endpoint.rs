@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{agent, authzen, budget, call, inbox, incident, people, person, plan, run, story, tool};
+use crate::{agent, authzen, budget, call, inbox, incident, observe, people, person, plan, run, story, tool};
 
 pub const RUNS: &str = "/v1/runs";
 pub const RUN: &str = "/v1/runs/{run}";
@@ -17,6 +17,7 @@ pub const RUN_CHARGE: &str = "/v1/runs/{run}/charge";
 pub const RUN_CORRECT: &str = "/v1/runs/{run}/correct";
 pub const BUDGET: &str = "/v1/budget";
 pub const SPEND: &str = "/v1/spend";
+pub const OBSERVED: &str = "/v1/observed";
 pub const SPEND_DAYS: &str = "/v1/spend/days";
 pub const TOP: &str = "/v1/top";
 pub const RUN_REPLAN: &str = "/v1/runs/{run}/replan";
@@ -88,6 +89,8 @@ pub enum Auth {
     Run,
     /// The operator's key, or a person who is signed in and has any role.
     Viewer,
+    /// The same, as somebody who may answer what waits: that is the law's to say.
+    Approver,
     /// The same, and the role `auditor` or `operator`.
     Auditor,
     /// The same, and the role `operator`.
@@ -173,7 +176,7 @@ impl Endpoint {
     }
 }
 
-use Auth::{Agent, Auditor, None as Nobody, Operator, OperatorKey, Run as InRun, Viewer};
+use Auth::{Agent, Approver, Auditor, None as Nobody, Operator, OperatorKey, Run as InRun, Viewer};
 use Face::{Agents, Both, People};
 
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -465,13 +468,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .json(of::<inbox::InboxShown>),
     get(
         People,
-        Viewer,
+        Approver,
         INBOX_ANSWER,
         "answer",
         "Say yes or no, as somebody who may: an approver of a group that is asked.",
     )
     .post(of::<inbox::AnswerCall>)
     .json(of::<inbox::AnswerTaken>),
+    get(People, Viewer, OBSERVED, "observed", "What would have hindered agents that are only watched.")
+        .query(of::<observe::ObservedQuery>)
+        .json(of::<observe::Observed>),
     get(People, Viewer, STATUS, "status", "What is going on, in numbers.").json(of::<people::Status>),
     get(People, Viewer, METRICS, "metrics", "Metrics in Prometheus text form."),
     get(People, Nobody, OPENAPI, "openapi", "This document.").json(anything),

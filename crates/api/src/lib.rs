@@ -19,6 +19,7 @@ pub mod client;
 pub mod endpoint;
 pub mod inbox;
 pub mod incident;
+pub mod observe;
 pub mod openapi;
 pub mod people;
 pub mod person;

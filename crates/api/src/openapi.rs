@@ -114,7 +114,9 @@ fn security(auth: Auth) -> Value {
         Auth::None => json!([]),
         Auth::Agent => json!([{ "agentKey": [] }]),
         Auth::Run => json!([{ "agentKey": [], "runToken": [] }]),
-        Auth::Viewer | Auth::Auditor | Auth::Operator => json!([{ "operatorKey": [] }, { "session": [] }]),
+        Auth::Viewer | Auth::Approver | Auth::Auditor | Auth::Operator => {
+            json!([{ "operatorKey": [] }, { "session": [] }])
+        }
         Auth::OperatorKey => json!([{ "operatorKey": [] }]),
     }
 }
@@ -123,6 +125,7 @@ fn security(auth: Auth) -> Value {
 fn role(auth: Auth) -> Option<&'static str> {
     match auth {
         Auth::Viewer => Some("viewer"),
+        Auth::Approver => Some("approver:<group>"),
         Auth::Auditor => Some("auditor"),
         Auth::Operator => Some("operator"),
         Auth::None | Auth::Agent | Auth::Run | Auth::OperatorKey => None,

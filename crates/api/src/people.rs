@@ -49,6 +49,9 @@ pub struct MintKey {
     /// How long it lives; 90 days if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
+    /// The person it is given to: who uses it acts for them, so they may not approve what it asks for.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// What asks for it on the person's behalf; the ledger names it beside them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<Through>,
@@ -75,6 +78,9 @@ pub struct KeyView {
     pub key: String,
     pub agent: String,
     pub expires: String,
+    /// The person it was given to.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -109,6 +109,7 @@ fn kernel_alone(rules: &Rules) {
         implicit: None,
         parent: None,
         budget: None,
+        credential: None,
     });
     for event in decide(&state, &control, rules, &open, now).events {
         state.apply(&Stamp { at: now, lane: 1, lane_seq: 1, tenant: "default".into() }, &event);

@@ -113,6 +113,7 @@ impl Maker {
             intent: None,
             implicit: None,
             parent: None,
+            credential: None,
             budget: None,
         };
         self.take(&Command::OpenRun(open), Vec::new());

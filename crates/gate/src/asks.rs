@@ -154,6 +154,18 @@ impl Gate {
         tickets
     }
 
+    /// What else of this run waits.
+    pub fn beside(&self, run: RunId, but: CallId) -> Vec<CallId> {
+        let of = |state: &State| -> Vec<CallId> {
+            let own = state.pending.iter().filter(|(call, pending)| pending.run == run && **call != but);
+            own.map(|(call, _)| *call).collect()
+        };
+        let lane = self.0.lanes.get(self.lane_of(run));
+        let mut calls = lane.and_then(|lane| lane.look(|state, _| of(state))).unwrap_or_default();
+        calls.sort_unstable();
+        calls
+    }
+
     /// The groups that are asked about a call that waits.
     pub fn groups_asked(&self, call: CallId) -> Vec<String> {
         let found = self.find_pending(self.ticket_of(call));

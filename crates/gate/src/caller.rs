@@ -117,4 +117,6 @@ pub struct KeyInfo {
     pub key: KeyId,
     pub agent: String,
     pub expires: Time,
+    /// The person it was given to.
+    pub person: Option<String>,
 }

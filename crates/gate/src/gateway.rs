@@ -35,6 +35,7 @@ impl Gate {
             implicit: Some(caller.key),
             parent: None,
             budget: None,
+            credential: Some(caller.key),
         };
         let wait = self.propose(open.run, Command::OpenRun(open), Vec::new())?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;

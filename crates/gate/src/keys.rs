@@ -39,6 +39,18 @@ impl Gate {
         ttl_ms: u64,
         by: &str,
     ) -> Result<Result<MintedKey, Reason>, Error> {
+        self.key_mint_for(agent, ttl_ms, by, None).await
+    }
+
+    /// `person`: whom it is given to. Who uses it acts for them, so they may not approve what it asks for.
+    pub async fn key_mint_for(
+        &self,
+        agent: &str,
+        ttl_ms: u64,
+        by: &str,
+        person: Option<&str>,
+    ) -> Result<Result<MintedKey, Reason>, Error> {
+        within("the person", person.unwrap_or_default(), NAME_BYTES_MAX)?;
         if self.rules().agent(agent).is_none() {
             return Ok(Err(Reason::new(Code::AgentUnknown).detail(agent)));
         }
@@ -46,8 +58,8 @@ impl Gate {
         let (key, secret): (KeyId, [u8; 32]) = (KeyId::new(now, seal::random()), seal::random());
         let expires = now.plus_ms(ttl_ms);
         let hash = stdx::digest::Digest::of(&secret);
-        let command =
-            ControlCommand::MintKey { key, agent: agent.to_owned(), hash, expires, by: by.to_owned() };
+        let (agent, by, person) = (agent.to_owned(), by.to_owned(), person.map(str::to_owned));
+        let command = ControlCommand::MintKey { key, agent, hash, expires, by, person };
         self.ask_control(command, Vec::new(), None).await?;
         Ok(Ok(MintedKey { key, secret: seal::write_key(key, &secret), expires }))
     }
@@ -72,7 +84,12 @@ impl Gate {
             .control
             .keys
             .iter()
-            .map(|(id, key)| KeyInfo { key: *id, agent: key.agent.clone(), expires: key.expires })
+            .map(|(id, key)| KeyInfo {
+                key: *id,
+                agent: key.agent.clone(),
+                expires: key.expires,
+                person: key.person.clone(),
+            })
             .collect();
         keys.sort_by_key(|info| info.key);
         keys

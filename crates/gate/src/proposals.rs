@@ -8,7 +8,7 @@ use kernel::call::Outcome;
 use kernel::command::{Answer, Command};
 use kernel::id::{CallId, RunId};
 use kernel::plan::{self, DraftedPlan, WrittenStep};
-use kernel::progress::{PlanState, StepState};
+use kernel::progress::{PlanState, Stage, StepState};
 use kernel::proposal::{Proposal, net};
 use kernel::reason::Code;
 use kernel::run::Run;
@@ -104,6 +104,31 @@ impl Gate {
             answered.trouble = Some(plan.stage.name().to_owned());
         }
         answered.result = self.step_result(known.run, step).await?;
+        Ok(Some(answered))
+    }
+
+    /// The plan that people were asked about under this name and said yes to, and whose run it is.
+    pub(crate) fn plan_of_ticket(&self, ticket: CallId) -> Option<(RunId, PlanState)> {
+        let is_it = |plan: &&PlanState| plan.ticket == Some(ticket) && plan.granted.is_some();
+        let find = |state: &State| {
+            let found = state.plans().find(|(_, plan)| is_it(plan));
+            found.map(|(run, plan)| (run, plan.clone()))
+        };
+        self.0.lanes.iter().find_map(|lane| lane.look(|state, _| find(state))?)
+    }
+
+    /// What became of a plan that people were asked about; none: it is no such name.
+    pub(crate) async fn told_of_plan(&self, ticket: CallId) -> Result<Option<Answered>, Error> {
+        let Some((_, plan)) = self.plan_of_ticket(ticket) else { return Ok(None) };
+        let mut answered = Answered::of(ticket, Verdict::allow(), None);
+        answered.approved = plan.granted.as_ref().map(|granted| granted.by.clone()).unwrap_or_default();
+        answered.words = self.words_to(ticket).await?;
+        answered.outcome = Some(match plan.stage {
+            Stage::Committed => Outcome::Succeeded,
+            Stage::Proposed | Stage::Paused | Stage::RolledBack => Outcome::Failed,
+            Stage::Open | Stage::Committing | Stage::Unwinding | Stage::Quarantined => Outcome::Unknown,
+        });
+        answered.trouble = (plan.stage != Stage::Committed).then(|| plan.stage.name().to_owned());
         Ok(Some(answered))
     }
 

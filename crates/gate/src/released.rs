@@ -7,7 +7,8 @@ use std::time::Duration;
 use kernel::approval::{Pending, Subject};
 use kernel::call::Carrier;
 use kernel::command::Command;
-use kernel::id::CallId;
+use kernel::id::{CallId, RunId};
+use kernel::progress::PlanState;
 use kernel::reason::Reason;
 use kernel::run::OpenCall;
 use kernel::state::State;
@@ -24,6 +25,8 @@ use crate::line::Draft;
 use crate::port::Feed;
 use crate::proposals::{Proposed, is_proposed};
 
+/// Under this name a plan stands among what waits.
+const PLAN: &str = "remit.commit";
 /// Whoever waits looks again after this, told or not.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -34,6 +37,8 @@ enum Unended {
     Open(Box<OpenCall>),
     /// One of the writes that its run proposes.
     Proposed(Box<Proposed>),
+    /// They said yes to a plan, and it is under way.
+    Plan(RunId, Box<PlanState>),
 }
 
 impl Gate {
@@ -41,6 +46,7 @@ impl Gate {
     pub(crate) fn release(&self, call: CallId) {
         let gate = self.clone();
         tokio::spawn(async move {
+            ledger::failpoint::hit("gate.before_release");
             if let Err(error) = gate.released_call(call).await {
                 tracing::warn!(%error, %call, "a call that was approved is not released yet");
             }
@@ -145,6 +151,9 @@ impl Gate {
         if let Some(known) = self.proposal(call) {
             return (!known.is_over()).then(|| Unended::Proposed(Box::new(known)));
         }
+        if let Some((run, plan)) = self.plan_of_ticket(call) {
+            return plan.ended.is_none().then(|| Unended::Plan(run, Box::new(plan)));
+        }
         let find = |state: &State| {
             let waits = state.pending.get(&call).cloned();
             let waits = waits.map(|pending| Unended::Waits(Box::new(pending)));
@@ -205,6 +214,7 @@ impl Unended {
             Unended::Waits(pending) => &pending.agent,
             Unended::Open(open) => &open.agent,
             Unended::Proposed(known) => &known.agent,
+            Unended::Plan(_, plan) => &plan.agent,
         }
     }
 
@@ -228,6 +238,19 @@ impl Unended {
                 (Verdict::allow(), ticket)
             }
             Unended::Proposed(known) => return known.answered(),
+            Unended::Plan(run, plan) => {
+                let ticket = Ticket {
+                    call,
+                    run: *run,
+                    tool: PLAN.to_owned(),
+                    groups: Vec::new(),
+                    asked: plan.proposed,
+                    expires: plan.proposed,
+                    proposed: false,
+                    replaced_by: None,
+                };
+                (Verdict::allow(), ticket)
+            }
         };
         Answered { again: true, ticket: Some(ticket), ..Answered::of(call, verdict, None) }
     }

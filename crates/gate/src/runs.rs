@@ -74,6 +74,7 @@ impl Gate {
             implicit: None,
             parent: ask.parent,
             budget: ask.budget,
+            credential: Some(caller.key),
         };
         let wait = self.propose(run, Command::OpenRun(open), intent.into_iter().collect())?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;

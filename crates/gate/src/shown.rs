@@ -149,6 +149,13 @@ impl Gate {
             };
             steps.push(step_shown(step, step.planned.after.iter().filter_map(id).collect(), result));
         }
+        let mut why = plan.why.clone();
+        // Whoever said no to it may have said why.
+        if let (false, Some(ticket), Some(said)) = (plan.allowed, plan.ticket, &mut why)
+            && let Some(words) = self.words_to(ticket).await?
+        {
+            said.push_str(&format!(" and writes: “{words}”"));
+        }
         let mut shown = PlanShown {
             run,
             agent: plan.agent.clone(),
@@ -156,7 +163,7 @@ impl Gate {
             version: plan.version,
             digest: plan.digest,
             stage: plan.stage,
-            why: plan.why.clone(),
+            why,
             held: Vec::new(),
             stuck: Vec::new(),
             accepted: plan.accepted,

@@ -89,6 +89,7 @@ impl World {
             intent: None,
             implicit: None,
             parent,
+            credential: None,
             budget: None,
         };
         let decision = decide(&self.state, &self.control, &self.rules, &Command::OpenRun(open), NOW);

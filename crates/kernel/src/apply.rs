@@ -77,6 +77,7 @@ impl State {
         let run = Run {
             agent: opened.agent.clone(),
             person: opened.person.clone(),
+            vouched: opened.vouched.clone(),
             opened: at,
             expires: opened.expires,
             implicit: opened.implicit.zip(opened.idle_ms),
@@ -269,7 +270,8 @@ impl Control {
         match event {
             Event::RulesActivated(rules) => self.rules = Some((rules.digest, rules.payload)),
             Event::KeyMinted(minted) => {
-                let key = Key { agent: minted.agent.clone(), hash: minted.hash, expires: minted.expires };
+                let (agent, person) = (minted.agent.clone(), minted.person.clone());
+                let key = Key { agent, hash: minted.hash, expires: minted.expires, person };
                 Arc::make_mut(&mut self.keys).insert(minted.key, key);
             }
             Event::KeyRevoked(revoked) => {

@@ -11,6 +11,7 @@ use crate::command::Ended;
 use crate::event::{Answered, AskEscalated, CallDecided, Collected};
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::reason::{Code, Reason};
+use crate::run::Run;
 use crate::state::{Due, Hour, State};
 use crate::time::Time;
 use crate::verdict::Verdict;
@@ -93,6 +94,9 @@ pub struct Asked {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<KeyId>,
     pub expires: Time,
+    /// Whom the credential was given to that asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub persons: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<Mark>,
     /// The version of the plan that is asked about as a whole.
@@ -233,10 +237,18 @@ pub struct Standing {
 }
 
 impl State {
+    /// For whom a run is, and the runs above it: as their credentials prove, and as their agents say. What an agent says
+    /// bars one more from answering, and frees nobody.
+    pub(crate) fn persons(&self, run: RunId) -> BTreeSet<String> {
+        let of = |run: &Run| run.person.iter().chain(&run.vouched).map(|name| plain_name(name)).collect();
+        self.lineage(run).flat_map(|(_, run)| -> Vec<String> { of(run) }).collect()
+    }
+
     /// What waits, were this ask folded in. None: its run is not here.
     pub(crate) fn pending_of(&self, at: Time, seq: u64, decided: &CallDecided) -> Option<Pending> {
         let asked = decided.asked.as_ref()?;
-        let persons = self.lineage(decided.run).filter_map(|(_, run)| run.person.as_deref());
+        let mut persons = self.persons(decided.run);
+        persons.extend(asked.persons.iter().map(|name| plain_name(name)));
         // A plan's bytes are beside its proposal, a call's beside its first decision.
         let seq = match asked.plan {
             Some(version) => {
@@ -255,7 +267,7 @@ impl State {
             agent: decided.agent.clone(),
             run: decided.run,
             above: self.chain(decided.run).get(1..).unwrap_or_default().to_vec(),
-            persons: persons.map(plain_name).collect(),
+            persons,
             tool: decided.tool.clone(),
             effect: decided.effect.clone(),
             args: decided.args,
@@ -299,6 +311,9 @@ impl State {
             run.tickets.insert(decided.mark, ticket);
         }
         let name = with.unwrap_or(decided.call);
+        if let Some(plan) = pending.plan.and_then(|version| self.plan_mut(pending.run, version)) {
+            plan.ticket = Some(name);
+        }
         // What joins others that wait is no further question.
         if self.pending.contains_key(&name) {
             self.pending.insert(name, pending);

@@ -228,6 +228,8 @@ pub struct OpenRun {
     pub parent: Option<RunId>,
     /// What it borrows from that run; without it, it takes from there call by call.
     pub budget: Option<Limits>,
+    /// The credential that opens it.
+    pub credential: Option<KeyId>,
 }
 
 /// How a run ended, in the words of whoever closed it.
@@ -267,6 +269,8 @@ pub enum ControlCommand {
         hash: Digest,
         expires: Time,
         by: String,
+        /// The person it is given to.
+        person: Option<String>,
     },
     RevokeKey {
         key: KeyId,

@@ -186,8 +186,8 @@ pub fn decide_control(control: &Control, rules: &Rules, command: &ControlCommand
         ControlCommand::Activate { digest, payload, agents, tools, by } => {
             Event::RulesActivated(RulesActivated { agents, by, digest, payload, tools })
         }
-        ControlCommand::MintKey { key, agent, hash, expires, by } => {
-            Event::KeyMinted(KeyMinted { agent, by, expires, hash, key })
+        ControlCommand::MintKey { key, agent, hash, expires, by, person } => {
+            Event::KeyMinted(KeyMinted { agent, by, expires, hash, key, person })
         }
         ControlCommand::RevokeKey { key, .. } if !control.keys.contains_key(&key) => {
             return Decision::none(Answer::Refused(Reason::new(Code::KeyUnknown).detail(key.to_string())));

@@ -102,6 +102,9 @@ pub struct KeyMinted {
     /// Of the secret half; the secret itself is shown once and kept nowhere.
     pub hash: Digest,
     pub key: KeyId,
+    /// The person it was given to: who uses it acts for them, whatever else it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,9 +151,13 @@ pub struct RunOpened {
     pub intent: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<RunId>,
+    /// For whom, as the agent says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
     pub run: RunId,
+    /// For whom, as the credential proves that opened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

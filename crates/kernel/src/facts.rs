@@ -22,7 +22,7 @@ pub(crate) fn facts<'a>(
         run_calls: run.map_or(0, |run| signed(run.account.posted.plus(&run.account.pending).calls)),
         spent_percent: run.map_or(0, |run| signed(run.account.spent_percent(&limits))),
         labels: &[],
-        subject: run.and_then(|run| run.person.as_deref()).unwrap_or(""),
+        subject: run.and_then(|run| run.vouched.as_deref().or(run.person.as_deref())).unwrap_or(""),
         depth: 0,
         approvals,
         destinations,

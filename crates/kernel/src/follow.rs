@@ -221,6 +221,7 @@ impl PlanState {
             proposed: at,
             allowed: proposed.ruling != Ruling::Deny,
             asks: proposed.asks.clone(),
+            ticket: None,
             granted: None,
             stage: Stage::Proposed,
             steps: proposed.steps.iter().cloned().map(Step::new).collect(),

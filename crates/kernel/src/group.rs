@@ -44,6 +44,7 @@ impl PlanState {
             proposed: at,
             allowed: true,
             asks: Vec::new(),
+            ticket: None,
             granted: None,
             stage: Stage::Open,
             steps: Vec::new(),

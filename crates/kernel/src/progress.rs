@@ -254,6 +254,8 @@ pub struct PlanState {
     pub allowed: bool,
     /// The groups whose yes it needs, as one thing.
     pub asks: Vec<String>,
+    /// Under this name people were asked about it.
+    pub ticket: Option<CallId>,
     /// The yes that it was begun with: its steps have it too.
     pub granted: Option<Granted>,
     pub stage: Stage,

@@ -10,7 +10,7 @@ use stdx::digest::Digest;
 use stdx::json::canonical;
 
 use crate::account::Amount;
-use crate::approval::{Pending, RiskPart, Subject};
+use crate::approval::{Pending, RiskPart, Subject, plain_name};
 use crate::event::{CallDecided, PlanProposed};
 use crate::id::{CallId, Mark, RunId};
 use crate::reason::{Code, Reason};
@@ -161,7 +161,12 @@ impl State {
     pub(crate) fn proposals_with(&self, at: Time, seq: u64, decided: &CallDecided) -> Option<Pending> {
         let proposal = Proposal::new(at, seq, decided)?;
         let mut pending = match self.pending.get(&proposal.ticket) {
-            Some(pending) => pending.clone(),
+            Some(pending) => {
+                let mut pending = pending.clone();
+                let more = decided.asked.iter().flat_map(|asked| &asked.persons);
+                pending.persons.extend(more.map(|name| plain_name(name)));
+                pending
+            }
             None => Pending { tool: PROPOSALS.to_owned(), ..self.pending_of(at, seq, decided)? },
         };
         let known = self.runs.get(&decided.run)?.proposed(proposal.ticket).cloned();
@@ -204,6 +209,9 @@ impl State {
         }
         let waits = ticket.and_then(|ticket| self.pending.get_mut(&ticket));
         waits.into_iter().for_each(|pending| pending.plan = Some(proposed.version));
+        if let Some(plan) = self.plan_mut(proposed.run, proposed.version) {
+            plan.ticket = plan.ticket.or(ticket);
+        }
     }
 }
 

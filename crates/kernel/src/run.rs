@@ -25,7 +25,9 @@ use crate::window::AccountId;
 #[serde(deny_unknown_fields)]
 pub struct Run {
     pub agent: String,
+    /// For whom, as the agent says; and as the credential proves that opened it.
     pub person: Option<String>,
+    pub vouched: Option<String>,
     pub opened: Time,
     pub expires: Time,
     /// Set for the run of calls that named none: whose they are, and how long it may be idle.

@@ -48,7 +48,7 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 37] = [
+const SOURCES: [(&str, &str); 38] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("approval", include_str!("approval.rs")),
@@ -73,6 +73,7 @@ const SOURCES: [(&str, &str); 37] = [
     ("phase", include_str!("phase.rs")),
     ("plan", include_str!("plan.rs")),
     ("progress", include_str!("progress.rs")),
+    ("proposal", include_str!("proposal.rs")),
     ("rate", include_str!("rate.rs")),
     ("reason", include_str!("reason.rs")),
     ("run", include_str!("run.rs")),

@@ -140,4 +140,14 @@ pub struct Key {
     pub agent: String,
     pub hash: Digest,
     pub expires: Time,
+    /// The person it was given to.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+impl Control {
+    /// The person whom a credential was given to.
+    pub fn given_to(&self, credential: Option<KeyId>) -> Option<&str> {
+        self.keys.get(&credential?)?.person.as_deref()
+    }
 }

@@ -191,6 +191,15 @@ remit budget run_06f..."
         #[arg(long, conflicts_with_all = ["call", "person"])]
         stats: bool,
     },
+    /// What agents in mode `observe` were let do that rules would have stopped, by rule and tool
+    Observe {
+        /// Of this agent alone
+        #[arg(long)]
+        agent: Option<String>,
+        /// How far back, in whole days: 30d if left out
+        #[arg(long, value_name = "DURATION")]
+        within: Option<String>,
+    },
     /// Say yes to one call that waits, exactly as it is shown
     #[command(after_help = APPROVE)]
     Approve(Approve),
@@ -391,6 +400,9 @@ pub(crate) enum Agent {
         /// How long it lives: 30s, 10m, 24h, 90d
         #[arg(long, default_value = "90d")]
         ttl: String,
+        /// The person it is given to; they may not approve what it asks for
+        #[arg(long = "for", value_name = "NAME")]
+        person: Option<String>,
     },
     /// List agents' keys: whose, and until when
     Keys,

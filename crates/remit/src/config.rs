@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) people: Vec<Person>,
     /// `Host` names that are accepted besides the listeners' own.
     pub(crate) hosts: Vec<String>,
+    /// Where people's browsers find the console, if it is not where it listens.
+    pub(crate) console: Option<String>,
     /// Whose systems are told of what happens.
     pub(crate) notify: Vec<tools::webhook::Hook>,
     /// Where people may send incidents.

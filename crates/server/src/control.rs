@@ -34,7 +34,8 @@ pub(crate) async fn mint_key(
         Some(Through::Wrap) => format!("{} (remit wrap)", person.name),
         None => person.name,
     };
-    let minted = house.gate.key_mint(&agent, ttl.saturating_mul(1000), &by).await?;
+    let (ttl_ms, given_to) = (ttl.saturating_mul(1000), body.person.as_deref());
+    let minted = house.gate.key_mint_for(&agent, ttl_ms, &by, given_to).await?;
     let minted = minted.map_err(|reason| Refusal::law(&reason))?;
     Ok(Json(KeyMinted {
         key: minted.key.to_string(),
@@ -57,7 +58,8 @@ pub(crate) async fn agent_keys(
 }
 
 pub(crate) fn key_view(info: &gate::KeyInfo) -> KeyView {
-    KeyView { key: info.key.to_string(), agent: info.agent.clone(), expires: info.expires.to_string() }
+    let (key, agent, expires) = (info.key.to_string(), info.agent.clone(), info.expires.to_string());
+    KeyView { key, agent, expires, person: info.person.clone() }
 }
 
 pub(crate) async fn revoke_key(

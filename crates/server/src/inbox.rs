@@ -123,7 +123,7 @@ pub(crate) async fn shown(
     let contract = rules.tool(&waiting.tool).map(|tool| tool.contract.clone());
     // Only what is shown of the run comes from a list, which may lag; what is answered is in the law's own state.
     let run = house.gate.run(waiting.run, Some(house.gate.counts().head_index)).await.ok();
-    let beside = house.gate.inbox().into_iter().filter(|it| it.run == waiting.run && it.call != waiting.call);
+    let beside = house.gate.beside(waiting.run, waiting.call);
     let answers =
         waiting.answers.iter().map(|it| Said { by: it.by.clone(), at: it.at.to_string(), counts: it.stands });
     let similar = similar.into_iter().map(|it| Similar {
@@ -145,7 +145,7 @@ pub(crate) async fn shown(
         rules: waiting.near.iter().map(|near| words::rule(near)).collect::<Vec<RuleView>>(),
         said: answers.collect(),
         similar: similar.collect(),
-        beside: beside.map(|it| it.call.to_string()).collect(),
+        beside: beside.iter().map(ToString::to_string).collect(),
         changes: changes.into_iter().map(change).collect(),
         input: contract.map(|contract| contract.input.clone()).unwrap_or_default(),
     }))

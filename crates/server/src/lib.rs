@@ -29,6 +29,7 @@ mod house;
 mod inbox;
 mod incident;
 mod metrics;
+mod observe;
 mod people;
 mod plans;
 mod refusal;

@@ -29,8 +29,8 @@ use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::{
-    budget, change, console, control, guard, halts, health, inbox, incident, metrics, plans, report, roster,
-    rules, signin, story, tools, words,
+    budget, change, console, control, guard, halts, health, inbox, incident, metrics, observe, plans, report,
+    roster, rules, signin, story, tools, words,
 };
 
 /// Events in one answer, and in one piece of a stream.
@@ -108,6 +108,7 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::RUN_ACCEPT, post(plans::accept))
         .route(at::BUDGET, get(budget::budget))
         .route(at::SPEND, get(budget::spend_report))
+        .route(at::OBSERVED, get(observe::report))
         .route(at::SPEND_DAYS, get(budget::days_report))
         .route(at::TOP, get(budget::top))
         .route(at::CALLS, get(calls))

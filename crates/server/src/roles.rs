@@ -12,7 +12,8 @@ pub type People = BTreeMap<String, Vec<Role>>;
 /// The table. What is not in it is refused, so a new demand is nobody's until it stands here.
 pub(crate) fn may(role: &Role, demand: Auth) -> bool {
     match demand {
-        Auth::Viewer => true,
+        // An agent's owner answers too, whatever their role: the law knows who may.
+        Auth::Viewer | Auth::Approver => true,
         Auth::Auditor => matches!(role, Role::Auditor | Role::Operator),
         Auth::Operator => *role == Role::Operator,
         Auth::None | Auth::Agent | Auth::Run | Auth::OperatorKey => false,

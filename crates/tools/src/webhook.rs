@@ -189,7 +189,10 @@ impl Teller {
             Form::Signed { .. } => json!({
                 "type": what,
                 "timestamp": event.get("at"),
-                "data": { "index": index, "kind": event.get("kind"), "event": event.get("body") },
+                "data": {
+                    "index": index, "kind": event.get("kind"), "event": event.get("body"),
+                    "link": link(what, event, &self.console),
+                },
             }),
             Form::Chat => json!({ "text": sentence(what, event, &self.console) }),
         };
@@ -250,7 +253,10 @@ fn status(status: StatusCode) -> String {
 /// Which type of news an event is, if the hook wants it.
 fn wanted(on: &[On], event: &Value) -> Option<&'static str> {
     let action = || event.pointer("/body/action").and_then(Value::as_str);
-    let asks = || event.pointer("/body/ruling").and_then(Value::as_str) == Some("ask");
+    // Of what a run proposes the first is news; who looks sees the rest beside it.
+    let joins =
+        || event.pointer("/body/asked/with").is_some_and(|with| Some(with) != event.pointer("/body/call"));
+    let asks = || event.pointer("/body/ruling").and_then(Value::as_str) == Some("ask") && !joins();
     let (kind, what) = match event.get("kind").and_then(Value::as_str)? {
         "call_decided" if asks() => (On::Ask, "ask.waits"),
         "ask_escalated" => (On::Ask, "ask.escalated"),
@@ -263,6 +269,15 @@ fn wanted(on: &[On], event: &Value) -> Option<&'static str> {
         _ => return None,
     };
     on.contains(&kind).then_some(what)
+}
+
+/// Where a person looks at it in the console, if it is about one call or one run.
+fn link(what: &str, event: &Value, console: &str) -> Option<String> {
+    let text = |at: &str| event.pointer(at).and_then(Value::as_str).map(plain);
+    match what {
+        "ask.waits" | "ask.escalated" => Some(format!("{console}/inbox/{}", text("/body/call")?)),
+        _ => Some(format!("{console}/runs/{}", text("/body/run")?)),
+    }
 }
 
 /// One event in words. It holds names and no arguments; what an agent wrote itself stays out of people's chats.

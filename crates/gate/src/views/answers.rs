@@ -75,6 +75,9 @@ impl Gate {
         if let Some(answered) = self.told_of_proposal(call).await? {
             return Ok(answered);
         }
+        if let Some(answered) = self.told_of_plan(call).await? {
+            return Ok(answered);
+        }
         let told = self.told_of(call).await?;
         let mut answered = Answered::of(call, told.decided.verdict(), None);
         answered.approved = told.decided.approved;
@@ -97,6 +100,9 @@ impl Gate {
 
     /// Whose call it is, and of which run.
     pub(crate) async fn owner_of(&self, call: CallId) -> Result<(RunId, String), Error> {
+        if let Some((run, plan)) = self.plan_of_ticket(call) {
+            return Ok((run, plan.agent));
+        }
         let told = self.told_of(call).await?;
         Ok((told.decided.run, told.decided.agent))
     }

@@ -5,6 +5,7 @@
 mod answers;
 mod ask;
 mod days;
+mod observed;
 mod project;
 mod search;
 mod shape;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 pub use answers::{AskStats, Similar, StatRow};
 pub use ask::{CallQuery, Only, Page, RunQuery, RunShown, StoredEvent};
 pub use days::{DayRow, DaysBy};
+pub use observed::ObservedRow;
 pub use shape::{CallView, Finished, ReasonView, RunView};
 pub use spend::{SpendBy, SpendRow, TopRow};
 
@@ -64,6 +66,10 @@ CREATE TABLE IF NOT EXISTS answers (
 CREATE INDEX IF NOT EXISTS answers_by_call ON answers (call, idx);
 CREATE INDEX IF NOT EXISTS answers_by_tool ON answers (agent, tool, idx);
 CREATE INDEX IF NOT EXISTS answers_by_time ON answers (at);
+CREATE TABLE IF NOT EXISTS observed (
+  day INTEGER NOT NULL, agent TEXT NOT NULL, tool TEXT NOT NULL, code TEXT NOT NULL, rule TEXT NOT NULL,
+  times INTEGER NOT NULL, last BLOB NOT NULL, PRIMARY KEY (day, agent, tool, code, rule)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID;
 ";
 

@@ -19,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::watch;
 
 use super::days::Days;
+use super::observed::Observed;
 use super::{anew, is_damaged, key};
 use crate::error::Error;
 
@@ -124,6 +125,7 @@ struct Sheet {
     /// Where a server last described a tool.
     definitions: BTreeMap<String, u64>,
     days: Days,
+    observed: Observed,
     /// What people answered, where and when.
     answers: Vec<(u64, Time, Answered)>,
 }
@@ -190,6 +192,7 @@ impl Sheet {
             }
             Event::CallDecided(decided) => {
                 self.days.decided(stamp.at, &decided);
+                self.observed.decided(stamp.at, &decided);
                 self.decided(index, stamp.at, *decided);
             }
             Event::Answered(answered) => {
@@ -322,6 +325,7 @@ impl Sheet {
         runs.sort_by_key(|(_, change)| change.opened.as_ref().map(|(index, ..)| *index));
         runs.into_iter().try_for_each(|(run, change)| write_run(db, *run, change))?;
         // After the calls and the runs, which say whose each amount was.
+        self.observed.write(db)?;
         self.days.write(db)
     }
 }

@@ -12,6 +12,7 @@ use kernel::event::Event;
 use kernel::id::CallId;
 use kernel::reason::Code;
 use kernel::steer::Steer;
+use kernel::time::Time;
 use kernel::verdict::Ruling;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -288,6 +289,26 @@ async fn figures_of_answers_and_calls_that_need_none() {
     assert_eq!((similar.len(), similar[0].by.as_str(), similar[0].yes), (1, "lee", true));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_enforce_would_have_done_is_told_by_rule_and_tool() {
+    let mut book = asking();
+    book.agents.get_mut("desk").unwrap().mode = kernel::agent::Mode::Observe;
+    let stage = stage(book).await;
+    let run = stage.open().await.run;
+    for text in ["a", "b"] {
+        let noted =
+            stage.gate.call(&stage.caller, ask(run, "crm.note", json!({ "text": text }))).await.unwrap();
+        assert!(noted.verdict.allows());
+    }
+    let (_, rows) = stage.gate.observed(Some("desk".into()), Time(0)).await.unwrap();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| (row.tool.as_str(), row.code.as_str(), row.rule.as_deref(), row.times))
+        .collect();
+    assert_eq!(rows, [("crm.note", "approval_required", Some("desk.may[0]"), 2)]);
+    assert!(stage.gate.observed(Some("another".into()), Time(0)).await.unwrap().1.is_empty());
+}
+
 // ---- Plans ------------------------------------------------------------------------------------------------
 
 fn noted(text: &str) -> Value {
@@ -321,12 +342,9 @@ async fn a_plan_is_approved_as_one_thing_and_then_begins() {
     assert!(given(&stage, says(&waiting, "lee", true)).await.complete);
     until(async || stage.world.reached.lock().unwrap().len() == 1).await;
     let stage_of = async || stage.gate.plan_of(run).await.unwrap().unwrap().stage;
-    for _ in 0..500 {
-        if stage_of().await == kernel::progress::Stage::Committed {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    // Its agent waits for it as for a call.
+    let done = ended(&stage, &stage.caller, waiting.call).await;
+    assert_eq!((done.outcome, done.approved), (Some(Outcome::Succeeded), vec!["lee".to_owned()]));
     assert_eq!(stage_of().await, kernel::progress::Stage::Committed);
     assert!(stage.gate.inbox().is_empty());
     let begun = stage.events().into_iter().find_map(|event| match event {
@@ -352,7 +370,12 @@ async fn a_yes_to_one_plan_is_none_to_another_and_a_no_holds() {
     asked_to_commit(&stage, run).await;
     let second = only(&stage);
     assert_ne!(second.bound, first.bound);
-    given(&stage, says(&second, "lou", false)).await;
+    let no = AnswerAsk { words: Some("not before Monday".into()), ..says(&second, "lou", false) };
+    given(&stage, no).await;
+    let told = ended(&stage, &stage.caller, second.call).await;
+    assert_eq!(told.words.as_deref(), Some("not before Monday"));
+    let why = stage.gate.plan_of(run).await.unwrap().unwrap().why.unwrap();
+    assert_eq!(why, "lou said no and writes: “not before Monday”");
     assert_eq!(asked_to_commit(&stage, run).await.code, Code::PlanDenied);
     stage.gate.plan(&stage.caller, run, noted("z")).await.unwrap().unwrap();
     asked_to_commit(&stage, run).await;

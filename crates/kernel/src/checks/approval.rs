@@ -1,7 +1,5 @@
 //! Approval: what needs a person's yes waits for one, if there are people who can give it.
 
-use std::collections::BTreeSet;
-
 use super::{Case, Findings};
 use crate::approval::plain_name;
 use crate::approvers::Approvals;
@@ -19,9 +17,8 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
         return Ok(());
     }
     let house = &case.rules.book.house.approvals;
-    let lineage = case.state.lineage(case.call.run);
-    let persons: BTreeSet<String> =
-        lineage.filter_map(|(_, run)| run.person.as_deref()).map(plain_name).collect();
+    let mut persons = case.state.persons(case.call.run);
+    persons.extend(case.control.given_to(case.call.credential).map(plain_name));
     // A plan is approved as one thing, and not step by step.
     let alone = case.call.part.is_none() || case.planned.is_some();
     // Nobody waits for people who are not there, or who may not answer for themselves.

@@ -20,7 +20,7 @@ pub(super) fn check(case: &Case<'_>, findings: &mut Findings) -> Result<(), Box<
         let priced = price(manifest, &tool.contract, case.call, &limited);
         findings.reserve =
             priced.or_else(|_| price(manifest, &tool.contract, case.call, &Limits::default()))?;
-        findings.accounts = accounts.into_iter().map(|(account, _)| account).collect();
+        findings.accounts = accounts.into_iter().map(|account| account.id).collect();
         return Ok(());
     }
     let Some(run) = case.run else { return Ok(()) };

@@ -86,6 +86,7 @@ pub(super) fn ask(case: &Case<'_>, mut judged: Judged) -> Decision {
         bound: Digest([0; 32]),
         cost,
         credential: case.call.credential,
+        persons: case.control.given_to(case.call.credential).map(str::to_owned).into_iter().collect(),
         expires: joined.map_or(expires, |(_, pending)| pending.expires),
         places: marks.places.clone(),
         plan: None,

@@ -100,6 +100,7 @@ fn asked(desk: &Desk<'_>, case: &Case<'_>, run: &Run, plan: &PlanState, reason: 
         cost: plan.cost.clone(),
         credential: case.call.credential,
         expires: desk.now.plus_ms(house.approvals.expires_ms).min(ends),
+        persons: desk.control.given_to(case.call.credential).map(str::to_owned).into_iter().collect(),
         places: Vec::new(),
         plan: Some(plan.version),
         risk,

@@ -61,6 +61,7 @@ pub(super) fn open_run(
         parent: open.parent,
         person,
         run: open.run,
+        vouched: control.given_to(open.credential.or(open.implicit)).map(str::to_owned),
     };
     Decision::one(Answer::Opened { run: open.run, expires }, Event::RunOpened(opened))
 }

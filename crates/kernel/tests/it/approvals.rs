@@ -81,6 +81,7 @@ fn asked() -> Lane {
         implicit: None,
         parent: None,
         budget: None,
+        credential: None,
     };
     stage.lane(START, &Command::OpenRun(open));
     let args = r#"{"cents":5}"#;

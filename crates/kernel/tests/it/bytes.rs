@@ -64,6 +64,7 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
             tools: number,
         }),
         Event::KeyMinted(KeyMinted {
+            person: None,
             agent: agent.clone(),
             by: by.clone(),
             expires: time,
@@ -81,6 +82,7 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
         }),
         Event::ToolSeen(ToolSeen { definition: digest, digest, tool: text.to_owned() }),
         Event::RunOpened(RunOpened {
+            vouched: None,
             agent: agent.clone(),
             budget: None,
             expires: time,
@@ -195,6 +197,7 @@ fn golden() {
 #[test]
 fn what_is_not_set_is_not_written() {
     let opened = RunOpened {
+        vouched: None,
         agent: "desk".into(),
         budget: None,
         expires: Time(0),

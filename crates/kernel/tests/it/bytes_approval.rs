@@ -24,6 +24,7 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
             cost: Amount { usd_nanos: 5, ..Amount::default() },
             credential: Some(KeyId(3)),
             expires: Time(7),
+            persons: Vec::new(),
             places: vec![mark],
             plan: Some(2),
             risk: risk.map(|part| RiskPart { part, points: 9 }).into(),
@@ -104,7 +105,8 @@ fn golden() {
         yes: false,
         ..answered(call, run)
     };
-    let proposed = Asked { plan: None, with: Some(CallId(4)), ..asked(call, run).asked.unwrap() };
+    let persons = vec!["ann".to_owned()];
+    let proposed = Asked { persons, plan: None, with: Some(CallId(4)), ..asked(call, run).asked.unwrap() };
     let proposed = CallDecided { asked: Some(proposed), ..asked(call, run) };
     let picked = Answered { only: vec![CallId(4)], ..no.clone() };
     let (group, to, tool) = ("leads".to_owned(), "management".to_owned(), "pay.refund".to_owned());
@@ -138,7 +140,7 @@ fn golden() {
         answered
         {"agent":"desk","bound":"DIGEST","by":"lee","call":"call_00000000000000000000000001","groups":[],"run":"run_00000000000000000000000002","tool":"pay.refund","yes":false}
         call_decided
-        {"agent":"desk","args":"DIGEST","asked":{"bound":"DIGEST","cost":{"usd_nanos":5},"credential":"key_00000000000000000000000003","expires":7,"places":["08080808080808080808080808080808"],"risk":[{"part":"amount","points":9},{"part":"destination","points":9},{"part":"effect","points":9},{"part":"first_use","points":9},{"part":"hour","points":9},{"part":"labels","points":9}],"with":"call_00000000000000000000000004"},"call":"call_00000000000000000000000001","carrier":"gate","control_seq":1,"effect":"irreversible","mark":"08080808080808080808080808080808","reasons":[{"ask":["leads"],"at":"leads","code":"rule_forbids","detail":"leads","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"leads","line":3,"words":"leads"}],"rule":{"file":"house.cedar","forbids":true,"id":"leads","line":3,"words":"leads"}}],"reserved":{},"rules_digest":"DIGEST","ruling":"ask","run":"run_00000000000000000000000002","tool":"pay.refund"}
+        {"agent":"desk","args":"DIGEST","asked":{"bound":"DIGEST","cost":{"usd_nanos":5},"credential":"key_00000000000000000000000003","expires":7,"persons":["ann"],"places":["08080808080808080808080808080808"],"risk":[{"part":"amount","points":9},{"part":"destination","points":9},{"part":"effect","points":9},{"part":"first_use","points":9},{"part":"hour","points":9},{"part":"labels","points":9}],"with":"call_00000000000000000000000004"},"call":"call_00000000000000000000000001","carrier":"gate","control_seq":1,"effect":"irreversible","mark":"08080808080808080808080808080808","reasons":[{"ask":["leads"],"at":"leads","code":"rule_forbids","detail":"leads","limit":7,"near":[{"file":"house.cedar","forbids":true,"id":"leads","line":3,"words":"leads"}],"rule":{"file":"house.cedar","forbids":true,"id":"leads","line":3,"words":"leads"}}],"reserved":{},"rules_digest":"DIGEST","ruling":"ask","run":"run_00000000000000000000000002","tool":"pay.refund"}
         answered
         {"agent":"desk","bound":"DIGEST","by":"lee","call":"call_00000000000000000000000001","groups":[],"only":["call_00000000000000000000000004"],"run":"run_00000000000000000000000002","tool":"pay.refund","yes":false}
         collected

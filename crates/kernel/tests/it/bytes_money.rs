@@ -36,6 +36,7 @@ fn one_of_each() -> Vec<Event> {
     let action = Action::Notify;
     vec![
         Event::RunOpened(RunOpened {
+            vouched: None,
             agent: agent.clone(),
             budget,
             expires: Time(5),

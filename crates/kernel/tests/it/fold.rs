@@ -92,6 +92,7 @@ impl World {
                     implicit: None,
                     parent: None,
                     budget: None,
+                    credential: None,
                 })
             }
             Step::Close(run) => {

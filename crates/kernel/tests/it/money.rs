@@ -398,7 +398,16 @@ impl<'a> World<'a> {
         };
         let budget = budget.filter(|_| parent.is_some());
         let agent = "desk".to_owned();
-        let open = OpenRun { run, agent, person: None, intent: None, implicit: None, parent, budget };
+        let open = OpenRun {
+            run,
+            agent,
+            person: None,
+            intent: None,
+            implicit: None,
+            parent,
+            budget,
+            credential: None,
+        };
         self.lane(lane, &Command::OpenRun(open));
     }
 

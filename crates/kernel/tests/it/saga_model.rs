@@ -144,6 +144,7 @@ impl World {
             implicit: None,
             parent: None,
             budget: None,
+            credential: None,
         };
         stage.lane(START, &Command::OpenRun(open));
         let mut world = World {

@@ -147,7 +147,8 @@ impl Stage {
                 let budget = parent.map(|_| serde_json::from_str(&format!("{{{}}}", cell("args"))).unwrap());
                 let person = row.get("for").filter(|name| !name.is_empty()).cloned();
                 let intent = None;
-                let open = OpenRun { run, agent, person, intent, implicit, parent, budget };
+                let credential = cell("key").strip_prefix("by k").map(|key| KeyId(key.parse().unwrap()));
+                let open = OpenRun { run, agent, person, intent, implicit, parent, budget, credential };
                 self.lane(now, &Command::OpenRun(open))
             }
             "rules" => return self.asking("rules", row, now),
@@ -215,7 +216,8 @@ impl Stage {
             }
             "mint" => {
                 let (key, hash, expires) = (KeyId(7), Digest::of(b"secret"), now.plus_ms(1));
-                self.control(now, &ControlCommand::MintKey { key, agent, hash, expires, by })
+                let person = row.get("for").filter(|name| !name.is_empty()).cloned();
+                self.control(now, &ControlCommand::MintKey { key, agent, hash, expires, by, person })
             }
             "revoke" => {
                 self.control(now, &ControlCommand::RevokeKey { key: KeyId(7), by, why: "lost".into() })

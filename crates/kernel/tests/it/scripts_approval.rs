@@ -18,6 +18,7 @@ pub(crate) const ALL: &[fn()] = &[
     rules_that_ask_other_people_meanwhile_end_it,
     whoever_it_is_done_for_may_not_answer,
     the_people_of_runs_above_may_not_answer_either,
+    whom_a_key_was_given_to_may_not_answer_whatever_the_agent_says,
     two_of_a_group_must_say_yes,
     nobody_answers_and_others_may,
     no_answer_is_a_no,
@@ -321,6 +322,41 @@ fn the_people_of_runs_above_may_not_answer_either() {
         3s | yes  | b   |       |            |             | c1   | lou |     | enough                |                                                                 |         | answered yes by lou for leads
     "#]],
     );
+}
+
+/// The agent names somebody else, or nobody: that frees nobody; whom it names may not answer besides.
+#[test]
+fn whom_a_key_was_given_to_may_not_answer_whatever_the_agent_says() {
+    let table = r#"
+        at | do     | run | tool       | args        | call | by  | for | key
+        0s | mint   | a   |            |             |      |     | Lee |
+        0s | open   | a   |            |             |      |     | lou | by k7
+        1s | call   | a   | pay.refund | {"cents":5} |      |     |     |
+        2s | open   | b   |            |             |      |     |     | by k7
+        2s | call   | b   | pay.refund | {"cents":5} |      |     |     |
+        3s | yes    | b   |            |             | c2   | lee |     |
+        3s | yes    | b   |            |             | c2   | lou |     |
+        4s | revoke | b   |            |             |      |     |     |
+        5s | open   | c   |            |             |      |     | lou |
+        5s | call   | c   | pay.refund | {"cents":5} |      |     |     |
+        6s | yes    | c   |            |             | c3   | lou |     |
+        6s | yes    | c   |            |             | c3   | lee |     |
+    "#;
+    check(desk_book(), table, expect![[r#"
+        at | do     | run | tool       | args        | call | by  | for | key   | answer                | code                                                               | account | event
+        0s | mint   | a   |            |             |      |     | Lee |       | done                  |                                                                    |         | key_minted
+        0s | open   | a   |            |             |      |     | lou | by k7 | a open until 13:00:00 |                                                                    |         | run_opened
+        1s | call   | a   | pay.refund | {"cents":5} |      |     |     |       | deny                  | approval_unavailable ask leads near desk.may[0]: approved by leads |         | call_decided c1 deny
+        2s | open   | b   |            |             |      |     |     | by k7 | b open until 13:00:02 |                                                                    |         | run_opened
+        2s | call   | b   | pay.refund | {"cents":5} |      |     |     |       | ask                   | approval_required ask leads near desk.may[0]: approved by leads    |         | call_decided c2 ask until 13:00:02
+        3s | yes    | b   |            |             | c2   | lee |     |       | refused               | own_request (lee)                                                  |         |
+        3s | yes    | b   |            |             | c2   | lou |     |       | enough                |                                                                    |         | answered yes by lou for leads
+        4s | revoke | b   |            |             |      |     |     |       | done                  |                                                                    |         | key_revoked
+        5s | open   | c   |            |             |      |     | lou |       | c open until 13:00:05 |                                                                    |         | run_opened
+        5s | call   | c   | pay.refund | {"cents":5} |      |     |     |       | ask                   | approval_required ask leads near desk.may[0]: approved by leads    |         | call_decided c3 ask until 13:00:05
+        6s | yes    | c   |            |             | c3   | lou |     |       | refused               | own_request (lou)                                                  |         |
+        6s | yes    | c   |            |             | c3   | lee |     |       | enough                |                                                                    |         | answered yes by lee for leads
+    "#]]);
 }
 
 #[test]

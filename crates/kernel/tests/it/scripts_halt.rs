@@ -415,6 +415,7 @@ fn the_61st_refusal_in_a_minute_yields_no_event() {
             implicit: None,
             parent: None,
             budget: None,
+            credential: None,
         }),
     );
     let mut refuse = |n: u128| {

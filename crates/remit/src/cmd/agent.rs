@@ -14,10 +14,10 @@ use crate::out;
 pub(super) async fn agent(whose: &Whose, command: Agent) -> Result<ExitCode> {
     let client = client(whose)?;
     match command {
-        Agent::Key { agent, ttl } => {
+        Agent::Key { agent, ttl, person } => {
             let ms = stdx::duration::parse_ms(&ttl)
                 .ok_or_else(|| anyhow!("`{ttl}` is not a duration; write 30s, 10m, 24h or 90d"))?;
-            let ask = MintKey { ttl_seconds: Some(ms / 1_000), through: None };
+            let ask = MintKey { ttl_seconds: Some(ms / 1_000), person, through: None };
             let minted: KeyMinted = client.post(&format!("/v1/agents/{}/keys", encode(&agent)), &ask).await?;
             if whose.json {
                 out::json(&minted)?;
@@ -34,8 +34,10 @@ pub(super) async fn agent(whose: &Whose, command: Agent) -> Result<ExitCode> {
             if whose.json {
                 out::json(&keys)?;
             } else {
-                let rows = keys.items.into_iter().map(|key| vec![key.key, key.agent, key.expires]);
-                out::table(&["key", "agent", "expires"], rows.collect());
+                let rows = keys.items.into_iter().map(|key| {
+                    vec![key.key, key.agent, key.expires, key.person.unwrap_or_else(|| "-".to_owned())]
+                });
+                out::table(&["key", "agent", "expires", "for"], rows.collect());
             }
         }
         Agent::Revoke { key, why } => {

@@ -9,6 +9,7 @@ mod idle;
 mod inbox;
 mod login;
 mod markdown;
+mod observe;
 mod plan;
 mod policy;
 mod remote;
@@ -85,6 +86,7 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
         Command::Inbox { call: None, stats: true, .. } => inbox::stats(whose).await,
         Command::Inbox { call: None, person, .. } => inbox::list(whose, person).await,
         Command::Inbox { call: Some(call), person, .. } => inbox::show(whose, &call, person).await,
+        Command::Observe { agent, within } => observe::report(whose, agent, within).await,
         Command::Approve(options) => inbox::approve(whose, options).await,
         Command::Deny { call, person, why } => inbox::deny(whose, &call, person, why).await,
         Command::Halt { scope, why, until, reads_allowed, force } => {

@@ -223,6 +223,10 @@ struct Listen {
     /// The largest message in MiB that an agent's MCP client may send, or `remit wrap` reads; at most 16.
     #[schemars(extend("default" = MESSAGE_MB))]
     message_mb: Option<At<u64>>,
+    /// Where people's browsers find the console, such as `https://remit.example.com`: links in notifications and in what
+    /// agents are told begin with it. Its host is served without being listed under `hosts`.
+    #[schemars(extend("default" = "the people's address"))]
+    console: Option<At<String>>,
     /// Address and port of the API and console that people use; loopback only, until Remit speaks TLS.
     #[schemars(extend("default" = PEOPLE_LISTEN))]
     people: Option<At<String>>,
@@ -380,6 +384,9 @@ impl RemitFile {
             page.error("listen", at.place, format!("`{}` is the other listener's address too", at.value))
                 .help("agents and people never share a door: give each a port of its own");
         }
+        let console = listen.and_then(|listen| listen.console.as_ref()).and_then(|at| console(page, at));
+        let mut hosts: Vec<String> = self.hosts.iter().map(|at| host(page, at)).collect();
+        hosts.extend(console.as_ref().map(|(_, host)| host.clone()));
         let store = self.store.as_ref();
         let sqlite = store.and_then(|store| store.sqlite.as_deref()).unwrap_or(DATA);
         Settings {
@@ -395,8 +402,9 @@ impl RemitFile {
                 store.and_then(|store| store.disk_reserve_mb.as_ref()),
             ),
             people: self.people(page),
-            hosts: self.hosts.iter().map(|at| host(page, at)).collect(),
+            hosts,
             incidents: incidents::places(page, &self.incidents),
+            console: console.map(|(address, _)| address),
             notify: self.notify.iter().filter_map(|notify| notify.hook(page)).collect(),
         }
     }
@@ -486,6 +494,21 @@ fn host(page: &mut Page<'_>, at: &At<String>) -> String {
         );
     }
     at.value.to_ascii_lowercase()
+}
+
+/// An address without a path, and the host in it.
+fn console(page: &mut Page<'_>, at: &At<String>) -> Option<(String, String)> {
+    let rest = at.value.strip_prefix("https://").or_else(|| at.value.strip_prefix("http://"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    match rest.filter(|host| !host.is_empty() && host.bytes().all(plain)) {
+        Some(host) => Some((at.value.clone(), host.to_ascii_lowercase())),
+        None => {
+            page.error("console", at.place, format!("`{}` is not where a console is", at.value)).help(
+                "a scheme and a host, without a path and without `/` at its end: `https://remit.example.com`",
+            );
+            None
+        }
+    }
 }
 
 fn role(page: &mut Page<'_>, at: &At<String>) {

@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use api::inbox::{AnswerCall, AnswerTaken, Inbox, Ticket};
 use api::people::KeyMinted;
 use api::run::Recorded;
 use rustix::process::Signal;
@@ -148,6 +149,42 @@ async fn in_a_reload() {
         serve.signal(Signal::HUP);
         killed(serve.ended());
         scene.recovered().await;
+    }
+}
+
+/// A person says yes, and Remit dies before anything comes of it: what was approved is done once all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn between_a_yes_and_what_it_releases() {
+    for (point, proposes) in
+        [("gate.before_release", false), ("gate.before_release", true), ("gate.after_gather", true)]
+    {
+        let scene = Scene::new().await;
+        if proposes {
+            scene.install.edit("agents/refund-desk.yaml", "mode: enforce", "mode: propose");
+        }
+        let mut serve = scene.armed(point);
+        let run = open_run(&serve.agents, &scene.key).await.unwrap();
+        let asked = run.call("desk.refund_charge", refund_of("ch_1", 9_000)).await.unwrap();
+        let ticket = asked.waiting.unwrap().ticket;
+        for (by, words) in [("dana@example.com", "yes"), ("lee@example.com", "yes")] {
+            let people = people(&scene.install, &serve);
+            let Ok(inbox) = people.get::<Inbox>("/v1/inbox").await else { break };
+            let Some(item) = inbox.items.into_iter().next() else { break };
+            let (person, words) = (Some(by.to_owned()), Some(words.to_owned()));
+            let answer = AnswerCall { yes: true, bound: item.bound, words, person, ..AnswerCall::default() };
+            // The answer may be lost with the process; it is in the ledger.
+            let _ = people.post::<_, AnswerTaken>(&format!("/v1/inbox/{}/answer", item.call), &answer).await;
+        }
+        killed(serve.ended());
+        assert_eq!(scene.tools.done("refund_charge"), 0, "{point}");
+        let serve = scene.install.serve();
+        let agent = api::client::Client::new(&serve.agents, Some(scene.key.clone()));
+        let ended: Ticket = agent.get(&format!("/v1/tickets/{ticket}?wait=20s")).await.unwrap();
+        assert_eq!(ended.state, "ended", "{point}: {ended:?}");
+        let answered = ended.answered.unwrap();
+        assert_eq!(answered.outcome.as_deref(), Some("succeeded"), "{point}: {answered:?}");
+        assert_eq!(scene.tools.done("refund_charge"), 1, "{point}");
+        serve.stop();
     }
 }
 

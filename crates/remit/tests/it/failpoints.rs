@@ -3,12 +3,14 @@
 use std::path::Path;
 
 /// Every name, and where in these tests it strikes.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "gate.after_commit",
+    "gate.after_gather",
     "gate.after_parse",
     "gate.before_answer",
     "gate.before_append",
     "gate.before_dispatch",
+    "gate.before_release",
     "gate.before_settle",
     "gate.in_control",
     "gate.in_reload",

@@ -59,7 +59,7 @@ async fn an_agents_key_opens_nothing_of_peoples_and_the_operators_nothing_of_age
     let key = world.key(CLERK).await;
     for (endpoint, router) in each(&world) {
         match endpoint.auth {
-            Auth::Viewer | Auth::Auditor | Auth::Operator | Auth::OperatorKey => {
+            Auth::Viewer | Auth::Approver | Auth::Auditor | Auth::Operator | Auth::OperatorKey => {
                 drop(ask(endpoint, "localhost").key(&key).problem(&router, 403, "forbidden").await)
             }
             Auth::None => {}

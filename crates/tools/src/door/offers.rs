@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::methods::{self, Request};
 use super::refused::Refused;
 use super::rounds::{self, Walked};
-use super::tickets::Wait;
+use super::tickets::{Wait, Waited};
 use super::{Visit, told};
 use crate::mcp::upstream::Kind;
 use crate::mcp::wire::{Members, RpcError};
@@ -63,12 +63,14 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
     let uri = request.params.get("uri").and_then(Value::as_str).map(str::to_owned);
     let (session, method) = (request.session, request.method.clone());
     let args = ask.args.clone();
-    let wait = Wait::of(&request, &ask.tool, move || args.clone());
+    let mut wait = Wait::of(&request, &ask.tool, move || args.clone());
+    if let Some(ticket) = wait.brought_back()? {
+        return waited(wait.taken_up(ticket).await?);
+    }
     let result = match rounds::walk(&request, Some(&contract), ask, told::offered).await? {
         Walked::Told(result) => result,
-        // What is read has no place for a ticket: it is held, and then refused until it is asked for again.
-        Walked::Asked(answered) => match wait.held_back(&answered).await? {
-            Some(over) => told::offered(over)?,
+        Walked::Asked(answered) => match answered.ticket.clone() {
+            Some(ticket) => waited(wait.wait(ticket).await?)?,
             None => told::offered(*answered)?,
         },
         Walked::Denied(_, denied) => told::offered(*denied)?,
@@ -84,6 +86,16 @@ pub(super) async fn carry(request: Request<'_>) -> Result<Members, Refused> {
         }
     }
     Ok(result)
+}
+
+/// What is read has no place for a ticket in its answer: whoever waited long enough is told it in an error of the
+/// protocol, and the very same request waits on. A client that is asked in results comes again with its state.
+fn waited(waited: Waited) -> Result<Members, Refused> {
+    match waited {
+        Waited::Over(answered) => told::offered(*answered),
+        Waited::Told(result) if result.contains_key("resultType") => Ok(result),
+        Waited::Told(result) => Err(told::unanswered(&result)),
+    }
 }
 
 /// The name of the tool that stands for what a server asks of clients, if it could ever be allowed to this caller.

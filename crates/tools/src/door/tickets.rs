@@ -183,12 +183,6 @@ impl<'r> Wait<'r> {
         held.await
     }
 
-    /// For requests whose answer has no place for a ticket.
-    pub(super) async fn held_back(&self, answered: &Answered) -> Result<Option<Answered>, Refused> {
-        let Some(ticket) = &answered.ticket else { return Ok(None) };
-        self.held(ticket, self.hold()).await
-    }
-
     fn hold(&self) -> Duration {
         Duration::from_millis(self.request.visit.door.gate.rules().book.house.approvals.hold_ms)
     }

@@ -155,6 +155,15 @@ pub(super) fn held(name: &str, step: &str, answered: &Answered) -> Members {
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The same as an error of the protocol, where an answer has no place for one of a tool.
+pub(super) fn unanswered(pending: &Members) -> Refused {
+    let words = pending.get("content").and_then(|content| content.pointer("/0/text")).and_then(Value::as_str);
+    let data = pending.get("_meta").cloned().unwrap_or_default();
+    Refused::new(wire::INVALID_REQUEST, words.unwrap_or("it waits for a person").to_owned())
+        .with_data(data)
+        .recorded()
+}
+
 /// What people said who were asked.
 pub(super) struct Said {
     by: Vec<String>,

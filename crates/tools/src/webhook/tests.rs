@@ -17,6 +17,15 @@ fn a_hook_is_told_of_what_it_wants_and_of_nothing_else() {
     let decided = |ruling: &str| json!({ "kind": "call_decided", "body": { "ruling": ruling } });
     assert_eq!(wanted(&[On::Ask], &decided("ask")), Some("ask.waits"));
     assert_eq!(wanted(&[On::Ask], &decided("allow")), None);
+    let proposed = |call: &str| {
+        let body = json!({ "ruling": "ask", "call": call, "asked": { "with": "call_1" } });
+        json!({ "kind": "call_decided", "body": body })
+    };
+    assert_eq!(wanted(&[On::Ask], &proposed("call_1")), Some("ask.waits"));
+    assert_eq!(wanted(&[On::Ask], &proposed("call_2")), None, "what joins others is no news");
+    let link = |what: &str| super::link(what, &proposed("call_1"), "https://r.example");
+    assert_eq!(link("ask.waits").as_deref(), Some("https://r.example/inbox/call_1"));
+    assert_eq!(link("halt.began"), None);
     assert_eq!(wanted(&[On::Halt], &decided("ask")), None);
     assert_eq!(wanted(&[On::Ask], &json!({ "kind": "ask_escalated" })), Some("ask.escalated"));
 }

@@ -96,7 +96,7 @@ impl Home {
     }
 
     pub(super) async fn mint(&self, agent: &str, ttl_seconds: u64) -> Result<KeyMinted> {
-        let ask = MintKey { ttl_seconds: Some(ttl_seconds), through: Some(Through::Wrap) };
+        let ask = MintKey { ttl_seconds: Some(ttl_seconds), person: None, through: Some(Through::Wrap) };
         let path = format!("/v1/agents/{}/keys", encode(agent));
         let minted = remote::client(&self.whose)?.post(&path, &ask).await;
         minted.with_context(|| format!("no key could be minted for the agent `{agent}`"))
