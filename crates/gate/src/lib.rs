@@ -35,6 +35,7 @@ pub mod port;
 mod recall;
 mod redact;
 mod released;
+mod result;
 mod runs;
 mod saga;
 mod says;
