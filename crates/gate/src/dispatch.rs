@@ -15,6 +15,7 @@ use crate::care::{Moved, NotNow};
 use crate::gate::Gate;
 use crate::permit::Permit;
 use crate::port::{Cancel, Feed, Reach, Reached};
+use crate::result;
 use crate::vault;
 
 const HALTED: &str = "halted";
@@ -48,6 +49,10 @@ impl Gate {
             }
             let again = permit.again();
             let reached = self.once(reach.as_ref(), permit, cancel.clone(), feed.clone()).await;
+            let reached = match self.law().rules.tool(&contract.name) {
+                Some(tool) => result::fitting(tool, reached),
+                None => reached,
+            };
             if let Some(moved) = self.0.care.learned(&contract, &reached, self.0.clock.now()) {
                 self.breaker_moved(&contract, &reached, moved);
             }

@@ -38,6 +38,7 @@ mod proposals;
 mod recall;
 mod redact;
 mod released;
+mod result;
 mod runs;
 mod saga;
 mod says;

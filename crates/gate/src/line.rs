@@ -191,7 +191,7 @@ impl Gate {
         let reached = redacted(&tool.contract, self.dispatched(permit, cancel, feed).await);
         ledger::failpoint::hit("gate.before_settle");
 
-        // 5 settle: how it went is recorded before it is told
+        // 5 settle: how it went is decided before it is told; of a write it is durable, too
         let result = Payload::new("result", seal::random(), reached.body.clone(), false);
         let left = self.left_by(&written.law, &call, &reached, before.as_ref());
         let settlement = Settlement {

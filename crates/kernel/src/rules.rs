@@ -13,6 +13,9 @@ use crate::contract::{Contract, Effect, Operation};
 use crate::time::Time;
 use crate::window::{AccountId, Owner, Window};
 
+/// Longer words of a schema are cut: they may hold what somebody else wrote.
+const MISFIT_CHARS_MAX: usize = 200;
+
 #[derive(Debug)]
 pub struct Rules {
     pub book: Book,
@@ -38,6 +41,19 @@ pub struct ToolRules {
     pub contract: Arc<Contract>,
     pub digest: Digest,
     pub input: jsonschema::Validator,
+    /// What its server says that its results are, where that was accepted.
+    pub output: Option<jsonschema::Validator>,
+}
+
+impl ToolRules {
+    /// Where a structured result is not what its server said it would be, and how; the result itself is not told.
+    pub fn misfit(&self, structured: &serde_json::Value) -> Option<String> {
+        let output = self.output.as_ref().filter(|output| !output.is_valid(structured))?;
+        let error = output.iter_errors(structured).next()?;
+        let place = error.instance_path().as_str().to_owned();
+        let words = error.masked_with("the value").to_string();
+        Some(format!("at `{place}`: {words}").chars().take(MISFIT_CHARS_MAX).collect())
+    }
 }
 
 impl Rules {
@@ -56,8 +72,12 @@ impl Rules {
         for contract in book.tools.values() {
             let input = jsonschema::validator_for(&contract.input)
                 .map_err(|error| vec![bad_schema(contract, &error)])?;
-            let rules = ToolRules { contract: Arc::new(contract.clone()), digest: contract.digest(), input };
-            tools.insert(contract.name.clone(), Arc::new(rules));
+            let said = contract.definition.as_ref().and_then(|definition| definition.get("outputSchema"));
+            let output = said.filter(|schema| schema.is_object()).map(jsonschema::validator_for).transpose();
+            let output = output.map_err(|error| vec![bad_schema(contract, &error)])?;
+            let (digest, contract) = (contract.digest(), Arc::new(contract.clone()));
+            let rules = ToolRules { contract, digest, input, output };
+            tools.insert(rules.contract.name.clone(), Arc::new(rules));
         }
         let digest = book.digest();
         let owners = book.agents.values().map(|manifest| (manifest.agent.clone(), owners(&book, manifest)));
@@ -186,7 +206,7 @@ fn bad_schema(contract: &Contract, error: &impl std::fmt::Display) -> Problem {
         line: 1,
         column: 1,
         length: 0,
-        message: format!("the input schema of `{}` is not a JSON Schema: {error}", contract.name),
+        message: format!("a schema of `{}` is not a JSON Schema: {error}", contract.name),
         help: Some("write a JSON Schema 2020-12 object without remote references".to_owned()),
     }
 }

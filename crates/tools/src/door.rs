@@ -11,7 +11,8 @@
 //! 6. `tickets.rs`    when people are asked first, and how each kind of client waits
 //! 7. `told.rs`       a verdict and a result in words that a model can act on
 //! 8. `tasks.rs`      a call that takes long becomes a task, and its client comes back for the result
-//! 9. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources
+//! 9. `stream.rs`     an answer that grows: progress before the result; `news.rs`: changed lists and resources;
+//!    `replay.rs`: what a client with a session missed of them when its connection broke
 //!
 //! The door never authenticates: who mounts it hands over a `Caller`, and a `RunId` if a header held its token.
 
@@ -39,6 +40,7 @@ mod post;
 mod questions;
 mod refused;
 mod relay;
+mod replay;
 mod rounds;
 mod session;
 mod stateless;

@@ -167,3 +167,20 @@ async fn a_flood_is_counted_in_one_event() {
         assert_eq!((shown.run.denied, shown.run.uncounted, shown.calls.len()), (60, 47, 60));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_is_answered_before_its_outcome_is_durable_and_a_write_after() {
+    for (tool, args, is_read) in
+        [("crm.lookup", json!({ "id": "7" }), true), ("crm.note", json!({ "text": "hello" }), false)]
+    {
+        let (stage, memory) = Stage::memory(book(vec![desk()])).await;
+        let run = stage.open().await.run;
+        let ended = |events: &[Event]| events.iter().any(|event| matches!(event, Event::CallFinished(_)));
+        // The decision is written, the outcome is not until the lanes have folded again.
+        memory.fail_at(2, Fault::Before);
+        let answered = stage.gate.call(&stage.caller, ask(run, tool, args)).await.unwrap();
+        assert_eq!(answered.outcome, Some(Outcome::Succeeded), "{tool}: {answered:?}");
+        assert_eq!(ended(&stage.events()), !is_read, "{tool}");
+        until(async || ended(&stage.events())).await;
+    }
+}

@@ -165,3 +165,20 @@ async fn a_secret_goes_into_the_world_and_nowhere_else() {
         assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_breaks_its_own_schema_is_not_passed_on() {
+    let schema = json!({ "outputSchema": { "type": "object", "required": ["ticket"] } });
+    for (tool, outcome) in [("crm.lookup", Outcome::Failed), ("crm.note", Outcome::Unknown)] {
+        let mut book = book(vec![desk()]);
+        book.tools.get_mut(tool).unwrap().definition = Some(schema.clone());
+        let (stage, _) = Stage::memory(book).await;
+        let run = stage.open().await.run;
+        // This world's tools answer without structured content.
+        let args = if tool == "crm.lookup" { json!({ "id": "7" }) } else { json!({ "text": "hello" }) };
+        let answered = stage.gate.call(&stage.caller, ask(run, tool, args)).await.unwrap();
+        assert_eq!(answered.outcome, Some(outcome), "{tool}: {answered:?}");
+        assert_eq!(answered.trouble.as_deref(), Some("malformed_result"));
+        assert!(!answered.result.unwrap().to_string().contains("ticket\":7"), "what it said is not told");
+    }
+}

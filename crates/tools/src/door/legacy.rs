@@ -14,7 +14,7 @@ use super::refused::{Refused, SESSION_NOT_FOUND};
 use super::relay::Relay;
 use super::session::Session;
 use super::stream::Heard;
-use super::{Visit, news, not_allowed, questions, stream};
+use super::{Visit, news, not_allowed, questions, replay, stream};
 use crate::mcp::era::Version;
 use crate::mcp::headers;
 use crate::mcp::wire::{self, Id, Members, Message};
@@ -55,6 +55,7 @@ async fn request(
     let feed = if accepts.events { Feed::new(to) } else { Feed::default() };
     let (to, asks) = mpsc::channel(questions::QUEUED_MAX);
     let (to, asks) = (accepts.events.then_some(to), Some(asks));
+    let whose = stream::Whose::Session(session.clone());
     let work = async move {
         let _under_way = under_way;
         let (session, unwanted, asks) = (Some(&session), Some(unwanted), to);
@@ -64,7 +65,7 @@ async fn request(
             Err(refused) => (refused.status(version), post::failed(&visit, Some(id), refused).await),
         }
     };
-    stream::reply(work, Heard { words, asks, relay }, accepts, None).await
+    stream::reply(work, Heard { words, asks, relay }, accepts, whose).await
 }
 
 /// An array of messages: in 2025-03-26, and in no other revision.
@@ -151,13 +152,28 @@ pub(super) async fn listen(visit: &Visit) -> Response {
         Ok(None) => return not_allowed("POST"),
         Err(refused) => return post::error(visit, None, refused).await,
     };
+    let heard = match once(&visit.headers, headers::LAST_EVENT) {
+        Ok(heard) => heard.map(replay::place),
+        Err(refused) => return post::error(visit, None, refused).await,
+    };
+    let heard = match heard {
+        None => None,
+        Some(Some((0, number))) => Some(number),
+        Some(place) => {
+            let told = place.and_then(|(stream, number)| Some((session.replays.find(stream)?, number)));
+            return match told {
+                Some((told, number)) => stream::read(told.read(number.saturating_add(1))),
+                None => post::error(visit, None, forgotten()).await,
+            };
+        }
+    };
     let (Some(listening), Some(seat)) =
         (session.listen(), news::Seats::take(&visit.door.seats, visit.caller.key))
     else {
         let refused = Refused::new(wire::INVALID_REQUEST, "this session's stream is open already");
         return post::error(visit, None, refused.with_status(StatusCode::CONFLICT)).await;
     };
-    news::listen(visit, news::Audience::Session(listening), seat)
+    news::listen(visit, news::Audience::Session(listening), seat, heard)
 }
 
 /// The client leaves.
@@ -211,6 +227,12 @@ fn notified(session: &Session, message: Message) {
         }
         answer => session.open.answered(answer),
     }
+}
+
+fn forgotten() -> Refused {
+    let words =
+        "what was told on that stream is no longer kept: ask again; a call that was made is in the ledger";
+    Refused::new(wire::INVALID_REQUEST, words)
 }
 
 fn taken() -> Refused {

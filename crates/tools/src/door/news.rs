@@ -1,6 +1,6 @@
 //! News: streams that tell of changed lists and resources while nobody asks, and how many there may be.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use super::methods::Request;
 use super::post::Accepts;
 use super::refused::Refused;
 use super::session::Listening;
-use super::stream::{KEEP_ALIVE, alive, event, events};
+use super::stream::{KEEP_ALIVE, PRIMER, alive, event, events};
 use super::{Visit, offers};
 use crate::mcp::era::{self, Version};
 use crate::mcp::upstream::{News, What};
@@ -54,11 +54,17 @@ pub(super) struct Wants {
 
 struct Stream {
     visit: Visit,
+    /// Taken when this is dropped: whoever listens again goes on with it.
+    ear: Option<Ear>,
+    audience: Audience,
+    first: VecDeque<Bytes>,
+    _seat: Seat,
+}
+
+/// What hears of news for somebody.
+pub(super) struct Ear {
     rules: Digest,
     heard: broadcast::Receiver<News>,
-    audience: Audience,
-    first: Option<Bytes>,
-    _seat: Seat,
 }
 
 /// Answers `subscriptions/listen`: what is told is acknowledged first, and nothing else is ever told.
@@ -90,25 +96,32 @@ pub(super) async fn subscribe(
     let uris = wanted.get("resourceSubscriptions").and_then(Value::as_array);
     let uris = uris.into_iter().flatten().filter_map(Value::as_str);
     let watching = Watching::begin(visit, version, params, uris).await?;
-    Ok(listen(visit, Audience::Subscription(id.clone(), wants, Box::new(watching)), seat))
+    Ok(listen(visit, Audience::Subscription(id.clone(), wants, Box::new(watching)), seat, None))
 }
 
-pub(super) fn listen(visit: &Visit, audience: Audience, seat: Seat) -> Response {
-    let stream = Stream {
-        rules: visit.door.gate.rules().digest,
-        heard: visit.door.catalogue.news(),
-        visit: visit.clone(),
-        first: Some(audience.first()),
-        audience,
-        _seat: seat,
-    };
+/// `heard`: the number of the last event that a client heard on the stream before, if it goes on with that.
+pub(super) fn listen(visit: &Visit, audience: Audience, seat: Seat, heard: Option<u64>) -> Response {
+    let mut first = VecDeque::from([audience.first()]);
+    let mut ear = None;
+    if let Audience::Session(listening) = &audience {
+        let session = listening.session();
+        ear = session.ear.lock().unwrap_or_else(PoisonError::into_inner).take().filter(|_| heard.is_some());
+        match heard {
+            Some(number) => first.extend(session.listened.after(number)),
+            None if session.version.has_primers() => first.push_back(session.listened.push(PRIMER)),
+            None => {}
+        }
+    }
+    let ear = ear
+        .unwrap_or_else(|| Ear { rules: visit.door.gate.rules().digest, heard: visit.door.catalogue.news() });
+    let stream = Stream { visit: visit.clone(), ear: Some(ear), first, audience, _seat: seat };
     let frames = unfold(Some(stream), |stream| async move {
         let mut stream = stream?;
-        if let Some(first) = stream.first.take() {
+        if let Some(first) = stream.first.pop_front() {
             return Some((Ok::<_, Infallible>(first), Some(stream)));
         }
         match stream.next().await {
-            Some(frame) => Some((Ok(frame), Some(stream))),
+            Some(frame) => Some((Ok(stream.audience.numbered(frame)), Some(stream))),
             None => Some((Ok(stream.audience.last()?), None)),
         }
     });
@@ -122,7 +135,7 @@ impl Stream {
         while silent.elapsed() < KEEP_ALIVE {
             let frame = tokio::select! {
                 () = tokio::time::sleep(LOOK) => self.look()?,
-                heard = self.heard.recv() => match heard {
+                heard = self.ear.as_mut()?.heard.recv() => match heard {
                     Ok(news) => told(&self.visit, &self.audience, &news),
                     // Whoever misses one change asks again at the next.
                     Err(RecvError::Lagged(_)) => None,
@@ -145,8 +158,18 @@ impl Stream {
             return None;
         }
         let rules = gate.rules().digest;
-        let is_new = std::mem::replace(&mut self.rules, rules) != rules;
+        let is_new = std::mem::replace(&mut self.ear.as_mut()?.rules, rules) != rules;
         Some((is_new && self.audience.wants().tools).then(|| self.audience.changed("tools")))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Audience::Session(listening) = &self.audience
+            && !listening.is_over()
+        {
+            *listening.session().ear.lock().unwrap_or_else(PoisonError::into_inner) = self.ear.take();
+        }
     }
 }
 
@@ -176,6 +199,16 @@ impl Audience {
         match self {
             Audience::Session(listening) => listening.asked().await,
             Audience::Subscription(..) => None,
+        }
+    }
+
+    /// An event as it is written: with a number, where the client can come back for what it missed.
+    fn numbered(&self, frame: Bytes) -> Bytes {
+        match self {
+            Audience::Session(listening) if !frame.starts_with(b":") => {
+                listening.session().listened.push(&frame)
+            }
+            _ => frame,
         }
     }
 

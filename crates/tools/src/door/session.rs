@@ -12,8 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::Scope;
+use super::news::Ear;
 use super::questions::{Open, QUEUED_MAX};
 use super::relay::LEVELS;
+use super::replay::{Replays, Told};
 use crate::mcp::era::Version;
 use crate::mcp::wire::{Id, Members, Message};
 
@@ -50,6 +52,12 @@ pub(super) struct Session {
     /// What the client can be asked for.
     pub(super) capabilities: Members,
     pub(super) open: Open,
+    /// What was told on the streams of its answers.
+    pub(super) replays: Replays,
+    /// What was told on the stream that it listens on.
+    pub(super) listened: Told,
+    /// What listened for it, while nobody does.
+    pub(super) ear: Mutex<Option<Ear>>,
     ended: watch::Sender<bool>,
 }
 
@@ -89,6 +97,9 @@ impl Sessions {
             stream: Mutex::default(),
             capabilities,
             open: Open::default(),
+            replays: Replays::default(),
+            listened: Told::new(0),
+            ear: Mutex::default(),
             ended: watch::channel(false).0,
         });
         all.insert(session.id.clone(), session.clone());
@@ -229,6 +240,10 @@ impl Listening {
 
     pub(super) fn watches(&self, uri: &str) -> bool {
         self.session.watched().contains(uri)
+    }
+
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 
     /// Whether the session has ended.

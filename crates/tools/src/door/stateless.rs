@@ -62,8 +62,8 @@ async fn answer(
             Err(refused) => (refused.status(version), post::failed(&visit, Some(id), refused).await),
         }
     };
-    stream::reply(work, Heard { words: heard, asks: None, relay }, accepts, Some(stream::HangUp(hang_up)))
-        .await
+    let whose = stream::Whose::Alone(stream::HangUp(hang_up));
+    stream::reply(work, Heard { words: heard, asks: None, relay }, accepts, whose).await
 }
 
 async fn reject(visit: &Visit, version: Version, id: Id, refused: Refused) -> Response {

@@ -60,7 +60,8 @@ struct Now {
 #[derive(Clone)]
 enum Stage {
     Working,
-    Wants(InputRequired),
+    /// What is still wanted, and what was given of it.
+    Wants(InputRequired, Members),
     Done(Members),
     Failed(RpcError),
     Cancelled,
@@ -198,7 +199,7 @@ fn follow(visit: Visit, task: Arc<Task>, work: Work) {
         };
         let stage = match era::reply_for(task.version, "tools/call", ended) {
             Reply::Result(result) => match era::input_required(&result) {
-                Some(wanted) => Stage::Wants(wanted),
+                Some(wanted) => Stage::Wants(wanted, Members::new()),
                 None => Stage::Done(result),
             },
             Reply::Error(error) => Stage::Failed(error),
@@ -285,7 +286,7 @@ impl Task {
         }
         if self.version.is_stateless() {
             match stage {
-                Stage::Wants(wanted) => drop(with("inputRequests", wanted.requests.into())),
+                Stage::Wants(wanted, _) => drop(with("inputRequests", wanted.requests.into())),
                 Stage::Done(result) => drop(with("result", result.into())),
                 Stage::Failed(error) => drop(with("error", error.value())),
                 Stage::Working | Stage::Cancelled => {}
@@ -331,21 +332,29 @@ impl Task {
         };
         let mut taken = None;
         self.now.send_if_modified(|now| {
-            let Stage::Wants(wanted) = &now.stage else { return false };
-            if !wanted.requests.keys().all(|name| given.contains_key(name)) {
-                return false;
+            let Stage::Wants(wanted, so_far) = &mut now.stage else { return false };
+            let known = wanted.requests.keys().filter(|name| given.contains_key(*name)).cloned();
+            let known: Vec<String> = known.collect();
+            for name in &known {
+                wanted.requests.remove(name);
+                so_far.extend(given.get(name).map(|answer| (name.clone(), answer.clone())));
             }
-            taken = Some(wanted.clone());
-            *now = Now { at: Wall.now(), stage: Stage::Working };
-            true
+            let is_whole = wanted.requests.is_empty();
+            if is_whole {
+                taken = Some((std::mem::take(so_far), wanted.state.take()));
+                now.stage = Stage::Working;
+            }
+            let is_news = is_whole || !known.is_empty();
+            if is_news {
+                now.at = Wall.now();
+            }
+            is_news
         });
-        // An answer to what is not asked, or not yet a whole one, is taken note of and changes nothing.
-        let Some(wanted) = taken else { return Ok(Members::new()) };
-        let answers =
-            wanted.requests.keys().filter_map(|name| Some((name.clone(), given.get(name)?.clone())));
+        // An answer to what is not asked changes nothing; one to a part is kept until there are the others.
+        let Some((answers, state)) = taken else { return Ok(Members::new()) };
         let mut params = self.params.clone();
-        params.insert(era::INPUT_RESPONSES.to_owned(), answers.collect::<Members>().into());
-        params.extend(wanted.state.map(|state| (era::REQUEST_STATE.to_owned(), state.into())));
+        params.insert(era::INPUT_RESPONSES.to_owned(), answers.into());
+        params.extend(state.map(|state| (era::REQUEST_STATE.to_owned(), state.into())));
         let work = tokio::spawn(Errand::of(request, false).run(self.clone(), params));
         follow(request.visit.clone(), self, work);
         Ok(Members::new())
@@ -356,7 +365,7 @@ impl Stage {
     fn name(&self) -> &'static str {
         match self {
             Stage::Working => "working",
-            Stage::Wants(_) => "input_required",
+            Stage::Wants(..) => "input_required",
             Stage::Done(_) => "completed",
             Stage::Failed(_) => "failed",
             Stage::Cancelled => "cancelled",

@@ -70,6 +70,11 @@ impl Version {
     pub fn has_version_header(self) -> bool {
         self >= Version::V2025_06_18
     }
+
+    /// Whether a stream begins with an event of an id and no words, from which on a client can take it up again.
+    pub fn has_primers(self) -> bool {
+        self == Version::V2025_11_25
+    }
 }
 
 /// How a request was answered.

@@ -279,3 +279,88 @@ async fn the_run_that_initialize_named_is_the_sessions() {
     let id = receipt["call"].as_str().unwrap().parse().unwrap();
     assert_eq!(world.gate.call_view(id, Some(index)).await.unwrap().1.run, Some(run));
 }
+
+/// The ids and the messages of the next events, up to one that is a result.
+async fn rest(response: http::Response<axum::body::Body>) -> Vec<(String, Value)> {
+    assert_eq!(response.status(), 200);
+    let mut frames = response.into_body().into_data_stream();
+    let mut heard = Vec::new();
+    while let Some(frame) = frames.next().await {
+        let text = String::from_utf8(frame.unwrap().to_vec()).unwrap();
+        for event in text.split("\n\n") {
+            let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+            let Some(id) = field("id: ") else { continue };
+            let message = field("data: ").map(|data| serde_json::from_str(data).unwrap());
+            heard.push((id.to_owned(), message.unwrap_or_default()));
+        }
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_client_whose_connection_broke_hears_the_rest() {
+    let world = World::new().await;
+    let client = world.client(CLERK).await;
+    let session = session(&client, "2025-11-25").await;
+    let params =
+        json!({ "name": "desk.talk", "arguments": { "text": "hi" }, "_meta": { "progressToken": 1 } });
+    let body = json!({ "jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params }).to_string();
+    let response = session.client.response("POST", &session.headers(), &body).await;
+    let mut frames = response.into_body().into_data_stream();
+    let first = String::from_utf8(frames.next().await.unwrap().unwrap().to_vec()).unwrap();
+    assert_eq!(first, "id: 1-0\ndata:\n\n", "an id before there are words");
+    drop(frames);
+
+    let resume = |id: &str| {
+        let (session, id) = (&session, id.to_owned());
+        async move {
+            let headers = session.headers();
+            let headers = [headers[0], headers[1], ("last-event-id", id.as_str())];
+            session.client.response("GET", &headers, "").await
+        }
+    };
+    let heard = rest(resume("1-0").await).await;
+    assert!(heard.len() >= 2, "{heard:?}");
+    assert_eq!(heard[0].1["method"], "notifications/progress");
+    assert_eq!(heard.last().unwrap().1["result"]["structuredContent"], json!({ "text": "hi" }));
+    let again = rest(resume(&heard[0].0).await).await;
+    assert_eq!(again, heard[1..], "only what came after");
+
+    for strange in ["9-0", "nonsense", "1"] {
+        assert_eq!(resume(strange).await.status(), 400, "{strange}");
+    }
+    let other = self::session(&client, "2025-11-25").await;
+    let headers = other.headers();
+    let headers = [headers[0], headers[1], ("last-event-id", "1-0")];
+    let status = other.client.response("GET", &headers, "").await.status();
+    assert_eq!(status, 400, "a stream is its session's own");
+}
+
+#[tokio::test]
+async fn news_that_came_while_nobody_listened_are_told_to_who_comes_again() {
+    let world = World::new().await;
+    let session = session(&world.client(CLERK).await, "2025-11-25").await;
+    let response = session.client.response("GET", &session.headers(), "").await;
+    let mut frames = response.into_body().into_data_stream();
+    let mut heard = String::new();
+    while !heard.contains("id: ") {
+        heard.push_str(std::str::from_utf8(&frames.next().await.unwrap().unwrap()).unwrap());
+    }
+    assert!(heard.contains("id: 0-0\n"), "{heard}");
+    drop(frames);
+    let mut book = book();
+    book.tools.remove("desk.hidden");
+    world.gate.activate(rules(book), "test").await.unwrap();
+
+    let headers = session.headers();
+    let headers = [headers[0], headers[1], ("last-event-id", "0-0")];
+    let response = session.client.response("GET", &headers, "").await;
+    let mut frames = response.into_body().into_data_stream();
+    let told = next(&mut frames).await;
+    assert_eq!(told["method"], "notifications/tools/list_changed", "{told}");
+    drop(frames);
+    // Heard or not, what came after the last that the client says it heard is told again.
+    let response = session.client.response("GET", &headers, "").await;
+    let mut frames = response.into_body().into_data_stream();
+    assert_eq!(next(&mut frames).await["method"], "notifications/tools/list_changed");
+}

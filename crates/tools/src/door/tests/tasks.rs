@@ -138,3 +138,29 @@ async fn a_task_may_want_input() {
     let end = ended(&clerk, &task).await;
     assert_eq!(end["result"]["structuredContent"]["heard"][0]["result"], said, "{end}");
 }
+
+#[tokio::test]
+async fn a_task_is_told_what_it_wants_piece_by_piece() {
+    let world = World::new().await;
+    let clerk = world.client(CLERK).await;
+    let can = || json!({ "elicitation": { "form": {} } });
+    let call = json!({ "name": "mail.live", "arguments": { "ms": 700, "ask": ["Who?", "Where?"] } });
+    let task = clerk.ask("tools/call", able(call, can())).await.result()["taskId"].clone();
+    let wants = ended(&clerk, &task).await;
+    let names: Vec<String> = wants["inputRequests"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names.len(), 2, "{wants}");
+    let said = json!({ "action": "accept", "content": { "name": "Ann" } });
+    for (place, name) in names.iter().enumerate() {
+        let given = json!({ "taskId": task, "inputResponses": { name: said } });
+        clerk.ask("tasks/update", able(given, can())).await.result();
+        let seen = ended(&clerk, &task).await;
+        if place == 0 {
+            assert_eq!(seen["status"], "input_required", "{seen}");
+            let left: Vec<&String> = seen["inputRequests"].as_object().unwrap().keys().collect();
+            assert_eq!(left, [&names[1]], "what was answered is wanted no more");
+        } else {
+            let heard = seen["result"]["structuredContent"]["heard"].as_array().unwrap();
+            assert!(heard.len() == 2 && heard.iter().all(|it| it["result"] == said), "{seen}");
+        }
+    }
+}
