@@ -342,7 +342,10 @@ fn whom_a_key_was_given_to_may_not_answer_whatever_the_agent_says() {
         6s | yes    | c   |            |             | c3   | lou |     |
         6s | yes    | c   |            |             | c3   | lee |     |
     "#;
-    check(desk_book(), table, expect![[r#"
+    check(
+        desk_book(),
+        table,
+        expect![[r#"
         at | do     | run | tool       | args        | call | by  | for | key   | answer                | code                                                               | account | event
         0s | mint   | a   |            |             |      |     | Lee |       | done                  |                                                                    |         | key_minted
         0s | open   | a   |            |             |      |     | lou | by k7 | a open until 13:00:00 |                                                                    |         | run_opened
@@ -356,7 +359,8 @@ fn whom_a_key_was_given_to_may_not_answer_whatever_the_agent_says() {
         5s | call   | c   | pay.refund | {"cents":5} |      |     |     |       | ask                   | approval_required ask leads near desk.may[0]: approved by leads    |         | call_decided c3 ask until 13:00:05
         6s | yes    | c   |            |             | c3   | lou |     |       | refused               | own_request (lou)                                                  |         |
         6s | yes    | c   |            |             | c3   | lee |     |       | enough                |                                                                    |         | answered yes by lee for leads
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

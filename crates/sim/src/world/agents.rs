@@ -33,7 +33,16 @@ impl World {
             };
         }
         self.runs.push((run, agent.clone()));
-        let open = OpenRun { run, agent, person: None, intent: None, implicit: None, parent, budget, credential: None };
+        let open = OpenRun {
+            run,
+            agent,
+            person: None,
+            intent: None,
+            implicit: None,
+            parent,
+            budget,
+            credential: None,
+        };
         self.ask(lane_of(run), Command::OpenRun(open), Vec::new(), Waiter::Opening);
     }
 
