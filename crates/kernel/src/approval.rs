@@ -237,8 +237,8 @@ pub struct Standing {
 }
 
 impl State {
-    /// For whom a run is, and the runs above it: as their credentials prove, and as their agents say. What an agent says
-    /// bars one more from answering, and frees nobody.
+    /// For whom a run is, and the runs above it: as their credentials prove, and as their agents say. What an agent
+    /// says bars one more from answering, and frees nobody.
     pub(crate) fn persons(&self, run: RunId) -> BTreeSet<String> {
         let of = |run: &Run| run.person.iter().chain(&run.vouched).map(|name| plain_name(name)).collect();
         self.lineage(run).flat_map(|(_, run)| -> Vec<String> { of(run) }).collect()

@@ -7,6 +7,7 @@
 mod approvals;
 mod people;
 mod plans;
+mod slices;
 
 use std::sync::Arc;
 
@@ -21,13 +22,13 @@ pub use self::plans::{
     Claimed, ClaimsReleased, CommitEnded, CommitStarted, GroupBegun, PhaseChanged, PlanProposed,
     ResidueAccepted, StepChecked, StepJoined, UnwindStarted,
 };
+pub use self::slices::{SlicesFreed, SlicesLent, SlicesReturned};
 use crate::account::{Amount, Limits};
 use crate::approval::Asked;
 use crate::call::{self, Carrier, Outcome};
 use crate::command::Closing;
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, Mark, RunId};
-use crate::lending::Part;
 use crate::reason::Reason;
 use crate::threshold::Action;
 use crate::time::Time;
@@ -330,26 +331,6 @@ pub struct ToolRested {
     /// None: it works again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
-}
-
-/// Control lends slices of accounts to a lane; each amount is beside what it lent before.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SlicesLent {
-    pub slices: Vec<Part>,
-    pub to: u16,
-}
-
-/// What a lane gave back is free again; each amount counts from the start of the account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SlicesFreed {
-    pub from: u16,
-    pub slices: Vec<Part>,
-}
-
-/// A lane gives back what it does not use; each amount counts from the start of the account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SlicesReturned {
-    pub slices: Vec<Part>,
 }
 
 /// An account is as full as a threshold says: once for each account and threshold, and of several crossed at once

@@ -14,7 +14,6 @@ use crate::approval::{Pending, RiskPart, Subject, plain_name};
 use crate::event::{CallDecided, PlanProposed};
 use crate::id::{CallId, Mark, RunId};
 use crate::reason::{Code, Reason};
-use crate::risk::score;
 use crate::run::Run;
 use crate::state::State;
 use crate::time::Time;
@@ -131,7 +130,8 @@ impl Pending {
         self.args = Digest::of(&canonical(&bytes));
         self.asked_args = self.args;
         self.cost = kept.iter().fold(Amount::default(), |sum, one| sum.plus(&one.cost));
-        let worst = kept.iter().max_by_key(|one| score(&one.risk));
+        let points = |one: &&&Proposal| one.risk.iter().map(|part| part.points).fold(0, u64::saturating_add);
+        let worst = kept.iter().max_by_key(points);
         self.risk = worst.map(|one| one.risk.clone()).unwrap_or_default();
         let final_one = kept.iter().find(|one| one.effect != "reversible");
         if let Some(one) = final_one.or(kept.first()) {
@@ -209,9 +209,6 @@ impl State {
         }
         let waits = ticket.and_then(|ticket| self.pending.get_mut(&ticket));
         waits.into_iter().for_each(|pending| pending.plan = Some(proposed.version));
-        if let Some(plan) = self.plan_mut(proposed.run, proposed.version) {
-            plan.ticket = plan.ticket.or(ticket);
-        }
     }
 }
 

@@ -48,7 +48,7 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 38] = [
+const SOURCES: [(&str, &str); 39] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("approval", include_str!("approval.rs")),
@@ -63,6 +63,7 @@ const SOURCES: [(&str, &str); 38] = [
     ("event_approvals", include_str!("event/approvals.rs")),
     ("event_people", include_str!("event/people.rs")),
     ("event_plans", include_str!("event/plans.rs")),
+    ("event_slices", include_str!("event/slices.rs")),
     ("family", include_str!("family.rs")),
     ("follow", include_str!("follow.rs")),
     ("habit", include_str!("habit.rs")),

@@ -230,8 +230,8 @@ impl Gate {
         let mut filter = Where::default();
         filter.and("id =", Some(key(call.0)));
         let sql = format!("{CALL_COLUMNS}{}", filter.text);
-        // An answer that was just given is found at once: its outcome is durable by now, and the views are asked to have
-        // caught up with the log.
+        // An answer that was just given is found at once: its outcome is durable by now, and the views are asked to
+        // have caught up with the log.
         self.0.flights.recorded(call).await;
         let after = after_index.or(Some(*self.0.head.borrow()));
         let rows = move |db: &Connection| filter.rows(db, &sql, read_call);

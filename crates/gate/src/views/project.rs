@@ -9,7 +9,8 @@ use kernel::approvers::ASK_QUOTA;
 use kernel::call::Outcome;
 use kernel::command::Closing;
 use kernel::event::{
-    Answered, CallDecided, CallFinished, Charged, Event, Questioned, RunClosed, RunOpened, RunSteered, Stamp,
+    Answered, CallDecided, CallFinished, Charged, Event, PlanProposed, Questioned, RunClosed, RunOpened,
+    RunSteered, Stamp,
 };
 use kernel::id::{CallId, RunId};
 use kernel::time::Time;
@@ -221,11 +222,7 @@ impl Sheet {
             Event::CommitStarted(started) => {
                 self.runs.entry(started.run).or_default().waiting -= i64::from(started.ticket.is_some());
             }
-            // Proposals waited each for itself, and as a plan they wait as one.
-            Event::PlanProposed(proposed) => {
-                let more = proposed.gathers.len().saturating_sub(1);
-                self.runs.entry(proposed.run).or_default().waiting -= i64::try_from(more).unwrap_or(0);
-            }
+            Event::PlanProposed(proposed) => self.gathered(&proposed),
             Event::ToolSeen(seen) => drop(self.definitions.insert(seen.tool, index)),
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
@@ -253,6 +250,12 @@ impl Sheet {
             | Event::IncidentSent(_)
             | Event::Collected(_) => {}
         }
+    }
+
+    /// Proposals waited each for itself, and as a plan they wait as one.
+    fn gathered(&mut self, proposed: &PlanProposed) {
+        let more = proposed.gathers.len().saturating_sub(1);
+        self.runs.entry(proposed.run).or_default().waiting -= i64::try_from(more).unwrap_or(0);
     }
 
     fn steered(&mut self, steered: &RunSteered) {

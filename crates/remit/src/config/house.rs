@@ -223,8 +223,8 @@ struct Listen {
     /// The largest message in MiB that an agent's MCP client may send, or `remit wrap` reads; at most 16.
     #[schemars(extend("default" = MESSAGE_MB))]
     message_mb: Option<At<u64>>,
-    /// Where people's browsers find the console, such as `https://remit.example.com`: links in notifications and in what
-    /// agents are told begin with it. Its host is served without being listed under `hosts`.
+    /// Where people's browsers find the console, such as `https://remit.example.com`: links in notifications and in
+    /// what agents are told begin with it. Its host is served without being listed under `hosts`.
     #[schemars(extend("default" = "the people's address"))]
     console: Option<At<String>>,
     /// Address and port of the API and console that people use; loopback only, until Remit speaks TLS.

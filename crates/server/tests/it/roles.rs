@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::world::{Ask, Browser, CLERK, World, delete, post};
 
 /// Of each role what it may ask, written out: a change of the table in the code must be made here too.
-const VIEWER: [&str; 35] = [
+const VIEWER: [&str; 36] = [
     "agent",
     "agentKeys",
     "agents",
@@ -27,6 +27,7 @@ const VIEWER: [&str; 35] = [
     "inbox",
     "inboxItem",
     "inboxStats",
+    "observed",
     "incident",
     "incidentPlaces",
     "keys",
