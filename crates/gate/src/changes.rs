@@ -52,7 +52,12 @@ pub struct Change {
 
 /// What was read a moment ago, by what waits and what it was then.
 #[derive(Default)]
-pub(crate) struct Looked(Mutex<HashMap<CallId, (Digest, Instant, Vec<Change>)>>);
+pub(crate) struct Looked(Mutex<HashMap<CallId, Look>>);
+
+type Look = (Digest, Instant, Vec<Change>);
+
+/// A proposal, what replaces it, and what it stands against.
+type Stood = (Proposal, Option<CallId>, Vec<CallId>);
 
 impl Looked {
     fn find(&self, call: CallId, bound: Digest) -> Option<Vec<Change>> {
@@ -122,7 +127,7 @@ impl Gate {
         pending: &Pending,
         rules: &Rules,
     ) -> Result<Vec<Change>, Error> {
-        let find = |state: &State| -> Option<Vec<(Proposal, Option<CallId>, Vec<CallId>)>> {
+        let find = |state: &State| -> Option<Vec<Stood>> {
             let run = state.runs.get(&pending.run)?;
             let all = net(run.proposals.iter().filter(|one| one.ticket == ticket));
             let against = |call: CallId| {

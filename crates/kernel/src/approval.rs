@@ -315,8 +315,8 @@ impl State {
             plan.ticket = Some(name);
         }
         // What joins others that wait is no further question.
-        if self.pending.contains_key(&name) {
-            self.pending.insert(name, pending);
+        if let Some(waiting) = self.pending.get_mut(&name) {
+            *waiting = pending;
             return;
         }
         let asks = self.asks.entry(decided.agent.clone()).or_default();

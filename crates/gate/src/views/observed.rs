@@ -31,7 +31,10 @@ pub struct ObservedRow {
 
 /// What a batch of events adds.
 #[derive(Default)]
-pub(super) struct Observed(BTreeMap<(u64, String, String, String, String), (u64, CallId)>);
+pub(super) struct Observed(BTreeMap<Row, (u64, CallId)>);
+
+/// Day, agent, tool, code and rule.
+type Row = (u64, String, String, String, String);
 
 impl Observed {
     pub(super) fn decided(&mut self, at: Time, decided: &CallDecided) {

@@ -120,14 +120,12 @@ async fn a_run_proposes_and_reads_on_and_some_of_it_is_done() {
     assert_eq!(left.verdict.reasons[0].code, Code::ApprovalDenied);
     assert_eq!(left.words.as_deref(), Some("as I said"));
     assert_eq!(ended(&stage, first.call).await.verdict.reasons[0].code, Code::ApprovalCancelled);
-    let reached = stage.world.reached.lock().unwrap();
-    let written: Vec<String> = reached
-        .iter()
-        .map(|one| String::from_utf8_lossy(&one.bytes).into_owned())
-        .filter(|bytes| bytes.contains("text"))
-        .collect();
+    let written: Vec<String> = {
+        let reached = stage.world.reached.lock().unwrap();
+        let bytes = reached.iter().map(|one| String::from_utf8_lossy(&one.bytes).into_owned());
+        bytes.filter(|bytes| bytes.contains("text")).collect()
+    };
     assert_eq!(written, [r#"{"id":"2","text":"b"}"#, r#"{"id":"1","text":"better"}"#]);
-    drop(reached);
     assert!(stage.gate.inbox().is_empty());
     let plan = stage.gate.plan_of(run).await.unwrap().unwrap();
     assert_eq!((plan.stage, plan.steps.len()), (kernel::progress::Stage::Committed, 2));

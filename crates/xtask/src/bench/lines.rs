@@ -71,6 +71,7 @@ pub(super) fn accounts(said: &str, table: &mut Table) {
 pub(super) fn plans(said: &str, table: &mut Table) {
     for line in said.lines() {
         let Some((what, rest)) = line.split_once(": ") else { continue };
+        let rest = &rest.replace(',', "");
         if let Some(ms) = before(rest, "ms") {
             let row = Row::new("plans", what, ms, "ms");
             table.row(if what.starts_with("added") { row.aim("<= 1") } else { row });

@@ -75,7 +75,7 @@ fn a_section_that_is_not_there_is_refused_with_those_that_are() {
     assert!(asked.quick && !asked.json && asked.names == ["http", "size"]);
     let refused = Asked::read(&["https"]).err().unwrap().to_string();
     assert!(
-        refused.contains("`https`") && refused.contains("rules, log, process, accounts, http, mcp"),
+        refused.contains("`https`") && refused.contains("rules, log, process, accounts, plans, http, mcp"),
         "{refused}"
     );
 }

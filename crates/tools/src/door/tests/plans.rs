@@ -50,10 +50,15 @@ async fn only_who_works_in_phases_is_shown_its_tools() {
     let all = ["remit.replan", "remit.status", "remit.plan", "remit.commit", "remit.abort", "remit.phase"];
     assert_eq!(own(&clerk).await, all);
     assert_eq!(own(&other).await, ["remit.replan", "remit.status"]);
-    for tool in ["remit.plan", "remit.commit", "remit.abort", "remit.phase"] {
+    for tool in ["remit.plan", "remit.phase"] {
         let answer = other.call(tool, json!({})).await;
         assert_eq!(answer.error().1, -32602);
         assert!(answer.text.contains("phases: off"), "{}", answer.text);
+    }
+    // These end a group, and none was begun.
+    for tool in ["remit.commit", "remit.abort"] {
+        let answer = other.call(tool, json!({})).await;
+        assert_eq!(answer.result()["structuredContent"]["code"], "plan_unknown", "{}", answer.text);
     }
 }
 
