@@ -171,7 +171,8 @@ fn exact_numbers(bytes: &[u8]) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Whether the literal's significant digits are those that a double gives back.
+/// Whether the literal's significant digits are those that the canonical writer gives back for it. Its own, because
+/// two writers may choose different digits for a double that lies halfway between two shortest decimals.
 fn is_exact(literal: &str) -> bool {
     let plain = literal.len() <= 16 && literal.bytes().all(|b| b.is_ascii_digit());
     if plain {
@@ -181,7 +182,8 @@ fn is_exact(literal: &str) -> bool {
     if value == 0.0 {
         return !literal.starts_with('-') && significant(literal).is_empty();
     }
-    significant(literal) == significant(&format!("{value:e}"))
+    let written = canonical(&value);
+    significant(literal) == significant(std::str::from_utf8(&written).unwrap_or_default())
 }
 
 /// Significant digits, without sign, point, exponent, leading and trailing zeros.
