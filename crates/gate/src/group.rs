@@ -13,9 +13,9 @@ use kernel::verdict::Verdict;
 use ledger::Receipt;
 
 use crate::caller::{Answered, Caller};
+use crate::draft::Draft;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::line::Draft;
 use crate::plans::{LEND_ROUNDS_MAX, refused};
 use crate::shown::PlanShown;
 

@@ -1,57 +1,30 @@
 //! The line: six steps that every call walks, read from top to bottom. A call passes nowhere else.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use kernel::approval::AskMarks;
-use kernel::call::{Call, Carrier, Outcome, Part, Settlement};
+use kernel::call::{Call, Carrier, Settlement};
 use kernel::command::{Answer, Command};
-use kernel::id::{CallId, KeyId, Mark, RunId};
 use ledger::Payload;
-use serde_json::Value;
 use stdx::digest::Digest;
-use stdx::json::canonical;
 use tokio::sync::{oneshot, watch};
 
 use crate::caller::{Answered, CallAsk, Caller};
 use crate::care::is_transient;
 use crate::committer::Written;
 use crate::counts::bump;
+use crate::draft::{Draft, Role};
 use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
 use crate::permit::Permit;
 use crate::port::{Cancel, Feed};
 use crate::redact::redacted;
-use crate::tray::Haste;
+use crate::settle::Settling;
 use crate::{bounds, seal, stamp};
 
 /// How often one call asks for slices that other calls of its lane then take.
 const LEND_ROUNDS_MAX: usize = 16;
-
-/// A call on its way to be decided, with the bytes that everything after is bound to.
-pub(crate) struct Draft {
-    pub(crate) call: Arc<Call>,
-    pub(crate) bytes: Arc<[u8]>,
-    /// What its first decision commits to, and later ones no more.
-    pub(crate) payloads: Vec<Payload>,
-    /// The agent's words, as long as they may have to be committed to again.
-    pub(crate) reason: Option<String>,
-    /// People said yes to it: it is decided a second time.
-    pub(crate) is_release: bool,
-    /// Nothing was written into its arguments, because it would only be proposed.
-    pub(crate) is_plain: bool,
-    /// The idempotency key upstream.
-    pub(crate) key: Arc<str>,
-    /// What was there before, if it was read to be written back.
-    pub(crate) before: Option<Value>,
-}
-
-/// An outcome on its way to the disk.
-type Settling = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// A call that walked the line: its answer, and what is left to do after it is told.
 struct Walked {
@@ -62,34 +35,6 @@ struct Walked {
 impl From<Answered> for Walked {
     fn from(answered: Answered) -> Walked {
         Walked { answered, settling: None }
-    }
-}
-
-/// What a call is beside what is asked.
-pub(crate) struct Role {
-    pub(crate) carrier: Carrier,
-    /// Whose wish it is, if somebody asks for it just now.
-    pub(crate) credential: Option<KeyId>,
-    pub(crate) part: Option<Part>,
-    /// The idempotency key upstream, of what another call may have tried before; none: its own id.
-    pub(crate) key: Option<String>,
-    pub(crate) before: Option<Value>,
-    /// The name that it has already, and what it is equal to in its run.
-    pub(crate) known: Option<(CallId, Mark)>,
-}
-
-impl Role {
-    /// A single call.
-    fn of(carrier: Carrier, caller: &Caller) -> Role {
-        Role { credential: Some(caller.key), ..Role::own(carrier, None) }
-    }
-
-    pub(crate) fn part(part: Part) -> Role {
-        Role::own(Carrier::Gate, Some(part))
-    }
-
-    fn own(carrier: Carrier, part: Option<Part>) -> Role {
-        Role { carrier, credential: None, part, key: None, before: None, known: None }
     }
 }
 
@@ -219,28 +164,6 @@ impl Gate {
         Ok(Walked { answered, settling })
     }
 
-    /// Hands an outcome to its lane, and waits until it is durable if somebody may build on it. Nothing was changed by
-    /// a read: its answer need not wait, and what is left to wait for is given back.
-    async fn settles(
-        &self,
-        is_waited_for: bool,
-        lane: usize,
-        settlement: Settlement,
-        payloads: Vec<Payload>,
-    ) -> Result<Option<Settling>, Error> {
-        if is_waited_for {
-            return self.settled(lane, settlement, payloads).await.map(|_| None);
-        }
-        let gate = self.clone();
-        let mut settling: Settling =
-            Box::pin(async move { gate.settled_in(Haste::Soon, lane, settlement, payloads).await.map(drop) });
-        // The lane knows it before the caller does, so that the next decision sees what this call left of its budget.
-        match poll_fn(|task| Poll::Ready(settling.as_mut().poll(task))).await {
-            Poll::Ready(settled) => settled.map(|()| None),
-            Poll::Pending => Ok(Some(settling)),
-        }
-    }
-
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
         let draft = self.draft(&caller.agent, ask, Role::of(Carrier::Executor, caller))?;
@@ -284,55 +207,6 @@ impl Gate {
         Ok(answered)
     }
 
-    pub(crate) fn draft(&self, agent: &str, ask: CallAsk, role: Role) -> Result<Draft, Error> {
-        bounds::call(&ask)?;
-        let Role { carrier, credential, part, key: first, before, known } = role;
-        let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
-        let id = known.map_or_else(|| CallId::new(self.0.clock.now(), seal::random()), |(id, _)| id);
-        let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
-        let mut bytes = canonical(&args);
-        let args_mark = known.map_or_else(|| self.args_mark(run, &tool, &bytes), |(_, mark)| mark);
-        let law = self.law();
-        let (touches, facts) = self.about(&law, run, agent, &tool, &args);
-        let key: Arc<str> = first.unwrap_or_else(|| id.to_string()).into();
-        // What is only proposed is stamped as the step that it becomes.
-        let is_plain = part.is_none() && law.rules.proposes(agent, &tool);
-        if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
-            && !is_plain
-            && stamp::stamp(&known.contract, &mut args, run, &key)
-        {
-            bytes = canonical(&args);
-        }
-        let key_mark = idempotency_key.map(|key| mark("key", key.as_bytes()));
-        let context_tokens = context_tokens.map(bounds::count);
-        let reason = reason.filter(|_| law.rules.book.house.capture_reasoning);
-        let (payloads, args_commitment, reasoning) = committed(&bytes, reason.as_deref());
-        let (places, hosts) = law.rules.places(agent, &tool, &args);
-        let call = Call {
-            id,
-            run,
-            agent: agent.to_owned(),
-            tool,
-            args,
-            args_commitment,
-            args_mark,
-            key_mark,
-            reasoning,
-            model,
-            context_tokens,
-            carrier,
-            destinations: self.house_marks("destination", &places),
-            hosts: self.house_marks("host", &hosts),
-            credential,
-            ask_marks: None,
-            part,
-            touches,
-            facts,
-        };
-        let (call, bytes) = (Arc::new(call), bytes.into());
-        Ok(Draft { call, bytes, payloads, reason, is_release: false, is_plain, key, before })
-    }
-
     /// Decides it. A lane that is short of an account's slice asks control for more, a call that people will be asked
     /// about says where it goes; then it is proposed again.
     async fn decided(&self, draft: &mut Draft) -> Result<Written, Error> {
@@ -368,20 +242,6 @@ impl Gate {
         }
     }
 
-    /// Equality of tool and arguments inside a run: the same key with another tool is another call.
-    pub(crate) fn args_mark(&self, run: RunId, tool: &str, bytes: &[u8]) -> Mark {
-        self.0.seal.mark_parts(run, "args", &[tool.as_bytes(), b"\0", bytes])
-    }
-
-    /// Equality in the whole house, and no more: whoever lacks its key cannot guess what is meant.
-    pub(crate) fn house_marks(&self, what: &str, places: &[String]) -> Vec<Mark> {
-        places.iter().map(|place| self.0.seal.mark(RunId(0), what, place.as_bytes())).collect()
-    }
-
-    pub(crate) fn result_mark(&self, run: RunId, tool: &str, body: &[u8]) -> Mark {
-        self.0.seal.mark_parts(run, "result", &[tool.as_bytes(), b"\0", body])
-    }
-
     /// Waits for the decision to be durable, but not for ever: late permits are closed as not dispatched.
     async fn proposed(&self, draft: &mut Draft, command: fn(Arc<Call>) -> Command) -> Result<Written, Error> {
         let (call, payloads) = (&draft.call, std::mem::take(&mut draft.payloads));
@@ -405,41 +265,4 @@ impl Gate {
         }
         Err(Error::LogUnwritable)
     }
-
-    /// Closes a call whose permit was never made, if its decision is in the ledger; else there is nothing to close.
-    async fn never_dispatched(&self, call: &Call) {
-        let settlement = Settlement {
-            undo: None,
-            facts: Vec::new(),
-            call: call.id,
-            agent: (call.carrier == Carrier::Executor).then(|| call.agent.clone()),
-            outcome: Outcome::NotDispatched,
-            result: None,
-            result_mark: None,
-            transient: false,
-            used: None,
-            duration_ms: 0,
-            trouble: Some("decided_too_late".to_owned()),
-        };
-        // An error means that the house is stopping: then the next start calls it unknown.
-        let _ = self.settled(self.lane_of(call.run), settlement, Vec::new()).await;
-    }
-}
-
-impl Draft {
-    /// Nothing was recorded of it yet, so it is committed to anew.
-    pub(crate) fn renew(&mut self, ask_marks: Option<AskMarks>) {
-        let (payloads, args_commitment, reasoning) = committed(&self.bytes, self.reason.as_deref());
-        let call = Call { args_commitment, reasoning, ask_marks, ..self.call.as_ref().clone() };
-        (self.call, self.payloads) = (Arc::new(call), payloads);
-    }
-}
-
-/// The payloads of a call, and what commits to its arguments and to its reason.
-fn committed(bytes: &[u8], reason: Option<&str>) -> (Vec<Payload>, Digest, Option<Digest>) {
-    let args = Payload::new("args", seal::random(), bytes.to_vec(), false);
-    let reasoning = reason.map(|text| Payload::new("reasoning", seal::random(), canonical(&text), false));
-    let commitments = (args.commitment, reasoning.as_ref().map(|payload| payload.commitment));
-    let payloads = std::iter::once(args).chain(reasoning).collect();
-    (payloads, commitments.0, commitments.1)
 }

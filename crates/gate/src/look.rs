@@ -12,9 +12,9 @@ use stdx::json::canonical;
 
 use crate::caller::CallAsk;
 use crate::deed::Deed;
+use crate::draft::Role;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::line::Role;
 use crate::port::Feed;
 use crate::redact::inside;
 

@@ -19,9 +19,9 @@ use stdx::json::canonical;
 
 use crate::caller::{Answered, Caller, Ticket};
 use crate::counts::bump;
+use crate::draft::Draft;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::line::Draft;
 use crate::port::Feed;
 use crate::proposals::{Proposed, is_proposed};
 

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use kernel::call::{Call, Carrier, Outcome, Settlement};
+use kernel::call::{Call, Carrier, Settlement};
 use kernel::command::{Answer, Closing, Command, Ended, OpenRun};
 use kernel::id::{CallId, RunId};
 use kernel::reason::{Code, Reason};
@@ -20,10 +19,6 @@ use crate::counts::bump;
 use crate::error::Error;
 use crate::gate::{DECIDE_WAIT, Gate};
 use crate::seal::{self, RunClaims};
-use crate::tray::Haste;
-
-/// How long an outcome waits between tries to be recorded while the log is closed.
-const SETTLE_RETRY: Duration = Duration::from_millis(250);
 
 /// A refusal inside an answer, or the receipt of what was done.
 pub(crate) type Receipted = Result<Result<Receipt, Reason>, Error>;
@@ -270,39 +265,6 @@ impl Gate {
     fn flooded(&self, lane: usize, run: Option<RunId>, agent: &str) {
         if let Ok(mut flood) = self.0.flood.lock() {
             *flood.entry((lane, agent.to_owned())).or_default().entry(run).or_default() += 1;
-        }
-    }
-
-    /// Records an outcome, however long the log takes to come back: an effect in the world is never forgotten here.
-    pub(crate) async fn settled(
-        &self,
-        lane: usize,
-        settlement: Settlement,
-        payloads: Vec<Payload>,
-    ) -> Result<crate::committer::Written, Error> {
-        self.settled_in(Haste::Now, lane, settlement, payloads).await
-    }
-
-    pub(crate) async fn settled_in(
-        &self,
-        haste: Haste,
-        lane: usize,
-        settlement: Settlement,
-        payloads: Vec<Payload>,
-    ) -> Result<crate::committer::Written, Error> {
-        let tally = &self.0.tally;
-        bump(match settlement.outcome {
-            Outcome::Succeeded => &tally.succeeded,
-            Outcome::Failed => &tally.failed,
-            Outcome::Unknown => &tally.unknown,
-            Outcome::NotDispatched => &tally.not_dispatched,
-        });
-        loop {
-            let command = Command::Settle(settlement.clone());
-            match self.ask_lane_in(haste, lane, command, payloads.clone()).await {
-                Err(Error::LogUnwritable) if !*self.0.stop.borrow() => tokio::time::sleep(SETTLE_RETRY).await,
-                written => return written,
-            }
         }
     }
 

@@ -19,9 +19,9 @@ use tokio::sync::OnceCell;
 
 use crate::caller::{Answered, CallAsk};
 use crate::deed::Deed;
+use crate::draft::Role;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::line::Role;
 use crate::look::Beside;
 use crate::port::Feed;
 use crate::redact::inside;
