@@ -256,7 +256,8 @@ test("a run shows who was opened under whom, and leads there", async () => {
   await tree.getByRole("link").first().click();
   await page.waitForURL(new RegExp(root.id));
   assert.equal(await tree.locator("[aria-current]").count(), 1);
-  await page.getByText(/^[0-9a-f]{32}$/).waitFor();
+  const trace = page.getByRole("link", { name: /^[0-9a-f]{32}$/ });
+  assert.equal(await trace.getAttribute("href"), `https://tracing.example.com/trace/${await trace.textContent()}`);
 });
 
 test("a run's page moves by itself, and what was opened stays open", async () => {
@@ -377,7 +378,7 @@ test("a plan is shown with its steps, and taken back once it was seen what that 
   await vera.context().close();
 });
 
-test("spend: by keyboard to what agents cost, and by workflow", async () => {
+test("spend: by keyboard to what agents cost, by workflow and run by run", async () => {
   const own = await stage.run("paid", "costs something");
   await own.call("desk.refund_charge", { charge_id: "ch_5", amount_cents: 100 });
   await go(`/runs/${own.id}`);
@@ -390,6 +391,12 @@ test("spend: by keyboard to what agents cost, and by workflow", async () => {
   await page.getByRole("row", { name: /refund-desk.*\$0\.30/ }).first().waitFor();
   await page.getByRole("combobox", { name: "By" }).selectOption("workflow");
   await page.getByText("none named").waitFor();
+  await page.getByRole("combobox", { name: "By" }).selectOption("run");
+  const ended = page.getByRole("table", { name: "What was spent" }).getByRole("row", { name: /success.*\$0\.30/ }).first();
+  await ended.click();
+  await heading("Run");
+  await page.locator(".facts").getByText("success").waitFor();
+  await page.goBack();
   const today = page.getByRole("table", { name: "Day by day" });
   await today.getByRole("row", { name: /refund-desk/ }).locator("svg.days path").waitFor({ state: "attached" });
   await page.getByRole("combobox", { name: "Each day of" }).selectOption("tool");

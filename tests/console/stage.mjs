@@ -72,7 +72,7 @@ export class Stage {
 
   async configure() {
     for (const folder of ["agents", "tools", "policies"]) await mkdir(join(this.folder, folder));
-    await writeFile(join(this.folder, "remit.yaml"), `listen: { agents: "127.0.0.1:0", people: "127.0.0.1:0" }
+    await writeFile(join(this.folder, "remit.yaml"), `listen: { agents: "127.0.0.1:0", people: "127.0.0.1:0", traces: "https://tracing.example.com/trace/{trace}" }
 store: { sqlite: ./data }
 people:
   - { name: dana@example.com, roles: [operator] }

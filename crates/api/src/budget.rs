@@ -131,7 +131,7 @@ pub struct CorrectRun {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpendQuery {
-    /// `agent` (the default) or `workflow`
+    /// `agent` (the default), `workflow`, or `run`: the 200 dearest that ended
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<SpendBy>,
     /// How far back from now, such as `30d`, which is the default. The time as long before it is the baseline.
@@ -144,9 +144,10 @@ pub struct SpendQuery {
 pub enum SpendBy {
     Agent,
     Workflow,
+    Run,
 }
 
-/// What the runs of one agent or workflow came to. A run stands for all that fanned out of it.
+/// What the runs of one agent or workflow came to, or one run. A run stands for all that fanned out of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpendFigures {
     /// Runs that ended.
@@ -172,7 +173,7 @@ pub struct SpendFigures {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SpendLine {
-    /// The agent or the workflow; empty for runs that named no workflow.
+    /// The agent, the workflow or the run; empty for runs that named no workflow.
     pub of: String,
     pub now: SpendFigures,
     /// The same in the time before, as long.

@@ -306,7 +306,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         Viewer,
         SPEND,
         "spend",
-        "What runs cost and came to, by agent or workflow, and the time before.",
+        "What runs cost and came to, by agent or workflow beside the time before, or one by one.",
     )
     .query(of::<budget::SpendQuery>)
     .json(of::<budget::SpendReport>),

@@ -88,6 +88,9 @@ pub struct RunView {
     /// The trace that its calls are spans of: tool servers are told it in `traceparent`.
     #[serde(default)]
     pub trace_id: String,
+    /// Where that trace is looked up, if the configuration says so: `listen.traces`. Of one run; lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// Its newest plan: of one run, and of runs that wait for a person. Lists leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<PlanShown>>,

@@ -138,7 +138,7 @@ remit budget run_06f..."
     },
     /// What runs cost and came to, beside the time before
     Spend {
-        /// agent or workflow
+        /// agent, workflow or run
         #[arg(long, default_value = "agent")]
         by: String,
         /// How far back, such as 7d

@@ -94,6 +94,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let reporter = Reporter::new(&settings.incidents, gate.clone()).context("incidents cannot be sent")?;
     options.reports = Some(Arc::new(reporter));
     let (agents_at, people_at) = (agents.local_addr()?, people.local_addr()?);
+    options.traces = settings.traces.clone();
     options.console = settings.console.clone().unwrap_or_else(|| format!("http://{people_at}"));
     let hooks = Hooks::new(&gate, &settings.data, &options.console, &stopping);
     let hooks = hooks.context("the webhooks cannot start")?;

@@ -9,6 +9,7 @@ mod folder;
 mod house;
 mod incidents;
 mod limits;
+mod listen;
 mod manifest;
 mod notify;
 mod problem;
@@ -67,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<String>,
     /// Where people's browsers find the console, if it is not where it listens.
     pub(crate) console: Option<String>,
+    /// Where people look up a trace; `{trace}` stands for its id.
+    pub(crate) traces: Option<String>,
     /// Whose systems are told of what happens.
     pub(crate) notify: Vec<tools::webhook::Hook>,
     /// Where people may send incidents.

@@ -99,11 +99,16 @@ pub(crate) async fn spend_report(
     let by = match query.by.unwrap_or(SpendBy::Agent) {
         SpendBy::Agent => gate::views::SpendBy::Agent,
         SpendBy::Workflow => gate::views::SpendBy::Workflow,
+        SpendBy::Run => gate::views::SpendBy::Run,
     };
     let until = house.gate.now().plus_ms(1);
     let from = Time(until.0.saturating_sub(ms));
     let (as_of, now) = house.gate.spend(by, from, until).await?;
-    let (_, before) = house.gate.spend(by, Time(from.0.saturating_sub(ms)), from).await?;
+    let before = match by {
+        // A run ends once: there is nothing to compare it with.
+        gate::views::SpendBy::Run => Vec::new(),
+        by => house.gate.spend(by, Time(from.0.saturating_sub(ms)), from).await?.1,
+    };
     let mut lines: BTreeMap<String, SpendLine> = BTreeMap::new();
     let mut order = Vec::new();
     for (rows, is_now) in [(now, true), (before, false)] {

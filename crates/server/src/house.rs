@@ -73,6 +73,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// Where people find the console, without a path at its end: agents are told whom to send there.
     pub console: String,
+    /// Where people look up a trace; `{trace}` stands for its id.
+    pub traces: Option<String>,
     pub requests_max: usize,
     /// The largest request body that doors of other protocols take.
     pub door_bytes_max: usize,
@@ -98,6 +100,7 @@ impl Options {
             operator: Digest::of(operator_key.as_bytes()),
             public_url: None,
             console: String::new(),
+            traces: None,
             requests_max: REQUESTS_MAX,
             door_bytes_max: api::BODY_BYTES_MAX,
             people: watch::channel(Arc::default()).1,

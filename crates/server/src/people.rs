@@ -196,6 +196,8 @@ async fn run(
 ) -> Answer<RunShown> {
     let id = id::<RunId>(&run)?;
     let mut shown = words::run_shown(house.gate.run(id, past(query.after)).await?);
+    let traces = house.options.traces.as_ref();
+    shown.run.trace = traces.map(|address| address.replace("{trace}", &shown.run.trace_id));
     shown.run.plan = house.gate.plan_of(id).await?.map(|plan| Box::new(plans::shown(plan)));
     Ok(Json(shown))
 }

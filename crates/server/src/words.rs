@@ -119,6 +119,7 @@ pub(crate) fn run_view(view: views::RunView) -> RunView {
     let trace = view.id.parse::<RunId>().map_or(0, |run| run.0).max(1);
     RunView {
         trace_id: format!("{trace:032x}"),
+        trace: None,
         parent: view.parent,
         run: view.id,
         agent: view.agent,

@@ -14,10 +14,12 @@ const TOP_MAX: usize = 200;
 pub enum SpendBy {
     Agent,
     Workflow,
+    /// Each run that ended, the dearest.
+    Run,
 }
 
-/// What the runs of one agent or workflow came to that were closed in a time. A run stands for all that fanned out
-/// of it: what those under it cost is its cost, and their ends are no ends of their own.
+/// What the runs of one agent or workflow came to that were closed in a time, or one of them. A run stands for all
+/// that fanned out of it: what those under it cost is its cost, and their ends are no ends of their own.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SpendRow {
     pub of: String,
@@ -50,9 +52,10 @@ pub struct TopRow {
 impl Gate {
     /// Runs that nobody opened under another, closed from `from` and before `until`, the dearest first.
     pub async fn spend(&self, by: SpendBy, from: Time, until: Time) -> Result<(u64, Vec<SpendRow>), Error> {
-        let of = match by {
-            SpendBy::Agent => "agent",
-            SpendBy::Workflow => "coalesce(workflow, '')",
+        let (of, limit) = match by {
+            SpendBy::Agent => ("agent", -1),
+            SpendBy::Workflow => ("coalesce(workflow, '')", -1),
+            SpendBy::Run => ("id", TOP_MAX as i64),
         };
         let sql = format!(
             "SELECT {of}, count(*), sum(outcome = 'success'), sum(outcome = 'failure'),
@@ -61,13 +64,17 @@ impl Gate {
                     sum((SELECT sum(touched) FROM runs family WHERE family.root = runs.id)),
                     sum((SELECT sum(minutes) FROM runs family WHERE family.root = runs.id)),
                     sum(CASE WHEN outcome = 'success' THEN closed - opened ELSE 0 END)
-             FROM runs WHERE closed >= ?1 AND closed < ?2 AND root = id GROUP BY 1 ORDER BY cost DESC, 1"
+             FROM runs WHERE closed >= ?1 AND closed < ?2 AND root = id GROUP BY 1 ORDER BY cost DESC, 1
+             LIMIT {limit}"
         );
         let rows = move |db: &Connection| -> rusqlite::Result<Vec<SpendRow>> {
             let mut found = db.prepare_cached(&sql)?;
             let read = |row: &rusqlite::Row<'_>| {
                 Ok(SpendRow {
-                    of: row.get(0)?,
+                    of: match by {
+                        SpendBy::Run => RunId(u128::from_be_bytes(row.get(0)?)).to_string(),
+                        SpendBy::Agent | SpendBy::Workflow => row.get(0)?,
+                    },
                     runs: row.get(1)?,
                     success: row.get(2)?,
                     failure: row.get(3)?,

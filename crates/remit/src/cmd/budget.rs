@@ -155,7 +155,9 @@ pub(super) async fn spend(whose: &Whose, by: &str, within: &str) -> Result<ExitC
     }
     let rows = report.items.iter().flat_map(|line| {
         let name = if line.of.is_empty() { "(none named)" } else { &line.of };
-        [figures(name, &line.now), figures("  before", &line.before)]
+        // A run ends once: there is nothing to compare it with.
+        let before = (by != "run").then(|| figures("  before", &line.before));
+        std::iter::once(figures(name, &line.now)).chain(before)
     });
     let head =
         [by, "runs", "success", "completion", "cost", "a success", "people", "minutes", "time to success"];

@@ -1,7 +1,6 @@
 //! `remit.yaml`: what holds for the whole house, and the settings of this machine.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use api::person::Role;
@@ -15,6 +14,7 @@ use super::budget::{self, Action, Tenant};
 use super::calendar;
 use super::incidents::{self, Incidents};
 use super::limits::Limits;
+use super::listen::{self, Listen};
 use super::notify::Notify;
 use super::yaml::{At, Later, Page};
 use super::{Person, Settings};
@@ -22,12 +22,8 @@ use super::{Person, Settings};
 pub(super) const AGENTS: &str = "agents/*.yaml";
 pub(super) const TOOLS: &str = "tools/*.yaml";
 pub(super) const POLICIES: &str = "policies/*.cedar";
-const AGENTS_LISTEN: &str = "127.0.0.1:7470";
-const PEOPLE_LISTEN: &str = "127.0.0.1:7471";
 const DATA: &str = "./data";
 pub(crate) const DISK_RESERVE_MB: u64 = 64;
-const MESSAGE_MB: u64 = 1;
-const MESSAGE_MB_MAX: u64 = 16;
 /// How the ledger names whoever holds the operator's key.
 const RESERVED_NAME: &str = "operator";
 /// However high it is written: a decision looks at every run above its own.
@@ -90,7 +86,7 @@ pub(super) struct RemitFile {
     limits: Option<Limits>,
     /// Where Remit listens.
     listen: Option<Listen>,
-    /// Whose systems are told of what happens. Read at start only.
+    /// Whose systems are told of what happens.
     #[serde(default)]
     notify: Vec<Notify>,
     /// The people who may sign in, and what each may do.
@@ -211,25 +207,6 @@ struct Identity {
     #[schemars(extend("default" = "disabled"))]
     #[expect(dead_code, reason = "one accepted value; that it was read is all there is to know")]
     shared_keys: Option<SharedKeys>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(inline)]
-struct Listen {
-    /// Address and port of the doors that agents call.
-    #[schemars(extend("default" = AGENTS_LISTEN))]
-    agents: Option<At<String>>,
-    /// The largest message in MiB that an agent's MCP client may send, or `remit wrap` reads; at most 16.
-    #[schemars(extend("default" = MESSAGE_MB))]
-    message_mb: Option<At<u64>>,
-    /// Where people's browsers find the console, such as `https://remit.example.com`: links in notifications and in
-    /// what agents are told begin with it. Its host is served without being listed under `hosts`.
-    #[schemars(extend("default" = "the people's address"))]
-    console: Option<At<String>>,
-    /// Address and port of the API and console that people use; loopback only, until Remit speaks TLS.
-    #[schemars(extend("default" = PEOPLE_LISTEN))]
-    people: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -359,40 +336,15 @@ impl RemitFile {
     }
 
     pub(super) fn settings(&self, page: &mut Page<'_>) -> Settings {
-        let listen = self.listen.as_ref();
-        let agents = listen.and_then(|listen| listen.agents.as_ref());
-        let people = listen.and_then(|listen| listen.people.as_ref());
-        let (agents_listen, people_listen) =
-            (address(page, agents, AGENTS_LISTEN), address(page, people, PEOPLE_LISTEN));
-        if let Some(at) = agents.filter(|_| !agents_listen.ip().is_loopback()) {
-            page.warning(
-                "listen",
-                at.place,
-                format!("`{}` is not loopback, and there is no TLS yet", at.value),
-            )
-            .help("agents' keys would cross the network in clear text: put a proxy that speaks TLS in front");
-        }
-        if let Some(at) = people.filter(|_| !people_listen.ip().is_loopback()) {
-            let message = format!("`{}` is not loopback, and there is no TLS yet", at.value);
-            page.error("listen", at.place, message).help(format!(
-                "sessions would cross the network in clear text: use `{PEOPLE_LISTEN}`, and a proxy or a tunnel"
-            ));
-        }
-        if let Some(at) =
-            people.or(agents).filter(|_| agents_listen == people_listen && agents_listen.port() != 0)
-        {
-            page.error("listen", at.place, format!("`{}` is the other listener's address too", at.value))
-                .help("agents and people never share a door: give each a port of its own");
-        }
-        let console = listen.and_then(|listen| listen.console.as_ref()).and_then(|at| console(page, at));
+        let listen = listen::read(page, self.listen.as_ref());
         let mut hosts: Vec<String> = self.hosts.iter().map(|at| host(page, at)).collect();
-        hosts.extend(console.as_ref().map(|(_, host)| host.clone()));
+        hosts.extend(listen.console.as_ref().map(|(_, host)| host.clone()));
         let store = self.store.as_ref();
         let sqlite = store.and_then(|store| store.sqlite.as_deref()).unwrap_or(DATA);
         Settings {
-            agents_listen,
-            people_listen,
-            door_bytes_max: message_bytes(page, listen.and_then(|listen| listen.message_mb.as_ref())),
+            agents_listen: listen.agents,
+            people_listen: listen.people,
+            door_bytes_max: listen.message_bytes_max,
             data: PathBuf::from(sqlite),
             folder: PathBuf::from("."),
             texts: Vec::new(),
@@ -404,7 +356,8 @@ impl RemitFile {
             people: self.people(page),
             hosts,
             incidents: incidents::places(page, &self.incidents),
-            console: console.map(|(address, _)| address),
+            console: listen.console.map(|(address, _)| address),
+            traces: listen.traces,
             notify: self.notify.iter().filter_map(|notify| notify.hook(page)).collect(),
         }
     }
@@ -457,25 +410,6 @@ impl RemitFile {
     }
 }
 
-fn message_bytes(page: &mut Page<'_>, written: Option<&At<u64>>) -> usize {
-    let mb = written.map_or(MESSAGE_MB, |at| page.at_least_one(at));
-    if let Some(at) = written.filter(|_| mb > MESSAGE_MB_MAX) {
-        page.error("listen", at.place, format!("a message of {mb} MiB is more than Remit takes"))
-            .help(format!("at most {MESSAGE_MB_MAX}; put large content where tools can fetch it"));
-    }
-    usize::try_from(mb.min(MESSAGE_MB_MAX) << 20).unwrap_or(usize::MAX)
-}
-
-fn address(page: &mut Page<'_>, written: Option<&At<String>>, default: &str) -> SocketAddr {
-    let fallback = default.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
-    let Some(at) = written else { return fallback };
-    at.value.parse().unwrap_or_else(|_| {
-        page.error("listen", at.place, format!("`{}` is not an address and a port", at.value))
-            .help(format!("numbers, such as `{default}` or `[::1]:7470`; names are not looked up"));
-        fallback
-    })
-}
-
 fn disk_reserve_bytes(page: &mut Page<'_>, written: Option<&At<u64>>) -> u64 {
     let mb = written.map_or(DISK_RESERVE_MB, |at| at.value);
     mb.checked_mul(1 << 20).unwrap_or_else(|| {
@@ -494,21 +428,6 @@ fn host(page: &mut Page<'_>, at: &At<String>) -> String {
         );
     }
     at.value.to_ascii_lowercase()
-}
-
-/// An address without a path, and the host in it.
-fn console(page: &mut Page<'_>, at: &At<String>) -> Option<(String, String)> {
-    let rest = at.value.strip_prefix("https://").or_else(|| at.value.strip_prefix("http://"));
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
-    match rest.filter(|host| !host.is_empty() && host.bytes().all(plain)) {
-        Some(host) => Some((at.value.clone(), host.to_ascii_lowercase())),
-        None => {
-            page.error("console", at.place, format!("`{}` is not where a console is", at.value)).help(
-                "a scheme and a host, without a path and without `/` at its end: `https://remit.example.com`",
-            );
-            None
-        }
-    }
 }
 
 fn role(page: &mut Page<'_>, at: &At<String>) {

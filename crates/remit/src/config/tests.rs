@@ -250,6 +250,7 @@ const BAD: &[Bad] = &[
     ("path-star", REMIT, "store:", "tools: \"*/desk.yaml\"\nstore:"),
     ("host", REMIT, "store:", "hosts: [\"https://remit.example.com\"]\nstore:"),
     ("console", REMIT, "listen: {", "listen: { console: \"https://remit.example.com/inbox\","),
+    ("traces", REMIT, "listen: {", "listen: { traces: \"https://tracing.example.com/{id}\","),
     ("agent-name", AGENT, "agent: refund-desk", "agent: refund desk"),
     ("unknown-tool", AGENT, "desk.lookup_ticket", "desk.lookup_tiket"),
     ("unknown-server", AGENT, "desk.lookup_ticket", "helpdesk.lookup_ticket"),

@@ -218,6 +218,9 @@ async fn a_run_that_wants_more_is_paused_people_are_told_and_extend_it() {
     let spend = house.install.remit(&["--json", "spend", "--by", "workflow"]).ok().json();
     assert_eq!(spend["items"][0]["now"]["success"], 0);
     assert_eq!(spend["items"][0]["now"]["failure"], 1);
+    let spend = house.install.remit(&["--json", "spend", "--by", "run"]).ok().json();
+    assert_eq!(spend["items"][0]["of"], id.as_str());
+    assert_eq!(spend["items"][0]["now"]["failure"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,7 +132,7 @@ export async function showOne(house, id) {
       [run.closed ? "Closed" : "Ends by itself", run.closed ? [exact(run.closed), " by ", words(run.closed_by ?? "Remit")] : moment(run.expires)],
       ["Calls", `${count(run.allowed)} allowed, ${count(run.denied)} refused${run.uncounted ? `, ${count(run.uncounted)} more only counted` : ""}`],
       ["Unknown", run.unknown > 0 && h("span", { class: "bad" }, `${several(run.unknown, "call")} may or may not have happened`)],
-      ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]], ["Trace", run.trace_id && code(run.trace_id, { title: "Tool servers are told it in traceparent" })],
+      ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]], ["Trace", run.trace_id && trace(run)],
     ]),
     budget.items.length > 0 && card("Budget", balances(budget.items, run.run)),
     runs.length > 1 && family(run, runs),
@@ -229,4 +229,10 @@ export function why(call) {
     call.args ? folded("Arguments", call.args) : h("p", { class: "muted" }, "The arguments were erased."),
     call.result !== null && call.result !== undefined && folded("Result", call.result),
   ];
+}
+
+/** Tool servers are told it in `traceparent`; where it is looked up, if the configuration says. */
+function trace(run) {
+  const id = code(run.trace_id, { title: "Tool servers are told it in traceparent" });
+  return run.trace ? h("a", { href: run.trace, target: "_blank", rel: "noopener noreferrer" }, id) : id;
 }

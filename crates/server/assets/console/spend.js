@@ -22,10 +22,10 @@ export async function show(house) {
   };
   return [
     head("Spend", path),
-    h("div", { class: "filters" }, choose("by", "By", [["agent", "by agent"], ["workflow", "by workflow"]]), choose("within", "Of the last", SPANS)),
+    h("div", { class: "filters" }, choose("by", "By", [["agent", "by agent"], ["workflow", "by workflow"], ["run", "run by run"]]), choose("within", "Of the last", SPANS)),
     report.items.length === 0
       ? empty("No run has ended in this time.", "A run counts when it is closed; see those that are ", link("/runs?open=true", "open"), ".")
-      : table("What was spent", COLUMNS(asked.by), report.items, (line) => (asked.by === "agent" && line.of ? `/agents/${part(line.of)}` : undefined)),
+      : table("What was spent", COLUMNS(asked.by), report.items, (line) => (asked.by !== "workflow" && line.of ? `/${asked.by}s/${part(line.of)}` : undefined)),
     card("Day by day",
       h("div", { class: "filters" }, choose("days", "Each day of", [["agent", "agents"], ["tool", "tools"]])),
       days.items.length === 0
@@ -39,7 +39,18 @@ export async function show(house) {
   ];
 }
 
-const COLUMNS = (by) => [
+const COLUMNS = (by) => (by === "run" ? RUNS : LINES(by));
+
+/** Runs that ended, the dearest first. */
+const RUNS = [
+  ["Run", (line) => h("span", { class: "id", title: line.of }, short(line.of))],
+  ["End", (line) => pill(["success", "failure", "abandoned", "expired"].find((end) => line.now[end] > 0) ?? "closed")],
+  ["Cost", (line) => usd(line.now.cost_usd_nanos), "amount"],
+  ["People's minutes", (line) => count(line.now.human_minutes), "amount"],
+  ["People stepped in", (line) => count(line.now.interventions), "amount"],
+];
+
+const LINES = (by) => [
   [by === "agent" ? "Agent" : "Workflow", (line) => (line.of ? words(line.of) : h("span", { class: "muted" }, "none named"))],
   ["Runs", (line) => count(line.now.runs), "amount"],
   ["Succeeded", (line) => `${line.now.completion_percent} %`, "amount"],
