@@ -46,6 +46,7 @@ fuzz_target!(|text: &str| {
             args_commitment: Digest::of(b"args"),
             args_mark: Mark([1; 16]),
             key_mark: None,
+            bound: Default::default(),
             reasoning: None,
             model: None,
             context_tokens: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::call::Receipt;
 use crate::run::Closing;
 
 /// Amounts by currency. In a limit, what is absent is not limited; in an amount, it is none.
@@ -24,8 +25,18 @@ pub struct Spend {
     pub retries: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
+    /// Of models: in, out and cached together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+    /// What models found in a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_cached: Option<u64>,
+    /// What they read anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_in: Option<u64>,
+    /// What they wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_out: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usd_nanos: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +177,15 @@ pub struct SpendFigures {
     pub interventions: u64,
     /// Minutes of people that were charged to them.
     pub human_minutes: u64,
+    /// Tokens of models: all of them, then by kind.
+    #[serde(default)]
+    pub tokens: u64,
+    #[serde(default)]
+    pub tokens_cached: u64,
+    #[serde(default)]
+    pub tokens_in: u64,
+    #[serde(default)]
+    pub tokens_out: u64,
     /// From opening to a successful end, on average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_to_success: Option<u64>,
@@ -238,6 +258,9 @@ pub struct TopRun {
     pub opened: String,
     pub cost_usd_nanos: u64,
     pub usd_nanos_per_hour: u64,
+    /// Of models, of every kind.
+    #[serde(default)]
+    pub tokens: u64,
     pub allowed: u64,
     pub denied: u64,
     pub unknown: u64,
@@ -258,4 +281,21 @@ pub struct Top {
 pub struct TopQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+}
+
+/// `POST /v1/hooks/{hook}/correct`: a system of people's own says what a closed run came to in truth.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HookCorrection {
+    pub run: String,
+    pub outcome: Closing,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HookHeeded {
+    /// None: this very message came before.
+    pub receipt: Option<Receipt>,
+    /// It came before, and was heeded then.
+    pub again: bool,
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::budget::BudgetLeft;
+use crate::budget::{BudgetLeft, Spend};
 use crate::inbox::Waiting;
 
 /// Proof that an event is in the ledger.
@@ -35,6 +35,43 @@ pub struct CallAsk {
     /// The same key in the same run gets the same answer, and is carried out once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Decide only: the obligations that the executor does. One that it does not name is a refusal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heeds: Vec<ObligationKind>,
+}
+
+/// What an Allow may be bound to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObligationKind {
+    /// An argument is smaller than it was asked for.
+    Cap,
+    /// A cheaper tool was called in the place of the one that was asked for.
+    Instead,
+    /// A cheaper class of model.
+    Model,
+}
+
+/// What this Allow is bound to, because a budget has come to its gate `degrade`. Remit has made the call into that
+/// before it decided; an executor does it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObligationView {
+    pub kind: ObligationKind,
+    pub says: String,
+    /// JSON Pointer to the argument.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// The most that it may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<u64>,
+    /// The tool that was asked for, and the one that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The class of model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 fn no_args() -> Value {
@@ -78,6 +115,9 @@ pub struct VerdictView {
     /// In mode `observe`: what `enforce` would have refused it for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub would: Vec<ReasonView>,
+    /// What it is bound to, because a budget has come to its gate `degrade`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<ObligationView>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -151,6 +191,10 @@ pub struct OutcomeReport {
     pub result: Option<Value>,
     #[serde(default)]
     pub duration_ms: u64,
+    /// What it took, as far as that is known: tokens, dollars. Of what is left out, all that was set aside is posted,
+    /// and never more than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Spend>,
 }
 
 /// A call as people read it.

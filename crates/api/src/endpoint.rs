@@ -15,6 +15,8 @@ pub const RUN_RESUME: &str = "/v1/runs/{run}/resume";
 pub const RUN_EXTEND: &str = "/v1/runs/{run}/extend";
 pub const RUN_CHARGE: &str = "/v1/runs/{run}/charge";
 pub const RUN_CORRECT: &str = "/v1/runs/{run}/correct";
+/// Where a system of people's own says what a run came to.
+pub const HOOK_CORRECT: &str = "/v1/hooks/{hook}/correct";
 pub const BUDGET: &str = "/v1/budget";
 pub const SPEND: &str = "/v1/spend";
 pub const OBSERVED: &str = "/v1/observed";
@@ -97,6 +99,8 @@ pub enum Auth {
     Operator,
     /// The operator's key itself.
     OperatorKey,
+    /// A signature under the secret of the webhook that the path names.
+    Signed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,7 +180,7 @@ impl Endpoint {
     }
 }
 
-use Auth::{Agent, Approver, Auditor, None as Nobody, Operator, OperatorKey, Run as InRun, Viewer};
+use Auth::{Agent, Approver, Auditor, None as Nobody, Operator, OperatorKey, Run as InRun, Signed, Viewer};
 use Face::{Agents, Both, People};
 
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -337,6 +341,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
     get(People, Operator, RUN_CORRECT, "correctRun", "Say what a closed run came to in truth.")
         .post(of::<budget::CorrectRun>)
         .json(of::<run::Recorded>),
+    get(
+        People,
+        Signed,
+        HOOK_CORRECT,
+        "hookCorrect",
+        "A system of people's own says what a closed run came to in truth, in a message that it signed.",
+    )
+    .post(of::<budget::HookCorrection>)
+    .json(of::<budget::HookHeeded>),
     get(People, Viewer, RUN_PLAN, "plan", "Read the plan of a run, and what became of each step.")
         .json(of::<plan::PlanShown>),
     get(

@@ -118,6 +118,7 @@ fn security(auth: Auth) -> Value {
             json!([{ "operatorKey": [] }, { "session": [] }])
         }
         Auth::OperatorKey => json!([{ "operatorKey": [] }]),
+        Auth::Signed => json!([{ "webhookSignature": [] }]),
     }
 }
 
@@ -128,7 +129,7 @@ fn role(auth: Auth) -> Option<&'static str> {
         Auth::Approver => Some("approver:<group>"),
         Auth::Auditor => Some("auditor"),
         Auth::Operator => Some("operator"),
-        Auth::None | Auth::Agent | Auth::Run | Auth::OperatorKey => None,
+        Auth::None | Auth::Agent | Auth::Run | Auth::OperatorKey | Auth::Signed => None,
     }
 }
 

@@ -36,6 +36,7 @@ codes! {
     KeyRefused => "key_refused",
     SessionRefused => "session_refused",
     LoginRefused => "login_refused",
+    SignatureRefused => "signature_refused",
     RunTokenMissing => "run_token_missing",
     RunTokenRefused => "run_token_refused",
     TokenInUrl => "token_in_url",
@@ -71,7 +72,11 @@ impl Code {
     pub fn status(self) -> u16 {
         match self {
             Code::MalformedJson | Code::BadRequest | Code::RunTokenMissing | Code::TokenInUrl => 400,
-            Code::KeyRefused | Code::RunTokenRefused | Code::SessionRefused | Code::LoginRefused => 401,
+            Code::KeyRefused
+            | Code::RunTokenRefused
+            | Code::SessionRefused
+            | Code::LoginRefused
+            | Code::SignatureRefused => 401,
             Code::ForbiddenHost
             | Code::ForbiddenOrigin
             | Code::Forbidden
@@ -97,6 +102,7 @@ impl Code {
             Code::KeyRefused => "The key is missing, unknown, expired or revoked",
             Code::SessionRefused => "The session is unknown or has ended",
             Code::LoginRefused => "This link does not sign in",
+            Code::SignatureRefused => "This message is not signed as it must be",
             Code::RunTokenMissing => "The run token is missing",
             Code::RunTokenRefused => "The run token is not valid for this agent",
             Code::TokenInUrl => "A secret was sent in the URL",
@@ -131,6 +137,9 @@ impl Code {
                 "open a run with POST /v1/runs and send its token in the header `Remit-Run`"
             }
             Code::RunTokenRefused => "open a new run with this agent's own key",
+            Code::SignatureRefused => {
+                "sign `id.timestamp.body` anew with HMAC-SHA256, as the guide on budgets shows"
+            }
             Code::SessionRefused => "run `remit login` and open the link that it prints",
             Code::LoginRefused => {
                 "a link signs in once, within five minutes: run `remit login` for a new one"

@@ -129,6 +129,7 @@ fn kernel_alone(rules: &Rules) {
             args_commitment: Digest([0; 32]),
             args_mark: Mark([0; 16]),
             key_mark: None,
+            bound: Default::default(),
             reasoning: None,
             model: None,
             context_tokens: None,

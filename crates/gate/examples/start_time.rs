@@ -138,6 +138,7 @@ impl Maker {
             args_commitment: payload.commitment,
             args_mark: Mark(self.calls.to_be_bytes()),
             key_mark: self.calls.is_multiple_of(3).then(|| Mark(self.calls.to_be_bytes())),
+            bound: Default::default(),
             reasoning: None,
             model: Some("some-model".into()),
             context_tokens: Some(12_000),
@@ -158,7 +159,7 @@ impl Maker {
             result: Some(body.commitment),
             result_mark: None,
             transient: false,
-            used: None,
+            used: Default::default(),
             duration_ms: 5,
             trouble: None,
         };

@@ -159,6 +159,7 @@ impl Gate {
             args_commitment: pending.args,
             args_mark: pending.mark,
             key_mark: pending.key,
+            bound: Default::default(),
             reasoning: pending.reasoning,
             model: pending.model.clone(),
             context_tokens: pending.context_tokens,

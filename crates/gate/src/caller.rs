@@ -1,6 +1,6 @@
 //! What a door hands in and gets back: who asks, what for, and the answer.
 
-use kernel::account::Limits;
+use kernel::account::{Limits, Used};
 use kernel::call::Outcome;
 use kernel::id::{CallId, KeyId, RunId};
 use kernel::time::Time;
@@ -102,6 +102,8 @@ pub struct Report {
     pub outcome: Outcome,
     pub result: Option<Value>,
     pub duration_ms: u64,
+    /// What it took, as far as they know; of the rest, all that was reserved.
+    pub used: Used,
 }
 
 /// Shown once, kept nowhere.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kernel::approval::AskMarks;
 use kernel::call::{Call, Carrier, Part};
 use kernel::id::{CallId, KeyId, Mark, RunId};
+use kernel::obligation::{Bound, Obligation};
 use ledger::Payload;
 use serde_json::Value;
 use stdx::digest::Digest;
@@ -42,6 +43,8 @@ pub(crate) struct Role {
     /// The idempotency key upstream, of what another call may have tried before; none: its own id.
     pub(crate) key: Option<String>,
     pub(crate) before: Option<Value>,
+    /// What it was made into, and what its executor heeds.
+    pub(crate) bound: Bound,
     /// The name that it has already, and what it is equal to in its run.
     pub(crate) known: Option<(CallId, Mark)>,
 }
@@ -57,14 +60,15 @@ impl Role {
     }
 
     fn own(carrier: Carrier, part: Option<Part>) -> Role {
-        Role { carrier, credential: None, part, key: None, before: None, known: None }
+        let bound = Bound::default();
+        Role { carrier, credential: None, part, key: None, before: None, bound, known: None }
     }
 }
 
 impl Gate {
     pub(crate) fn draft(&self, agent: &str, ask: CallAsk, role: Role) -> Result<Draft, Error> {
         bounds::call(&ask)?;
-        let Role { carrier, credential, part, key: first, before, known } = role;
+        let Role { carrier, credential, part, key: first, before, bound, known } = role;
         let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
         let id = known.map_or_else(|| CallId::new(self.0.clock.now(), seal::random()), |(id, _)| id);
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
@@ -103,12 +107,49 @@ impl Gate {
             hosts: self.house_marks("host", &hosts),
             credential,
             ask_marks: None,
+            bound,
             part,
             touches,
             facts,
         };
         let (call, bytes) = (Arc::new(call), bytes.into());
         Ok(Draft { call, bytes, payloads, reason, is_release: false, is_plain, key, before })
+    }
+
+    /// The same call, made into what it must be: it keeps its name, and what it is equal to in its run.
+    pub(crate) fn obliged(&self, draft: &mut Draft, by: Vec<Obligation>) -> Result<(), Error> {
+        let call = draft.call.clone();
+        let (mut tool, mut args) = (call.tool.clone(), call.args.clone());
+        for one in &by {
+            match one {
+                Obligation::Cap { .. } => args = one.capped(&args).unwrap_or(args),
+                Obligation::Instead { tool: other, .. } => tool.clone_from(other),
+                Obligation::Model { .. } => {}
+            }
+        }
+        let bound = Bound { by: [call.bound.by.clone(), by].concat(), heeds: call.bound.heeds.clone() };
+        let ask = CallAsk {
+            run: call.run,
+            tool,
+            args,
+            reason: draft.reason.take(),
+            model: call.model.clone(),
+            context_tokens: call.context_tokens,
+            idempotency_key: None,
+        };
+        let role = Role {
+            carrier: call.carrier,
+            credential: call.credential,
+            part: None,
+            key: Some(draft.key.to_string()),
+            before: None,
+            bound,
+            known: Some((call.id, call.args_mark)),
+        };
+        *draft = self.draft(&call.agent, ask, role)?;
+        let again = Call { key_mark: call.key_mark, ..draft.call.as_ref().clone() };
+        draft.call = Arc::new(again);
+        Ok(())
     }
 
     /// Equality of tool and arguments inside a run: the same key with another tool is another call.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use kernel::call::{Call, Carrier, Settlement};
 use kernel::command::{Answer, Command};
+use kernel::obligation::{Bound, Kind};
 use ledger::Payload;
 use stdx::digest::Digest;
 use tokio::sync::{oneshot, watch};
@@ -20,7 +21,7 @@ use crate::gate::{DECIDE_WAIT, Gate};
 use crate::permit::Permit;
 use crate::port::{Cancel, Feed};
 use crate::redact::redacted;
-use crate::settle::Settling;
+use crate::settle::{Settling, used};
 use crate::{bounds, seal, stamp};
 
 /// How often one call asks for slices that other calls of its lane then take.
@@ -146,7 +147,7 @@ impl Gate {
             result: Some(result.commitment),
             result_mark: Some(self.result_mark(call.run, &call.tool, &reached.body)),
             transient: is_transient(&reached),
-            used: reached.used,
+            used: used(&tool.contract, &reached),
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             trouble: reached.trouble.as_deref().map(bounds::code),
             undo: left.undo,
@@ -166,7 +167,19 @@ impl Gate {
 
     /// Decides a call that the agent's own executor will carry out; an Allow comes with a permit token.
     pub async fn decide_only(&self, caller: &Caller, ask: CallAsk) -> Result<Answered, Error> {
-        let draft = self.draft(&caller.agent, ask, Role::of(Carrier::Executor, caller))?;
+        self.decide_heeding(caller, ask, Vec::new()).await
+    }
+
+    /// The same for an executor that does what it is bound to, if it is of these kinds.
+    pub async fn decide_heeding(
+        &self,
+        caller: &Caller,
+        ask: CallAsk,
+        heeds: Vec<Kind>,
+    ) -> Result<Answered, Error> {
+        let bound = Bound { heeds, ..Bound::default() };
+        let role = Role { bound, ..Role::of(Carrier::Executor, caller) };
+        let draft = self.draft(&caller.agent, ask, role)?;
         let answered = self.permitted(draft).await?;
         match &answered.ticket {
             // People may have said yes meanwhile: this is when its executor is there to carry it out.
@@ -199,6 +212,7 @@ impl Gate {
             call: call.id,
             tool: &call.tool,
             args: Digest::of(&bytes),
+            obligations: &answered.verdict.obligations,
             rules: written.law.rules.digest,
             now: self.0.clock.now(),
             ttl_ms: written.law.rules.book.house.permit_ttl_ms,
@@ -223,6 +237,11 @@ impl Gate {
                         (false, true) => Command::ReleaseLast,
                     }
                 }
+                (Answer::Obliged(by), _) => {
+                    let by = by.clone();
+                    self.obliged(draft, by)?;
+                    first
+                }
                 (Answer::Marks(fields), _) => {
                     let marks = self.ask_marks(&draft.call, fields);
                     draft.renew(Some(marks));
@@ -237,7 +256,7 @@ impl Gate {
         }
         match written.answer {
             // Others of its lane were quicker each time: the house is full.
-            Answer::Short(_) | Answer::Marks(_) => Err(Error::Overloaded),
+            Answer::Short(_) | Answer::Marks(_) | Answer::Obliged(_) => Err(Error::Overloaded),
             _ => Ok(written),
         }
     }

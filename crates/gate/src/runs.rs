@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use kernel::call::{Call, Carrier, Settlement};
 use kernel::command::{Answer, Closing, Command, Ended, OpenRun};
 use kernel::id::{CallId, RunId};
+use kernel::obligation::Bound;
 use kernel::reason::{Code, Reason};
 use kernel::state::State;
 use ledger::{Payload, Receipt};
@@ -132,7 +133,7 @@ impl Gate {
             result: result.as_ref().map(|payload| payload.commitment),
             result_mark,
             transient: false,
-            used: None,
+            used: report.used,
             duration_ms: bounds::count(report.duration_ms),
             trouble: None,
         };
@@ -181,6 +182,7 @@ impl Gate {
             hosts: Vec::new(),
             credential: None,
             ask_marks: None,
+            bound: Bound::default(),
         });
         let command = Command::Question { call: call.clone(), by: caller.agent.clone() };
         let wait = self.propose(run, command, vec![payload])?;

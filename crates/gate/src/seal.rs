@@ -10,6 +10,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use kernel::id::{CallId, KeyId, Mark, RunId};
+use kernel::obligation::Obligation;
 use kernel::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -48,6 +49,7 @@ pub(crate) struct PermitClaims<'a> {
     pub(crate) call: CallId,
     pub(crate) tool: &'a str,
     pub(crate) args: Digest,
+    pub(crate) obligations: &'a [Obligation],
     pub(crate) rules: Digest,
     pub(crate) now: Time,
     pub(crate) ttl_ms: u64,
@@ -61,6 +63,8 @@ struct PermitBody<'a> {
     iat: u64,
     iss: &'a str,
     jti: CallId,
+    #[serde(skip_serializing_if = "<[Obligation]>::is_empty")]
+    obligations: &'a [Obligation],
     rules: Digest,
     sub: &'a str,
     tool: &'a str,
@@ -132,6 +136,7 @@ impl Seal {
             iat: seconds,
             iss: "remit",
             jti: claims.call,
+            obligations: claims.obligations,
             rules: claims.rules,
             sub: claims.agent,
             tool: claims.tool,

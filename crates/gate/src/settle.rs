@@ -5,14 +5,19 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use kernel::account::Used;
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::Command;
+use kernel::contract::Contract;
+use kernel::price::{self, Told};
 use ledger::Payload;
 
 use crate::committer::Written;
 use crate::counts::bump;
 use crate::error::Error;
 use crate::gate::Gate;
+use crate::port::Reached;
+use crate::redact::inside;
 use crate::tray::Haste;
 
 /// An outcome on its way to the disk.
@@ -20,6 +25,18 @@ pub(crate) type Settling = Pin<Box<dyn Future<Output = Result<(), Error>> + Send
 
 /// How long an outcome waits between tries to be recorded while the log is closed.
 const SETTLE_RETRY: Duration = Duration::from_millis(250);
+
+/// What a call took, as its reach knows it, or as its contract and its answer tell.
+pub(crate) fn used(contract: &Contract, reached: &Reached) -> Used {
+    if let Some(used) = &reached.used {
+        return Used::all(used);
+    }
+    let is_told = contract.meter.told != Told::default() && reached.outcome == Outcome::Succeeded;
+    let said = reached.said.clone().filter(|_| is_told);
+    let said = said.or_else(|| serde_json::from_slice(&reached.body).ok().filter(|_| is_told));
+    let result = said.map(|said| inside(contract, said));
+    price::used(contract, reached.outcome, result.as_ref())
+}
 
 impl Gate {
     /// Hands an outcome to its lane, and waits until it is durable if somebody may build on it. Nothing was changed by
@@ -88,7 +105,7 @@ impl Gate {
             result: None,
             result_mark: None,
             transient: false,
-            used: None,
+            used: Used::default(),
             duration_ms: 0,
             trouble: Some("decided_too_late".to_owned()),
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::balance::{Balance, Of, Whose};
 use kernel::command::{Answer, Command};
-use kernel::id::RunId;
+use kernel::id::{Mark, RunId};
 use kernel::reason::{Code, Reason};
 use kernel::steer::Steer;
 use kernel::window::AccountId;
@@ -70,6 +70,11 @@ impl Gate {
         }
         let command = Command::Steer { run, steer, by: by.to_owned(), why: why.to_owned() };
         receipted(self.ask_lane(self.lane_of(run), command, Vec::new()).await?)
+    }
+
+    /// What a message from outside is known again by.
+    pub fn delivery_mark(&self, sender: &str, message: &str) -> Mark {
+        self.0.seal.mark_parts(RunId(0), "delivery", &[sender.as_bytes(), b"\0", message.as_bytes()])
     }
 
     /// Whether such a run was ever opened: the law forgets those that are closed, and the views do not.

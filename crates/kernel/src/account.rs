@@ -51,8 +51,15 @@ macro_rules! currencies {
             pub retries: u64,
             #[serde(skip_serializing_if = "is_zero")]
             pub seconds: u64,
+            /// All of them, whatever their kind.
             #[serde(skip_serializing_if = "is_zero")]
             pub tokens: u64,
+            #[serde(skip_serializing_if = "is_zero")]
+            pub tokens_cached: u64,
+            #[serde(skip_serializing_if = "is_zero")]
+            pub tokens_in: u64,
+            #[serde(skip_serializing_if = "is_zero")]
+            pub tokens_out: u64,
             #[serde(skip_serializing_if = "is_zero")]
             pub usd_nanos: u64,
             #[serde(skip_serializing_if = "is_zero")]
@@ -79,6 +86,12 @@ macro_rules! currencies {
             #[serde(skip_serializing_if = "Option::is_none")]
             pub tokens: Option<u64>,
             #[serde(skip_serializing_if = "Option::is_none")]
+            pub tokens_cached: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub tokens_in: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub tokens_out: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             pub usd_nanos: Option<u64>,
             #[serde(skip_serializing_if = "Option::is_none")]
             pub writes: Option<u64>,
@@ -98,6 +111,21 @@ macro_rules! currencies {
                 }
             }
 
+            /// As much as is known to have been used; all of it, where nobody knows.
+            #[must_use]
+            pub fn used(&self, used: &Used) -> Amount {
+                let known = &used.known;
+                let count = |(name, value): (&String, &u64)| {
+                    let kept = if used.counts_are_known { 0 } else { *value };
+                    let count = known.counted.get(name).map_or(kept, |known| (*known).min(*value));
+                    (count > 0).then(|| (name.clone(), count))
+                };
+                Amount {
+                    $($field: known.$field.map_or(self.$field, |known| known.min(self.$field)),)*
+                    counted: self.counted.iter().filter_map(count).collect(),
+                }
+            }
+
             /// What of it is in currencies that `mask` limits, or is not.
             fn part(&self, mask: &Limits, within: bool) -> Amount {
                 let counted = self.counted.iter().filter(|(name, _)| mask.counted.contains_key(*name) == within);
@@ -105,6 +133,14 @@ macro_rules! currencies {
                     $($field: if mask.$field.is_some() == within { self.$field } else { 0 },)*
                     counted: counted.map(|(name, value)| (name.clone(), *value)).collect(),
                 }
+            }
+        }
+
+        impl Used {
+            /// All of it is known.
+            pub fn all(amount: &Amount) -> Used {
+                let counted = amount.counted.clone();
+                Used { known: Limits { $($field: Some(amount.$field),)* counted }, counts_are_known: true }
             }
         }
 
@@ -154,8 +190,14 @@ currencies! {
     Writes writes "writes",
     Irreversible irreversible "irreversible calls",
     UsdNanos usd_nanos "usd (nano-dollars)",
-    /// Of models: in, out and cached as one figure.
+    /// Of models: all of them, whatever their kind.
     Tokens tokens "tokens",
+    /// What a model reads anew.
+    TokensIn tokens_in "tokens in",
+    /// What it writes.
+    TokensOut tokens_out "tokens out",
+    /// What it has read before, and finds in a cache.
+    TokensCached tokens_cached "cached tokens",
     Seconds seconds "seconds",
     Retries retries "retries",
     /// A person's work on a run: reviews, for one.
@@ -246,10 +288,40 @@ impl Amount {
         self.minus(other).is_zero()
     }
 
+    /// Tokens of each kind are tokens, and are never told beside a smaller sum.
+    #[must_use]
+    pub fn reckoned(self) -> Amount {
+        let kinds = self.tokens_in.saturating_add(self.tokens_out).saturating_add(self.tokens_cached);
+        Amount { tokens: self.tokens.max(kinds), ..self }
+    }
+
     /// One of so many equal shares of each, rounded down.
     #[must_use]
     pub fn divided(&self, by: u64) -> Amount {
         self.zip(&Amount::default(), |value, _| value.checked_div(by).unwrap_or(value))
+    }
+}
+
+/// What a call is known to have used. Of what nobody knows, all that was reserved is posted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Used {
+    pub known: Limits,
+    /// Nothing is counted but what is named there.
+    pub counts_are_known: bool,
+}
+
+impl Used {
+    /// Who knows what was read and what was written knows the sum.
+    #[must_use]
+    pub fn reckoned(mut self) -> Used {
+        let known = &mut self.known;
+        let cached = known.tokens_cached.unwrap_or(0);
+        if let (Some(read), Some(written)) = (known.tokens_in, known.tokens_out) {
+            let kinds = read.saturating_add(written).saturating_add(cached);
+            known.tokens = Some(known.tokens.unwrap_or(0).max(kinds));
+            known.tokens_cached = Some(cached);
+        }
+        self
     }
 }
 

@@ -47,15 +47,13 @@ impl State {
             Event::RunPaused(paused) => self.run_paused(stamp.at, paused),
             Event::RunResumed(resumed) => self.run_resumed(resumed.run),
             Event::RunExtended(extended) => self.run_extended(extended),
+            Event::RunCorrected(corrected) => self.corrected(stamp.at, corrected),
             Event::Charged(charged) => self.charged(stamp.at, charged),
             Event::Replanned(replanned) => {
                 let seq = self.seq;
                 self.runs.entry(replanned.run).and_modify(|run| run.pace.replan(seq));
             }
-            Event::Questioned(_)
-            | Event::RefusalsCounted(_)
-            | Event::ToolRested(_)
-            | Event::RunCorrected(_) => {}
+            Event::Questioned(_) | Event::RefusalsCounted(_) | Event::ToolRested(_) => {}
             Event::RulesActivated(_)
             | Event::KeyMinted(_)
             | Event::KeyRevoked(_)

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stdx::digest::Digest;
 
-use crate::account::Amount;
+use crate::account::Used;
 use crate::approval::AskMarks;
 use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::obligation::Bound;
 use crate::undo::UndoKept;
 
 /// Who carries the call out into the world.
@@ -90,6 +91,8 @@ pub struct Call {
     pub credential: Option<KeyId>,
     /// Only of calls that people are asked about.
     pub ask_marks: Option<AskMarks>,
+    /// What it was made into since it was asked for, because an account is as full as it is.
+    pub bound: Bound,
     pub part: Option<Part>,
     /// What it touches: equality in the house.
     pub touches: Vec<Mark>,
@@ -133,8 +136,8 @@ pub struct Settlement {
     pub result_mark: Option<Mark>,
     /// It failed for a reason that passes.
     pub transient: bool,
-    /// What it cost, if that is known to be less than was reserved.
-    pub used: Option<Amount>,
+    /// What it took, as far as that is known to be less than was reserved.
+    pub used: Used,
     pub duration_ms: u64,
     /// A short code of what went wrong outside: `timeout`, `http_500`.
     pub trouble: Option<String>,

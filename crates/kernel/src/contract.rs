@@ -7,7 +7,8 @@ use stdx::json::canonical;
 
 use crate::deed::Deed;
 pub use crate::effect::Effect;
-use crate::price::Count;
+use crate::obligation::Degrade;
+use crate::price::{Count, Meter};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -149,6 +150,9 @@ pub struct Contract {
     /// What a tool server says of this tool, as a person has accepted it: what agents are shown, and nothing newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Value>,
+    /// What a call of it must do with less of, once an account is as full as its gate `degrade` says.
+    #[serde(default, skip_serializing_if = "Degrade::is_none")]
+    pub degrade: Degrade,
     /// What makes a call of it a step that can be checked and taken back.
     #[serde(default, skip_serializing_if = "Deed::is_plain")]
     pub deed: Deed,
@@ -163,6 +167,9 @@ pub struct Contract {
     /// JSON Schema of the arguments.
     pub input: Value,
     pub labels: Vec<String>,
+    /// What else a call costs at most, and how it is known what it took.
+    #[serde(default, skip_serializing_if = "Meter::is_none")]
+    pub meter: Meter,
     /// `server.tool`
     pub name: String,
     pub operation: Operation,

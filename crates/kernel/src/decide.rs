@@ -6,6 +6,7 @@ mod balance;
 mod commit;
 mod group;
 pub mod lend;
+mod oblige;
 mod open;
 mod plan;
 mod propose;
@@ -41,6 +42,7 @@ use crate::event::{
 };
 use crate::halt::Scope;
 use crate::id::{CallId, Mark, RunId};
+use crate::obligation::Bound;
 use crate::progress::Stage;
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
@@ -175,6 +177,7 @@ fn begun(state: &State, run: RunId, agent: &str) -> Call {
         hosts: Vec::new(),
         credential: None,
         ask_marks: None,
+        bound: Bound::default(),
         part: None,
         touches: Vec::new(),
         facts: Vec::new(),
@@ -275,6 +278,9 @@ fn propose(case: &Case<'_>) -> Decision {
     if let Some(decision) = ticketed(case) {
         return decision;
     }
+    if let Some(decision) = oblige::oblige(case) {
+        return decision;
+    }
     match group::taken(case) {
         Some(Answer::Refused(reason)) => conclude(case, Judged::denied(reason), None),
         Some(answer) => Decision::none(answer),
@@ -304,6 +310,7 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
     let held = case.step().map(|(plan, _)| plan.hold.clone()).unwrap_or_default();
     let (left, crossed) = survey(case, &reserved.minus(&held), told, &seen);
     verdict.left = case.run.filter(|run| run.agent == call.agent).map(|_| Box::new(left));
+    verdict.obligations.clone_from(&call.bound.by);
     let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;
     let refusals = state.refusals(Some(call.run), &call.agent);
@@ -334,6 +341,7 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
         key: call.key_mark,
         mark: call.args_mark,
         model: call.model.clone(),
+        obliged: verdict.obligations.clone(),
         part: call.part.clone(),
         reasoning: call.reasoning,
         reasons: verdict.reasons.clone(),
@@ -497,8 +505,7 @@ fn also_settled(state: &State, open: &OpenCall, finished: &CallFinished) -> Vec<
 
 /// What a call took in the end. What was reserved for the longest wait is posted as the time that it was.
 fn used(open: &OpenCall, settlement: &Settlement) -> Amount {
-    let used =
-        settlement.used.as_ref().map_or_else(|| open.reserved.clone(), |used| used.min(&open.reserved));
+    let used = open.reserved.used(&settlement.used);
     let seconds = settlement.duration_ms.div_ceil(1_000).min(open.reserved.seconds);
     Amount { seconds, ..used }
 }

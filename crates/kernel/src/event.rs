@@ -29,6 +29,7 @@ use crate::call::{self, Carrier, Outcome};
 use crate::command::Closing;
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::obligation::Obligation;
 use crate::reason::Reason;
 use crate::threshold::Action;
 use crate::time::Time;
@@ -212,6 +213,9 @@ pub struct CallDecided {
     pub mark: Mark,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// What it was made into before it was decided, because an account is as full as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obliged: Vec<Obligation>,
     /// What it is to a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<call::Part>,
@@ -249,6 +253,7 @@ impl CallDecided {
 
     pub fn verdict(&self) -> Verdict {
         Verdict {
+            obligations: self.obliged.clone(),
             reasons: self.reasons.clone(),
             rules: self.rules.clone(),
             ruling: self.ruling,
@@ -367,6 +372,9 @@ pub struct RunExtended {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunCorrected {
     pub by: String,
+    /// Of the message that said so, so that it says so once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Mark>,
     pub outcome: Closing,
     pub run: RunId,
     pub why: String,

@@ -35,6 +35,7 @@ pub mod halt;
 pub mod held;
 pub mod id;
 pub mod lending;
+pub mod obligation;
 pub mod pace;
 pub mod pattern;
 pub mod phase;

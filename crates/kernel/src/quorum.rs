@@ -162,6 +162,7 @@ impl Pending {
             key: self.key,
             mark: self.mark,
             model: self.model.clone(),
+            obliged: Vec::new(),
             part: None,
             reasoning: self.reasoning,
             reasons: vec![reason],

@@ -14,6 +14,8 @@ const LOOP_REMEDY: &str = "stop repeating it: say what was learned (`remit.repla
     then do something else, or close the run and say that it cannot be done";
 const PHASE_REMEDY: &str = "read what you need, then propose all that you mean to write as one plan (`remit.plan`, or \
     POST /v1/runs/{run}/plan) and commit it (`remit.commit`, or POST /v1/runs/{run}/commit)";
+const OBLIGATION_REMEDY: &str = "send it in `heeds` with the decision (`cap`, `instead`, `model`) and do what its \
+    `obligations` say, or let Remit carry the call out";
 const PAUSED_REMEDY: &str = "wait until an operator extends or resumes it; retrying does not help";
 const REPLAN_REMEDY: &str = "look first whether it happened (read what it should have changed) and say what was \
     learned (`remit.replan`, or POST /v1/runs/{run}/replan); then it may come again, or change its arguments";
@@ -83,6 +85,8 @@ codes! {
     RunOpen => "run_open",
     ExtensionTooLarge => "extension_too_large",
     CountInvalid => "count_invalid",
+    ObligationUndeclared => "obligation_undeclared",
+    DeliveryRepeated => "delivery_repeated",
     DepthReached => "depth_reached",
     ChildrenReached => "children_reached",
     HaltUnknown => "halt_unknown",
@@ -248,6 +252,10 @@ impl Reason {
             Code::CountInvalid => {
                 format!("`{detail}` is counted from the argument at {at}, which is no whole number")
             }
+            Code::ObligationUndeclared => format!(
+                "a budget has come to its gate `degrade`, and this executor does not say that it heeds `{detail}`"
+            ),
+            Code::DeliveryRepeated => "this very message came before, and was heeded then".to_owned(),
             Code::DepthReached => format!("runs may be opened {limit} deep under one another"),
             Code::ChildrenReached => format!("a run may have {limit} open runs under it"),
             Code::HaltUnknown => format!("nothing is halted by the name of {detail}"),
@@ -344,6 +352,8 @@ impl Reason {
             Code::RunPaused => PAUSED_REMEDY.to_owned(),
             Code::RunNotPaused => "nothing needs to be done".to_owned(),
             Code::RunOpen => "close it with its outcome instead".to_owned(),
+            Code::ObligationUndeclared => OBLIGATION_REMEDY.to_owned(),
+            Code::DeliveryRepeated => "nothing: send what is new under an id of its own".to_owned(),
             Code::ExtensionTooLarge => "ask for less, or raise the budget in the manifest".to_owned(),
             Code::CountInvalid => "send the argument as a whole number that is not negative".to_owned(),
             Code::DepthReached => "do the work in the run that is open".to_owned(),

@@ -70,6 +70,8 @@ pub struct State {
     #[serde(serialize_with = "sorted")]
     pub past: HashMap<RunId, Past>,
     pub past_ends: BTreeSet<(Time, RunId)>,
+    /// Messages from outside that were heeded lately.
+    pub deliveries: BTreeMap<Mark, Time>,
 }
 
 impl State {

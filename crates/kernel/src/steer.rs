@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::Amount;
 use crate::command::Closing;
-use crate::event::{Charged, RunExtended, RunSteered};
-use crate::id::RunId;
+use crate::event::{Charged, RunCorrected, RunExtended, RunSteered};
+use crate::id::{Mark, RunId};
 use crate::state::State;
 use crate::time::Time;
+
+/// A message that is older is not taken, however it is signed; until then it is remembered.
+const DELIVERY_MS: u64 = 15 * 60_000;
 
 /// Why a run waits for a person.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,6 +46,8 @@ pub enum Steer {
     /// What it came to, in truth; for a run that is closed.
     Correct {
         outcome: Closing,
+        /// Of the message that says so, where it is none of a person's: it says so once.
+        delivery: Option<Mark>,
     },
 }
 
@@ -67,6 +72,13 @@ impl State {
         if let Some(run) = self.runs.get_mut(&extended.run) {
             run.extensions.push(extension);
             (run.paused, run.asks) = (None, 0);
+        }
+    }
+
+    pub(crate) fn corrected(&mut self, at: Time, corrected: &RunCorrected) {
+        if let Some(delivery) = corrected.delivery {
+            self.deliveries.retain(|_, seen| at.since_ms(*seen) < DELIVERY_MS);
+            self.deliveries.insert(delivery, at);
         }
     }
 

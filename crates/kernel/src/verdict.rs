@@ -6,6 +6,7 @@ use policy::RuleRef;
 use serde::{Deserialize, Serialize};
 
 use crate::balance::Left;
+use crate::obligation::Obligation;
 use crate::reason::Reason;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ impl Ruling {
 // Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
+    /// What an Allow is bound to: the call was made into that before it was decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<Obligation>,
     /// Why not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
@@ -47,18 +51,18 @@ pub struct Verdict {
 
 impl Verdict {
     pub fn deny(reason: Reason) -> Verdict {
-        Verdict {
-            reasons: vec![reason],
-            rules: Vec::new(),
-            ruling: Ruling::Deny,
-            would: Vec::new(),
-            left: None,
-        }
+        Verdict { reasons: vec![reason], ruling: Ruling::Deny, ..Verdict::allow() }
     }
 
     pub fn allow() -> Verdict {
-        let ruling = Ruling::Allow;
-        Verdict { reasons: Vec::new(), rules: Vec::new(), ruling, would: Vec::new(), left: None }
+        Verdict {
+            obligations: Vec::new(),
+            reasons: Vec::new(),
+            rules: Vec::new(),
+            ruling: Ruling::Allow,
+            would: Vec::new(),
+            left: None,
+        }
     }
 
     pub fn asks(&self) -> bool {

@@ -454,8 +454,18 @@ pub(crate) struct Amounts {
     pub(crate) writes: Option<u64>,
     #[arg(long)]
     pub(crate) irreversible: Option<u64>,
+    /// Tokens of models, of every kind together
     #[arg(long)]
     pub(crate) tokens: Option<u64>,
+    /// Tokens that models read anew
+    #[arg(long)]
+    pub(crate) tokens_in: Option<u64>,
+    /// Tokens that they wrote
+    #[arg(long)]
+    pub(crate) tokens_out: Option<u64>,
+    /// Tokens that they found in a cache
+    #[arg(long)]
+    pub(crate) tokens_cached: Option<u64>,
     #[arg(long)]
     pub(crate) seconds: Option<u64>,
     /// Minutes of people

@@ -38,6 +38,8 @@ pub(crate) struct Running {
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     /// Who may sign in.
     directory: watch::Sender<Arc<server::People>>,
+    /// Whose messages are heeded.
+    inbound: watch::Sender<Arc<server::Inbound>>,
     hooks: Hooks,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
@@ -86,6 +88,8 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     options.door_bytes_max = settings.door_bytes_max;
     let (directory, people_known) = watch::channel(directory(&settings.people));
     options.people = people_known;
+    let (inbound, senders_known) = watch::channel(Arc::new(settings.inbound.clone()));
+    options.inbound = senders_known;
     let turn = Arc::new(tokio::sync::Mutex::new(()));
     if let Some(file) = &settings.file {
         options.accepts = Some(Arc::new(Accept::new(gate.clone(), mcp.clone(), file.clone(), turn.clone())));
@@ -113,7 +117,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
-    Ok(Running { gate, agents: agents_at, people: people_at, mcp, turn, directory, hooks, stop, doors })
+    Ok(Running { gate, agents: agents_at, people: people_at, mcp, turn, directory, inbound, hooks, stop, doors })
 }
 
 /// The reach for MCP servers; this program itself stands between Remit and each child.
@@ -133,6 +137,11 @@ impl Running {
     /// From now on these people may sign in, and nobody else stays signed in.
     pub(crate) fn know_people(&self, people: &[Person]) {
         self.directory.send_replace(directory(people));
+    }
+
+    /// From now on the messages of these are heeded, and of no others.
+    pub(crate) fn know_inbound(&self, inbound: &server::Inbound) {
+        self.inbound.send_replace(Arc::new(inbound.clone()));
     }
 
     /// From now on these are told of what happens, and no others. False: they were these before.

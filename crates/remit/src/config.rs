@@ -7,6 +7,7 @@ mod commits;
 mod contract;
 mod folder;
 mod house;
+mod inbound;
 mod incidents;
 mod limits;
 mod listen;
@@ -72,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) traces: Option<String>,
     /// Whose systems are told of what happens.
     pub(crate) notify: Vec<tools::webhook::Hook>,
+    /// Systems that may correct what a run came to: where the secret of each is kept, by its name.
+    pub(crate) inbound: BTreeMap<String, String>,
     /// Where people may send incidents.
     pub(crate) incidents: Vec<tools::incident::Place>,
 }

@@ -59,7 +59,8 @@ async fn call(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answe
 }
 
 async fn decide(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answered> {
-    let answered = house.gate.decide_only(&asked.caller, call_ask(asked.run, asked.body)).await?;
+    let heeds = asked.body.heeds.iter().map(|kind| words::heeded(*kind)).collect();
+    let answered = house.gate.decide_heeding(&asked.caller, call_ask(asked.run, asked.body), heeds).await?;
     Ok(told(&house, answered))
 }
 
@@ -104,6 +105,7 @@ async fn report(
         outcome: words::outcome(body.outcome),
         result: body.result,
         duration_ms: body.duration_ms,
+        used: body.used.map(budget::used).unwrap_or_default(),
     };
     let receipt = house.gate.report(&caller, id::<CallId>(&call)?, report).await?;
     let receipt = receipt.map_err(|reason| Refusal::law(&reason))?;

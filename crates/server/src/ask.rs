@@ -176,7 +176,7 @@ pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> 
 }
 
 /// No body at all means an empty object, which suits the routes whose members are all optional.
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let value = if bytes.is_empty() { Value::Object(Map::new()) } else { strict(bytes)? };
     serde_path_to_error::deserialize(value).map_err(|error| {
         let at = pointer(error.path());

@@ -12,7 +12,7 @@ use api::problem::Code;
 use api::run::Recorded;
 use axum::Json;
 use axum::extract::{Path, State};
-use kernel::account::{Amount, Limits};
+use kernel::account::{Amount, Limits, Used};
 use kernel::balance::{self, Left, Of, Whose};
 use kernel::id::RunId;
 use kernel::steer::Steer;
@@ -172,6 +172,10 @@ fn figures(row: &gate::views::SpendRow) -> SpendFigures {
         cost_per_success_usd_nanos: (row.success > 0).then(|| row.usd_nanos.div_ceil(row.success)),
         interventions: row.interventions,
         human_minutes: row.human_minutes,
+        tokens: row.tokens.all,
+        tokens_cached: row.tokens.cached,
+        tokens_in: row.tokens.read,
+        tokens_out: row.tokens.written,
         seconds_to_success: row.success_ms.checked_div(row.success).map(|ms| ms / 1_000),
     }
 }
@@ -189,6 +193,7 @@ pub(crate) async fn top(
         opened: row.opened.to_string(),
         cost_usd_nanos: row.usd_nanos,
         usd_nanos_per_hour: per_hour(row.usd_nanos, now.since_ms(row.opened)),
+        tokens: row.tokens.all,
         allowed: row.allowed,
         denied: row.denied,
         unknown: row.unknown,
@@ -261,7 +266,7 @@ pub(crate) async fn correct(
     Told(body): Told<CorrectRun>,
 ) -> Answer<Recorded> {
     let outcome = words::closing(body.outcome);
-    steer(&house, &run, Steer::Correct { outcome }, &body.why, &person).await
+    steer(&house, &run, Steer::Correct { outcome, delivery: None }, &body.why, &person).await
 }
 
 /// Whoever overrides a budget says why.
@@ -273,15 +278,42 @@ async fn steer(house: &House, run: &str, steer: Steer, why: &str, person: &Perso
 }
 
 pub(crate) fn limits(spend: Spend) -> Limits {
-    let Spend { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes } =
-        spend;
-    Limits { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes }
+    Limits {
+        calls: spend.calls,
+        counted: spend.counted,
+        human_minutes: spend.human_minutes,
+        irreversible: spend.irreversible,
+        retries: spend.retries,
+        seconds: spend.seconds,
+        tokens: spend.tokens,
+        tokens_cached: spend.tokens_cached,
+        tokens_in: spend.tokens_in,
+        tokens_out: spend.tokens_out,
+        usd_nanos: spend.usd_nanos,
+        writes: spend.writes,
+    }
+}
+
+/// What an executor says that a call took.
+pub(crate) fn used(spend: Spend) -> Used {
+    Used { known: limits(spend), counts_are_known: false }.reckoned()
 }
 
 pub(crate) fn spend(limits: Limits) -> Spend {
-    let Limits { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes } =
-        limits;
-    Spend { calls, counted, human_minutes, irreversible, retries, seconds, tokens, usd_nanos, writes }
+    Spend {
+        calls: limits.calls,
+        counted: limits.counted,
+        human_minutes: limits.human_minutes,
+        irreversible: limits.irreversible,
+        retries: limits.retries,
+        seconds: limits.seconds,
+        tokens: limits.tokens,
+        tokens_cached: limits.tokens_cached,
+        tokens_in: limits.tokens_in,
+        tokens_out: limits.tokens_out,
+        usd_nanos: limits.usd_nanos,
+        writes: limits.writes,
+    }
 }
 
 /// What is none is left out.
@@ -295,6 +327,9 @@ pub(crate) fn amount(amount: &Amount) -> Spend {
         retries: some(amount.retries),
         seconds: some(amount.seconds),
         tokens: some(amount.tokens),
+        tokens_cached: some(amount.tokens_cached),
+        tokens_in: some(amount.tokens_in),
+        tokens_out: some(amount.tokens_out),
         usd_nanos: some(amount.usd_nanos),
         writes: some(amount.writes),
     }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use stdx::digest::Digest;
 use tokio::sync::watch;
 
+use crate::hooks::Inbound;
 use crate::roles::People;
 use crate::session::Sessions;
 
@@ -80,6 +81,8 @@ pub struct Options {
     pub door_bytes_max: usize,
     /// The people who may sign in. Whoever is taken out is signed out.
     pub people: watch::Receiver<Arc<People>>,
+    /// Systems that may correct what a run came to.
+    pub inbound: watch::Receiver<Arc<Inbound>>,
     /// None: what is accepted cannot be kept.
     pub accepts: Option<Arc<dyn Accepts>>,
     /// None: incidents are files, and sent nowhere.
@@ -104,6 +107,7 @@ impl Options {
             requests_max: REQUESTS_MAX,
             door_bytes_max: api::BODY_BYTES_MAX,
             people: watch::channel(Arc::default()).1,
+            inbound: watch::channel(Arc::default()).1,
             accepts: None,
             reports: None,
             changes: None,

@@ -8,7 +8,7 @@
 //!    in; `ask` reads bodies and queries strictly
 //! 4. `agents`, `authzen`, `doors`     port 7470
 //! 5. `people`, `control`, `inbox`, `roster`, `rules`, `tools`, `change`, `story`, `incident`, `report`, `signin`,
-//!    `metrics`   port 7471; `console` is what a browser gets there
+//!    `metrics`, `hooks`   port 7471; `console` is what a browser gets there
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
 //!
 //! Endpoints are a few lines each: read, ask the gate, answer. A refused call is an answer, not an error.
@@ -25,6 +25,7 @@ mod doors;
 mod guard;
 mod halts;
 mod health;
+mod hooks;
 mod house;
 mod inbox;
 mod incident;
@@ -45,6 +46,7 @@ mod tools;
 mod words;
 
 pub use agents::agents_router;
+pub use hooks::Inbound;
 pub use house::{Accepting, Accepts, Changes, Options, Report, Reports, Sending};
 pub use people::people_router;
 pub use roles::People;

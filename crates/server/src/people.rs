@@ -29,7 +29,7 @@ use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::{
-    budget, change, console, control, guard, halts, health, inbox, incident, metrics, observe, plans, report,
+    budget, change, console, control, guard, halts, health, hooks, inbox, incident, metrics, observe, plans, report,
     roster, rules, signin, story, tools, words,
 };
 
@@ -103,6 +103,7 @@ pub fn people_router(gate: Gate, options: Options) -> Router {
         .route(at::RUN_EXTEND, post(budget::extend))
         .route(at::RUN_CHARGE, post(budget::charge))
         .route(at::RUN_CORRECT, post(budget::correct))
+        .route(at::HOOK_CORRECT, post(hooks::correct))
         .route(at::RUN_PLAN, get(plans::plan))
         .route(at::RUN_UNDO, post(plans::undo))
         .route(at::RUN_ACCEPT, post(plans::accept))

@@ -16,7 +16,7 @@ pub(crate) fn may(role: &Role, demand: Auth) -> bool {
         Auth::Viewer | Auth::Approver => true,
         Auth::Auditor => matches!(role, Role::Auditor | Role::Operator),
         Auth::Operator => *role == Role::Operator,
-        Auth::None | Auth::Agent | Auth::Run | Auth::OperatorKey => false,
+        Auth::None | Auth::Agent | Auth::Run | Auth::OperatorKey | Auth::Signed => false,
     }
 }
 

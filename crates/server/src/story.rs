@@ -143,6 +143,7 @@ fn call_steps(call: &CallView, run: Option<&RunView>) -> Vec<Step> {
     );
     say("decided", format!("{} by rules {}", call.verdict.ruling, short(&call.rules_digest)));
     call.verdict.rules.iter().for_each(|rule| say("allowed by", cited(rule)));
+    call.verdict.obligations.iter().for_each(|one| say("bound", one.says.clone()));
     if !call.approved.is_empty() {
         say("approved by", call.approved.join(", "));
     }

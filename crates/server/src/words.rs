@@ -1,11 +1,12 @@
 //! The gate's nouns in the contract's types: one function a noun, no decisions.
 
-use api::call::{CallView, ReasonView, Receipt, RuleView, VerdictView};
+use api::call::{CallView, ObligationKind, ObligationView, ReasonView, Receipt, RuleView, VerdictView};
 use api::inbox::Waiting;
 use api::run::{RunShown, RunView};
 use gate::views;
 use kernel::call::Outcome;
 use kernel::id::RunId;
+use kernel::obligation::{Kind, Obligation};
 use kernel::policy::RuleRef;
 use kernel::reason::Reason;
 use kernel::verdict::Verdict;
@@ -38,6 +39,32 @@ pub(crate) fn verdict(verdict: &Verdict) -> VerdictView {
         reasons: verdict.reasons.iter().map(reason).collect(),
         rules: verdict.rules.iter().map(|it| rule(it)).collect(),
         would: verdict.would.iter().map(reason).collect(),
+        obligations: verdict.obligations.iter().map(obligation).collect(),
+    }
+}
+
+pub(crate) fn heeded(kind: ObligationKind) -> Kind {
+    match kind {
+        ObligationKind::Cap => Kind::Cap,
+        ObligationKind::Instead => Kind::Instead,
+        ObligationKind::Model => Kind::Model,
+    }
+}
+
+fn obligation(one: &Obligation) -> ObligationView {
+    let says = one.says();
+    let view = |kind| ObligationView { kind, says, at: None, most: None, of: None, tool: None, class: None };
+    match one {
+        Obligation::Cap { most, .. } => {
+            ObligationView { at: one.pointer(), most: Some(*most), ..view(ObligationKind::Cap) }
+        }
+        Obligation::Instead { of, tool } => {
+            let (of, tool) = (Some(of.clone()), Some(tool.clone()));
+            ObligationView { of, tool, ..view(ObligationKind::Instead) }
+        }
+        Obligation::Model { class } => {
+            ObligationView { class: Some(class.clone()), ..view(ObligationKind::Model) }
+        }
     }
 }
 
@@ -156,6 +183,7 @@ pub(crate) fn call_view(view: views::CallView) -> CallView {
         reasons: view.reasons.into_iter().map(shown).collect(),
         rules: view.rules.iter().map(|it| rule(it)).collect(),
         would: view.would.into_iter().map(shown).collect(),
+        obligations: view.obliged.iter().map(obligation).collect(),
     };
     let end = view.finished;
     CallView {

@@ -219,6 +219,7 @@ impl Audit {
             args_commitment: decided.args,
             args_mark: decided.mark,
             key_mark: decided.key,
+            bound: Default::default(),
             reasoning: decided.reasoning,
             model: decided.model.clone(),
             context_tokens: decided.context_tokens,

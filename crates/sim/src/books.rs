@@ -120,6 +120,8 @@ pub(crate) fn contract(name: &str, effect: Effect, cost_usd_nanos: u64, properti
         credential: None,
         cost_usd_nanos,
         cost_tokens: 0,
+        degrade: Default::default(),
+        meter: Default::default(),
         counts: Vec::new(),
         destinations: Vec::new(),
         effect,

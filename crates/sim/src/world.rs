@@ -352,7 +352,7 @@ impl World {
             result: None,
             result_mark: None,
             transient: false,
-            used: None,
+            used: Default::default(),
             duration_ms: 1,
             trouble: None,
         }

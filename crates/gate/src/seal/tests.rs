@@ -50,6 +50,7 @@ fn a_permit_token_verifies_with_the_published_key() {
         call: CallId(1),
         tool: "s.t",
         args: digest,
+        obligations: &[],
         rules: digest,
         now: Time(5_000),
         ttl_ms: 60_000,

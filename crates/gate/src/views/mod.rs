@@ -23,7 +23,7 @@ pub use ask::{CallQuery, Only, Page, RunQuery, RunShown, StoredEvent};
 pub use days::{DayRow, DaysBy};
 pub use observed::ObservedRow;
 pub use shape::{CallView, Finished, ReasonView, RunView};
-pub use spend::{SpendBy, SpendRow, TopRow};
+pub use spend::{SpendBy, SpendRow, Tokens, TopRow};
 
 use crate::error::Error;
 
@@ -44,7 +44,9 @@ CREATE TABLE IF NOT EXISTS runs (
   allowed INTEGER NOT NULL DEFAULT 0, denied INTEGER NOT NULL DEFAULT 0, uncounted INTEGER NOT NULL DEFAULT 0,
   unknown INTEGER NOT NULL DEFAULT 0, usd_nanos INTEGER NOT NULL DEFAULT 0, idx INTEGER NOT NULL,
   root BLOB NOT NULL, workflow TEXT, touched INTEGER NOT NULL DEFAULT 0, minutes INTEGER NOT NULL DEFAULT 0,
-  waiting INTEGER NOT NULL DEFAULT 0, parent BLOB
+  waiting INTEGER NOT NULL DEFAULT 0, parent BLOB, tokens INTEGER NOT NULL DEFAULT 0,
+  tokens_in INTEGER NOT NULL DEFAULT 0, tokens_out INTEGER NOT NULL DEFAULT 0,
+  tokens_cached INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_agent ON runs (agent, id);
 CREATE INDEX IF NOT EXISTS runs_by_root ON runs (root, id);
@@ -74,7 +76,7 @@ CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT N
 ";
 
 /// Raised when the tables change: the old file is thrown away and built again.
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 impl Views {
     pub(crate) fn open(

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use super::days::Days;
 use super::observed::Observed;
+use super::spend::Tokens;
 use super::{anew, is_damaged, key};
 use crate::error::Error;
 
@@ -139,6 +140,7 @@ struct RunChange {
     denied: u64,
     uncounted: u64,
     usd_nanos: u64,
+    tokens: Tokens,
     /// More or fewer calls whose outcome nobody knows.
     unknown: i64,
     /// How often a person took a hand in it.
@@ -275,6 +277,7 @@ impl Sheet {
         let change = self.runs.entry(charged.run).or_default();
         change.touched += u64::from(charged.amount.human_minutes > 0);
         change.usd_nanos += charged.amount.usd_nanos;
+        change.tokens.add(&charged.amount);
         change.minutes += charged.amount.human_minutes;
     }
 
@@ -297,7 +300,9 @@ impl Sheet {
     }
 
     fn finished(&mut self, index: u64, finished: &CallFinished) {
-        self.runs.entry(finished.run).or_default().usd_nanos += finished.posted.usd_nanos;
+        let change = self.runs.entry(finished.run).or_default();
+        change.usd_nanos += finished.posted.usd_nanos;
+        change.tokens.add(&finished.posted);
         let ended = Ended { index, run: finished.run, outcome: finished.outcome };
         self.calls.entry(finished.call).or_default().finished = Some(ended);
     }
@@ -413,13 +418,29 @@ fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::
         db.prepare_cached("UPDATE runs SET outcome = ?2 WHERE id = ?1")?
             .execute(params![id, outcome.name()])?;
     }
-    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting, .. } = change;
+    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting, tokens, .. } =
+        change;
     db.prepare_cached(
         "UPDATE runs SET allowed = allowed + ?2, denied = denied + ?3, uncounted = uncounted + ?4,
          usd_nanos = usd_nanos + ?5, unknown = unknown + ?6, touched = touched + ?7, minutes = minutes + ?8,
-         waiting = waiting + ?9
+         waiting = waiting + ?9, tokens = tokens + ?10, tokens_in = tokens_in + ?11,
+         tokens_out = tokens_out + ?12, tokens_cached = tokens_cached + ?13
          WHERE id = ?1",
     )?
-    .execute(params![id, allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting])
+    .execute(params![
+        id,
+        allowed,
+        denied,
+        uncounted,
+        usd_nanos,
+        unknown,
+        touched,
+        minutes,
+        waiting,
+        tokens.all,
+        tokens.read,
+        tokens.written,
+        tokens.cached,
+    ])
     .map(drop)
 }

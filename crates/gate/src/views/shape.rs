@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kernel::event::{CallDecided, CallFinished, Questioned};
+use kernel::obligation::Obligation;
 use kernel::policy::RuleRef;
 use kernel::reason::Reason;
 use serde::Serialize;
@@ -76,6 +77,8 @@ pub struct CallView {
     pub rules: Vec<Arc<RuleRef>>,
     /// Observed only: what `enforce` would have refused it for.
     pub would: Vec<ReasonView>,
+    /// What it was made into before it was decided.
+    pub obliged: Vec<Obligation>,
     /// Who said yes to it, where people were asked.
     pub approved: Vec<String>,
     /// Null when the payload was erased.
@@ -155,6 +158,7 @@ impl CallView {
             reasons: decided.reasons.iter().map(ReasonView::from).collect(),
             rules: decided.rules,
             would: decided.would.iter().map(ReasonView::from).collect(),
+            obliged: decided.obliged,
             approved: decided.approved,
             args: None,
             reasoning: None,
@@ -186,6 +190,7 @@ impl CallView {
             reasons: asked.verdict.reasons.iter().map(ReasonView::from).collect(),
             rules: asked.verdict.rules,
             would: asked.verdict.would.iter().map(ReasonView::from).collect(),
+            obliged: Vec::new(),
             approved: Vec::new(),
             args: None,
             reasoning: None,

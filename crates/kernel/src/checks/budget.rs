@@ -128,14 +128,26 @@ fn clock(case: &Case<'_>) -> Result<(), Box<Reason>> {
 
 /// Every currency that some account of this call limits and that costs something to reckon.
 fn limited(case: &Case<'_>, manifest: &Manifest, accounts: &[Wide<'_>]) -> Limits {
-    let wide = accounts.iter().map(|account| account.limits);
-    let seconds = wide.clone().find_map(|limits| limits.seconds);
-    let retries = wide.clone().chain([&manifest.per_run]).find_map(|limits| limits.retries);
-    let loans = case.state.lineage(case.call.run).filter_map(|(_, run)| run.loan.as_ref());
-    let runs = loans.map(|loan| &loan.limits).chain([&manifest.per_run]);
-    let counted = wide.chain(runs).flat_map(|limits| &limits.counted);
-    let counted = counted.map(|(name, limit)| (name.clone(), *limit)).collect();
-    Limits { counted, retries, seconds, ..Limits::default() }
+    let mut limited = Limits::default();
+    for account in accounts {
+        limited.seconds = limited.seconds.or(account.limits.seconds);
+        reckoned(&mut limited, account.limits);
+    }
+    reckoned(&mut limited, &manifest.per_run);
+    for (_, run) in case.state.lineage(case.call.run) {
+        if let Some(loan) = &run.loan {
+            reckoned(&mut limited, &loan.limits);
+        }
+    }
+    limited
+}
+
+fn reckoned(limited: &mut Limits, by: &Limits) {
+    limited.retries = limited.retries.or(by.retries);
+    limited.tokens_cached = limited.tokens_cached.or(by.tokens_cached);
+    limited.tokens_in = limited.tokens_in.or(by.tokens_in);
+    limited.tokens_out = limited.tokens_out.or(by.tokens_out);
+    limited.counted.extend(by.counted.iter().map(|(name, limit)| (name.clone(), *limit)));
 }
 
 fn family(case: &Case<'_>, wanted: &Amount, findings: &mut Findings) -> Result<(), Box<Reason>> {

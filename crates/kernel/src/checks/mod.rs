@@ -201,7 +201,7 @@ impl Case<'_> {
     }
 
     /// By what it does, or by the lines that name its tool.
-    fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> Mode {
         let Some(manifest) = self.manifest else { return Mode::default() };
         let effect = self.tool.map_or(Effect::Irreversible, |tool| tool.contract.effect);
         manifest.mode_of(&self.call.tool, effect)
@@ -233,7 +233,7 @@ pub(crate) fn judge(case: &Case<'_>) -> Judged {
         would.push(*reason);
     }
     let Findings { rules, reserve: reserved, accounts, seen, needs, .. } = findings;
-    let verdict = Verdict { reasons: Vec::new(), rules, ruling: Ruling::Allow, would, left: None };
+    let verdict = Verdict { rules, would, ..Verdict::allow() };
     Judged { verdict, reserved, accounts, seen, needs, exhausted: None, cost: Amount::default() }
 }
 

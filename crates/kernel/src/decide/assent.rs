@@ -126,6 +126,7 @@ fn asked(desk: &Desk<'_>, case: &Case<'_>, run: &Run, plan: &PlanState, reason: 
         key: None,
         mark: plan.mark,
         model: None,
+        obliged: Vec::new(),
         part: None,
         reasoning: None,
         reasons: vec![reason],

@@ -161,6 +161,7 @@ fn call_of(
         args_commitment: plan.digest,
         args_mark: draft.template,
         key_mark: None,
+        bound: Default::default(),
         reasoning: None,
         model: None,
         context_tokens: None,

@@ -28,15 +28,16 @@ pub(crate) fn decide_steer(
 ) -> Decision {
     let steered = || RunSteered { by: by.to_owned(), run, why: why.to_owned() };
     let (by, why) = (by.to_owned(), why.to_owned());
-    if let Steer::Correct { outcome } = steer {
-        let outcome = *outcome;
-        return match state.runs.contains_key(&run) {
-            true => Decision::none(Answer::refused(Code::RunOpen)),
-            false => {
-                let corrected = RunCorrected { by, outcome, run, why };
-                Decision::one(Answer::Done, Event::RunCorrected(corrected))
-            }
-        };
+    if let Steer::Correct { outcome, delivery } = steer {
+        let (outcome, delivery) = (*outcome, *delivery);
+        if state.runs.contains_key(&run) {
+            return Decision::none(Answer::refused(Code::RunOpen));
+        }
+        if delivery.is_some_and(|delivery| state.deliveries.contains_key(&delivery)) {
+            return Decision::none(Answer::refused(Code::DeliveryRepeated));
+        }
+        let corrected = RunCorrected { by, delivery, outcome, run, why };
+        return Decision::one(Answer::Done, Event::RunCorrected(corrected));
     }
     let Some(known) = state.runs.get(&run) else { return Decision::none(Answer::refused(Code::RunUnknown)) };
     match steer {
@@ -57,7 +58,8 @@ pub(crate) fn decide_steer(
         }
         Steer::Charge { amount } => {
             let accounts = rules.accounts(&known.agent, now).into_iter().map(|account| account.id);
-            let charged = Charged { accounts: accounts.collect(), amount: amount.clone(), by, run, why };
+            let amount = amount.clone().reckoned();
+            let charged = Charged { accounts: accounts.collect(), amount, by, run, why };
             Decision::one(Answer::Done, Event::Charged(charged))
         }
         Steer::Correct { .. } => Decision::none(Answer::Done),

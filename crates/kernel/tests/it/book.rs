@@ -15,6 +15,8 @@ pub(crate) fn contract(name: &str, effect: Effect, input: Value) -> Contract {
         credential: None,
         cost_usd_nanos: 0,
         cost_tokens: 0,
+        degrade: Default::default(),
+        meter: Default::default(),
         counts: Vec::new(),
         destinations: Vec::new(),
         effect,

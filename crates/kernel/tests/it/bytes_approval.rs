@@ -44,6 +44,7 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
         key: None,
         mark,
         model: None,
+        obliged: Vec::new(),
         part: None,
         reasoning: None,
         reasons: vec![crate::bytes::reason("leads", 7)],

@@ -7,7 +7,7 @@ use kernel::event::{
     Charged, Event, RunClosed, RunCorrected, RunExtended, RunOpened, RunSteered, SlicesFreed, SlicesLent,
     SlicesReturned, Stamp, ThresholdCrossed,
 };
-use kernel::id::RunId;
+use kernel::id::{Mark, RunId};
 use kernel::lending::Part;
 use kernel::threshold::Action;
 use kernel::time::Time;
@@ -24,6 +24,9 @@ fn one_of_each() -> Vec<Event> {
         retries: 5,
         seconds: 6,
         tokens: 7,
+        tokens_cached: 1,
+        tokens_in: 2,
+        tokens_out: 4,
         usd_nanos: 8,
         writes: 9,
     };
@@ -68,6 +71,7 @@ fn one_of_each() -> Vec<Event> {
         }),
         Event::RunCorrected(RunCorrected {
             by: by.clone(),
+            delivery: Some(Mark([7; 16])),
             outcome: Closing::Failure,
             run,
             why: why.clone(),
@@ -94,11 +98,11 @@ fn golden() {
         run_closed
         {"by":"dana","outcome":"success","run":"run_00000000000000000000000002","workflow":"refund"}
         slices_lent
-        {"slices":[{"account":"agent:desk/day/1795219200000","amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"usd_nanos":8,"writes":9}}],"to":1}
+        {"slices":[{"account":"agent:desk/day/1795219200000","amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"tokens_cached":1,"tokens_in":2,"tokens_out":4,"usd_nanos":8,"writes":9}}],"to":1}
         slices_freed
-        {"from":1,"slices":[{"account":"agent:desk/day/1795219200000","amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"usd_nanos":8,"writes":9}}]}
+        {"from":1,"slices":[{"account":"agent:desk/day/1795219200000","amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"tokens_cached":1,"tokens_in":2,"tokens_out":4,"usd_nanos":8,"writes":9}}]}
         slices_returned
-        {"slices":[{"account":"agent:desk/day/1795219200000","amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"usd_nanos":8,"writes":9}}]}
+        {"slices":[{"account":"agent:desk/day/1795219200000","amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"tokens_cached":1,"tokens_in":2,"tokens_out":4,"usd_nanos":8,"writes":9}}]}
         threshold_crossed
         {"account":"tenant:default/month/1795219200000","action":"notify","agent":"desk","percent":90,"run":"run_00000000000000000000000002"}
         run_paused
@@ -106,11 +110,11 @@ fn golden() {
         run_resumed
         {"by":"dana","run":"run_00000000000000000000000002","why":"urgent"}
         run_extended
-        {"amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"usd_nanos":8,"writes":9},"by":"dana","run":"run_00000000000000000000000002","until":7,"why":"urgent"}
+        {"amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"tokens_cached":1,"tokens_in":2,"tokens_out":4,"usd_nanos":8,"writes":9},"by":"dana","run":"run_00000000000000000000000002","until":7,"why":"urgent"}
         run_corrected
-        {"by":"dana","outcome":"failure","run":"run_00000000000000000000000002","why":"urgent"}
+        {"by":"dana","delivery":"07070707070707070707070707070707","outcome":"failure","run":"run_00000000000000000000000002","why":"urgent"}
         charged
-        {"accounts":["agent:desk/day/1795219200000"],"amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"usd_nanos":8,"writes":9},"by":"dana","run":"run_00000000000000000000000002","why":"urgent"}
+        {"accounts":["agent:desk/day/1795219200000"],"amount":{"calls":1,"counted":{"refunded_cents":2},"human_minutes":3,"irreversible":4,"retries":5,"seconds":6,"tokens":7,"tokens_cached":1,"tokens_in":2,"tokens_out":4,"usd_nanos":8,"writes":9},"by":"dana","run":"run_00000000000000000000000002","why":"urgent"}
     "#]].assert_eq(&lines);
 }
 

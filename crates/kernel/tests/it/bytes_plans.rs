@@ -42,6 +42,7 @@ fn decided(part: Part) -> Event {
         key: None,
         mark: Mark([2; 16]),
         model: None,
+        obliged: Vec::new(),
         part: Some(part),
         reasoning: None,
         reasons: Vec::new(),

@@ -4,8 +4,9 @@ use kernel::reason::Code;
 
 use crate::script::{CODES, ONLY_CODES};
 use crate::{
-    scripts_accounts, scripts_approval, scripts_budget, scripts_ends, scripts_gateway, scripts_groups,
-    scripts_halt, scripts_limits, scripts_plans, scripts_policy, scripts_proposals,
+    scripts_accounts, scripts_approval, scripts_budget, scripts_degrade, scripts_ends, scripts_gateway,
+    scripts_groups, scripts_halt, scripts_limits, scripts_meter, scripts_plans, scripts_policy,
+    scripts_proposals,
 };
 
 #[test]
@@ -16,11 +17,13 @@ fn every_code_occurs_in_some_script() {
         scripts_accounts::ALL,
         scripts_approval::ALL,
         scripts_budget::ALL,
+        scripts_degrade::ALL,
         scripts_ends::ALL,
         scripts_halt::ALL,
         scripts_limits::ALL,
         scripts_gateway::ALL,
         scripts_groups::ALL,
+        scripts_meter::ALL,
         scripts_plans::ALL,
         scripts_proposals::ALL,
     ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kernel::account::Currency;
+use kernel::account::{Currency, Limits, Used};
 use kernel::call::{Carrier, Outcome, Settlement};
 use kernel::command::{Closing, Command, OpenRun};
 use kernel::decide::decide;
@@ -111,10 +111,8 @@ impl World {
                 let mut open: Vec<_> = self.state.calls.iter().collect();
                 open.sort_by_key(|(id, _)| **id);
                 let (call, known) = open.get(nth % open.len().max(1))?;
-                let used = used.map(|used| kernel::account::Amount {
-                    usd_nanos: used.min(known.reserved.usd_nanos),
-                    ..known.reserved.clone()
-                });
+                let known_used = Limits { usd_nanos: *used, ..Limits::default() };
+                let used = Used { known: known_used, counts_are_known: false };
                 let agent = (known.carrier == Carrier::Executor).then(|| known.agent.clone());
                 Command::Settle(Settlement {
                     undo: None,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kernel::account::{Amount, Currency, Limits};
+use kernel::account::{Amount, Currency, Limits, Used};
 use kernel::call::{Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Closing, Command, OpenRun};
 use kernel::decide::lend::{decide_free, decide_lend};
@@ -416,7 +416,8 @@ impl<'a> World<'a> {
             [Outcome::Succeeded, Outcome::Failed, Outcome::NotDispatched, Outcome::Unknown][chance.below(4)];
         let reserved = self.lanes[lane].calls[&call].reserved.clone();
         let usd_nanos = reserved.get(Currency::UsdNanos).min(u64::try_from(chance.below(12)).unwrap());
-        let used = (chance.below(2) == 0).then_some(Amount { usd_nanos, ..reserved });
+        let used = Used::all(&Amount { usd_nanos, ..reserved });
+        let used = if chance.below(2) == 0 { used } else { Used::default() };
         let settlement = Settlement {
             undo: None,
             facts: Vec::new(),
@@ -449,7 +450,7 @@ impl<'a> World<'a> {
                     agent: None,
                     outcome: Outcome::Succeeded,
                     result: None,
-                    used: None,
+                    used: Default::default(),
                     duration_ms: 5,
                     trouble: None,
                     result_mark: None,

@@ -544,7 +544,7 @@ fn settlement(call: CallId, outcome: Outcome, undo: Option<UndoKept>) -> Settlem
         result: None,
         result_mark: None,
         transient: false,
-        used: None,
+        used: Default::default(),
         duration_ms: 5,
         trouble: None,
         undo,

@@ -10,13 +10,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use expect_test::Expect;
-use kernel::account::{Amount, Currency};
+use kernel::account::{Amount, Currency, Used};
 use kernel::book::Book;
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Closing, Command, ControlCommand, OpenRun};
 use kernel::decide::{Decision, decide, decide_control};
 use kernel::event::{Event, Stamp};
 use kernel::id::{CallId, KeyId, Mark, RunId};
+use kernel::obligation::{Kind, Obligation};
 use kernel::reason::Reason;
 use kernel::rules::Rules;
 use kernel::state::{Control, State};
@@ -178,7 +179,10 @@ impl Stage {
                     "go on" => Steer::Resume,
                     "extend" => Steer::Extend { amount: amount(), until },
                     "charge" => Steer::Charge { amount: amount() },
-                    _ => Steer::Correct { outcome: Closing::Failure },
+                    _ => {
+                        let delivery = Some(cell("key")).filter(|key| !key.is_empty()).map(mark);
+                        Steer::Correct { outcome: Closing::Failure, delivery }
+                    }
                 };
                 self.lane(now, &Command::Steer { run, steer, by, why: "because".into() })
             }
@@ -269,6 +273,10 @@ impl Stage {
             call = Arc::new(Call { ask_marks: Some(marks), ..call.as_ref().clone() });
             decision = self.lane(now, &Command::Propose(call.clone()));
         }
+        while let Answer::Obliged(by) = &decision.answer {
+            call = Arc::new(obliged(&call, by));
+            decision = self.lane(now, &Command::Propose(call.clone()));
+        }
         if decision.answer == Answer::Joins {
             return self.join(call.as_ref().clone(), now);
         }
@@ -288,6 +296,8 @@ impl Stage {
         let (places, hosts) = self.rules.places(&agent, &call.tool, &call.args);
         let marks = |places: Vec<String>| places.iter().map(|place| mark(place)).collect();
         (call.destinations, call.hosts) = (marks(places), marks(hosts));
+        let heeds = |kind: &Kind| row.get("heeds").is_some_and(|cell| cell.contains(kind.name()));
+        call.bound.heeds = [Kind::Cap, Kind::Instead, Kind::Model].into_iter().filter(heeds).collect();
         call.facts = self.wants(&agent, &call.tool, &call.args);
         if self.rules.proposes(&agent, &call.tool) {
             call.touches = self.touches(&call.tool, &call.args);
@@ -302,7 +312,16 @@ impl Stage {
         let (outcome, used) = row["args"].split_once(' ').unwrap_or((&row["args"], ""));
         let outcome: Outcome = serde_json::from_value(outcome.into()).unwrap();
         let reserved = self.state.calls.get(&call).map(|open| open.reserved.clone()).unwrap_or_default();
-        let used = used.parse().ok().map(|usd_nanos| Amount { usd_nanos, ..reserved.clone() });
+        let tool = self.state.calls.get(&call).and_then(|open| self.rules.tool(&open.tool));
+        let used = match (used.parse().ok(), tool, &agent) {
+            (Some(usd_nanos), ..) => Used::all(&Amount { usd_nanos, ..reserved.clone() }),
+            // `says {…}`: what the tool answered.
+            (None, Some(tool), None) => {
+                let said = used.strip_prefix("says ").map(|text| serde_json::from_str(text).unwrap());
+                kernel::price::used(&tool.contract, outcome, said.as_ref())
+            }
+            _ => Used::default(),
+        };
         let settlement = Settlement {
             undo: self.kept(call, outcome, now),
             facts: self.told(row, call),
@@ -340,6 +359,7 @@ impl Stage {
             Answer::Short(needs) => [format!("short of {}", needs.len()), String::new()],
             Answer::Returned(parts) => [format!("{} returned", parts.len()), String::new()],
             Answer::Waiting(call) => [format!("waits as {}", self.name(*call)), String::new()],
+            Answer::Obliged(by) => [format!("obliged to {}", by.len()), String::new()],
             Answer::Marks(fields) => [format!("marks of {}", fields.len()), String::new()],
             Answer::Given { complete: true, .. } => ["enough".to_owned(), String::new()],
             Answer::Given { waits_for, .. } => {
@@ -443,6 +463,7 @@ pub(crate) fn call(
         args_commitment: Digest::of(args.as_bytes()),
         args_mark: mark(&format!("{tool} {args}")),
         key_mark: key.map(mark),
+        bound: Default::default(),
         reasoning: None,
         model: None,
         context_tokens: None,
@@ -454,11 +475,26 @@ pub(crate) fn call(
     }
 }
 
+/// As the gate drafts it anew.
+fn obliged(call: &Call, by: &[Obligation]) -> Call {
+    let mut again = call.clone();
+    for one in by {
+        match one {
+            Obligation::Cap { .. } => again.args = one.capped(&again.args).unwrap(),
+            Obligation::Instead { tool, .. } => again.tool.clone_from(tool),
+            Obligation::Model { .. } => {}
+        }
+    }
+    again.bound.by.extend_from_slice(by);
+    again
+}
+
 fn why(verdict: &Verdict) -> String {
     let reasons = verdict.reasons.iter().map(show);
     let would = verdict.would.iter().map(|reason| format!("would: {}", show(reason)));
     let rules = verdict.rules.iter().map(|rule| format!("by {}", rule.id));
-    reasons.chain(would).chain(rules).collect::<Vec<_>>().join("; ")
+    let bound = verdict.obligations.iter().map(|one| serde_json::to_string(one).unwrap());
+    reasons.chain(would).chain(rules).chain(bound).collect::<Vec<_>>().join("; ")
 }
 
 fn show(reason: &Reason) -> String {

@@ -90,6 +90,9 @@ fn currencies(spend: &Spend) -> Vec<(String, Option<u64>)> {
         ("writes", spend.writes),
         ("irreversible", spend.irreversible),
         ("tokens", spend.tokens),
+        ("tokens in", spend.tokens_in),
+        ("tokens out", spend.tokens_out),
+        ("cached tokens", spend.tokens_cached),
         ("seconds", spend.seconds),
         ("retries", spend.retries),
         ("human minutes", spend.human_minutes),
@@ -216,9 +219,21 @@ async fn told(whose: &Whose, run: &str, verb: &str, body: &impl Serialize, done:
 }
 
 fn spend_of(amounts: Amounts) -> Result<Spend> {
-    let Amounts { usd, calls, writes, irreversible, tokens, seconds, minutes: human_minutes } = amounts;
-    let usd_nanos = usd
+    let usd_nanos = amounts
+        .usd
         .map(|text| config::usd_nanos(&text).with_context(|| format!("`{text}` is not an amount of dollars")))
         .transpose()?;
-    Ok(Spend { usd_nanos, calls, writes, irreversible, tokens, seconds, human_minutes, ..Spend::default() })
+    Ok(Spend {
+        calls: amounts.calls,
+        human_minutes: amounts.minutes,
+        irreversible: amounts.irreversible,
+        seconds: amounts.seconds,
+        tokens: amounts.tokens,
+        tokens_cached: amounts.tokens_cached,
+        tokens_in: amounts.tokens_in,
+        tokens_out: amounts.tokens_out,
+        usd_nanos,
+        writes: amounts.writes,
+        ..Spend::default()
+    })
 }

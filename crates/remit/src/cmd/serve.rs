@@ -135,6 +135,7 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
         }
     };
     running.know_people(&settings.people);
+    running.know_inbound(&settings.inbound);
     let hooks_changed = running.know_hooks(&settings.notify);
     if hooks_changed {
         out::talk("reloaded: whom webhooks tell");

@@ -20,7 +20,18 @@ use super::house::words;
 use super::yaml::{At, Page, Usd};
 
 /// The currencies of whole numbers that every house has.
-const WHOLE: [&str; 7] = ["calls", "human_minutes", "irreversible", "retries", "seconds", "tokens", "writes"];
+const WHOLE: [&str; 10] = [
+    "calls",
+    "human_minutes",
+    "irreversible",
+    "retries",
+    "seconds",
+    "tokens",
+    "tokens_cached",
+    "tokens_in",
+    "tokens_out",
+    "writes",
+];
 const COUNT_NAME_LENGTH_MAX: usize = 64;
 
 words! {
@@ -109,6 +120,9 @@ impl JsonSchema for Spend {
                 "irreversible": whole("Calls that cannot be taken back."),
                 "retries": whole("Calls that try again what failed."),
                 "tokens": whole("Tokens of models: in, out and cached together."),
+                "tokens_in": whole("Tokens that models read anew."),
+                "tokens_out": whole("Tokens that they write."),
+                "tokens_cached": whole("Tokens that they have read before, and find in a cache."),
                 "seconds": whole(
                     "Of a run: wall clock from its opening. Of a longer window: what its calls took, together."
                 ),
@@ -131,6 +145,9 @@ impl Spend {
                 "retries" => &mut limits.retries,
                 "seconds" => &mut limits.seconds,
                 "tokens" => &mut limits.tokens,
+                "tokens_cached" => &mut limits.tokens_cached,
+                "tokens_in" => &mut limits.tokens_in,
+                "tokens_out" => &mut limits.tokens_out,
                 "writes" => &mut limits.writes,
                 _ => {
                     check_counted(page, name, at, counted);

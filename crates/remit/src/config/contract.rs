@@ -4,6 +4,7 @@ mod care;
 mod deed;
 mod destination;
 mod mcp;
+mod meter;
 mod shape;
 mod undo;
 
@@ -63,12 +64,15 @@ pub(super) struct StandIn {
     pub(super) place: Place,
     pub(super) of: String,
     pub(super) tool: String,
+    /// While there is less to spend, and not while it cannot be reached.
+    degrades: bool,
 }
 
 impl StandIn {
     /// It is another tool, and does no more to the world than the one that it stands in for.
     pub(super) fn check(&self, page: &mut Page<'_>, tools: &BTreeMap<String, Contract>, all_read: bool) {
         let Some(of) = tools.get(&self.of) else { return };
+        let chained = tools.get(&self.tool).filter(|_| self.degrades).is_some_and(|tool| tool.degrade.tool.is_some());
         let mut wrong = |words: String, help: &str| {
             page.error("fallback", self.place, words).help(help);
         };
@@ -76,6 +80,10 @@ impl StandIn {
             None if all_read => wrong(
                 format!("there is no tool `{}` to stand in for `{}`", self.tool, self.of),
                 "the full name of a tool that has a contract, such as `crm.search`",
+            ),
+            Some(_) if chained => wrong(
+                format!("`{}` stands in for `{}`, and something stands in for it", self.tool, self.of),
+                "one step down is enough: name the cheapest tool in both",
             ),
             Some(tool) if tool.name == of.name => wrong(
                 format!("`{}` cannot stand in for itself", self.of),
@@ -93,12 +101,18 @@ impl StandIn {
 impl ToolFile {
     pub(super) fn stand_ins(&self) -> Vec<StandIn> {
         let of = |(name, entry): (&String, &super::yaml::At<ToolEntry>)| {
-            let at = entry.value.fallback.as_ref()?;
-            let tool = at.value.tool.clone().filter(|_| at.value.answer.is_none())?;
             let of = format!("{}.{name}", self.server.value);
-            Some(StandIn { place: at.place, of, tool })
+            let down = entry.value.fallback.as_ref().and_then(|at| {
+                let tool = at.value.tool.clone().filter(|_| at.value.answer.is_none())?;
+                Some(StandIn { place: at.place, of: of.clone(), tool, degrades: false })
+            });
+            let less = entry.value.degrade.as_ref().and_then(|at| {
+                let tool = at.value.tool.as_ref()?;
+                Some(StandIn { place: tool.place, of, tool: tool.value.clone(), degrades: true })
+            });
+            down.into_iter().chain(less)
         };
-        self.tools.iter().filter_map(of).collect()
+        self.tools.iter().flat_map(of).collect()
     }
 
     /// The tools that its contracts name beside their own.
@@ -212,7 +226,7 @@ impl ToolEntry {
         let mut contract = Contract {
             about: self.about(definition.as_ref()),
             credential,
-            cost_usd_nanos: self.cost.as_ref().map_or(0, |cost| page.usd_nanos(&cost.usd)),
+            cost_usd_nanos: self.cost_usd_nanos(page),
             cost_tokens: self.cost.as_ref().and_then(|cost| cost.tokens).unwrap_or(0),
             counts: counts(page, &self.count, Some(input)),
             destinations: self.destinations.iter().map(|at| at.value.path(page, at.place, input)).collect(),
@@ -221,6 +235,7 @@ impl ToolEntry {
             idempotency_header: self.idempotency_header(page),
             idempotency_field: self.idempotency_field(page, input),
             definition,
+            degrade: self.degrade(page, input),
             deed: self.deed(page, input),
             care: self.care(page),
             redact: self.redact(page),
@@ -228,6 +243,7 @@ impl ToolEntry {
             to: self.reachable(page),
             input: input.clone(),
             labels: self.labels.clone(),
+            meter: self.meter(page),
             name: format!("{}.{tool}", file.server.value),
             operation: self.operation.unwrap_or(written).law(),
             pin: self.pin(page),

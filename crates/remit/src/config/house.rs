@@ -12,6 +12,7 @@ use stdx::nearest::nearest;
 use super::approvals::Approvals;
 use super::budget::{self, Action, Tenant};
 use super::calendar;
+use super::inbound::{self, Inbound};
 use super::incidents::{self, Incidents};
 use super::limits::Limits;
 use super::listen::{self, Listen};
@@ -79,6 +80,9 @@ pub(super) struct RemitFile {
     hosts: Vec<At<String>>,
     /// Who people and agents are.
     identity: Option<Identity>,
+    /// Systems of your own that tell Remit what a closed run came to in truth.
+    #[serde(default)]
+    inbound: Vec<Inbound>,
     /// Where people may send an incident: all that is known of a run. Read at start only.
     #[serde(default)]
     incidents: Vec<Incidents>,
@@ -355,6 +359,7 @@ impl RemitFile {
             ),
             people: self.people(page),
             hosts,
+            inbound: inbound::hooks(page, &self.inbound),
             incidents: incidents::places(page, &self.incidents),
             console: listen.console.map(|(address, _)| address),
             traces: listen.traces,

@@ -16,6 +16,7 @@ mod budgets;
 mod clients;
 mod corpus;
 mod crash;
+mod degrade;
 mod demo;
 mod failpoints;
 mod halt;

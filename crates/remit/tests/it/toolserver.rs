@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 pub const HALF: &str = "ch_half";
 /// A charge of this name gets no answer at all.
 pub const SILENT: &str = "ch_silent";
+/// A charge of this name is refused: nothing was given back.
+pub const REFUSED: &str = "ch_refused";
 /// A ticket of this name makes the tool server tell the secret that it was shown.
 pub const TELLS: &str = "T-tells";
 
@@ -80,10 +82,13 @@ async fn answer(
     };
     let charge = args["charge_id"].as_str().unwrap_or_default().to_owned();
     let told = (args["ticket_id"] == TELLS).then(|| header("authorization"));
+    let is_model = tool == "summarise";
     let deed = Deed { tool, call: header("remit-call"), bearer: header("authorization"), args };
     server.deeds.lock().unwrap().push(deed);
     match charge.as_str() {
         SILENT => std::future::pending().await,
+        REFUSED => StatusCode::CONFLICT.into_response(),
+        _ if is_model => Json(json!({ "usage": { "in": 70, "out": 30, "cached": 5 } })).into_response(),
         HALF => {
             let half =
                 futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{\"refund_id\":"))]);

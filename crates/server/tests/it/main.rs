@@ -14,6 +14,7 @@ mod connections;
 mod console;
 mod days;
 mod doors;
+mod hooks;
 mod inbox;
 mod plans;
 mod report;

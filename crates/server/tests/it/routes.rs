@@ -44,6 +44,9 @@ async fn no_route_that_asks_who_answers_nobody() {
         if endpoint.id == "signIn" {
             // Whoever signs in is nobody yet; `sessions` says what it demands.
             ask(endpoint, "localhost").problem(&router, 403, "csrf_refused").await;
+        } else if endpoint.auth == Auth::Signed {
+            ask(endpoint, "localhost").problem(&router, 401, "signature_refused").await;
+            ask(endpoint, "localhost").operator().problem(&router, 401, "signature_refused").await;
         } else if endpoint.auth == Auth::None {
             assert_eq!(ask(endpoint, "localhost").answer(&router).await.status(), 200, "{}", endpoint.path);
         } else {
@@ -62,7 +65,7 @@ async fn an_agents_key_opens_nothing_of_peoples_and_the_operators_nothing_of_age
             Auth::Viewer | Auth::Approver | Auth::Auditor | Auth::Operator | Auth::OperatorKey => {
                 drop(ask(endpoint, "localhost").key(&key).problem(&router, 403, "forbidden").await)
             }
-            Auth::None => {}
+            Auth::None | Auth::Signed => {}
             _ => drop(ask(endpoint, "localhost").operator().problem(&router, 401, "key_refused").await),
         }
     }

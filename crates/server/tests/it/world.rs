@@ -94,8 +94,12 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         let (directory, known) = watch::channel(Arc::new(directory()));
         let clock = Arc::new(Hands::default());
+        let secret = folder.path().join("hook.secret");
+        std::fs::write(&secret, HOOK_SECRET).unwrap();
+        let inbound = [("crm".to_owned(), format!("file:{}", secret.display()))].into();
         let options = server::Options {
             people: known,
+            inbound: watch::channel(Arc::new(inbound)).1,
             clock: clock.clone(),
             console: "http://people.example".to_owned(),
             reports: side.reports,
@@ -134,6 +138,9 @@ fn directory() -> server::People {
     ];
     roles.into_iter().map(|(name, roles)| (name.to_owned(), roles)).collect()
 }
+
+/// What the webhook `crm` signs with.
+pub(crate) const HOOK_SECRET: &str = "a secret of a test";
 
 /// The wall clock, moved forward by hand.
 #[derive(Default)]
@@ -381,6 +388,8 @@ fn contract(server: &str, tool: &str, effect: Effect, input: &Value) -> Contract
         credential: None,
         cost_usd_nanos: 10_000_000,
         cost_tokens: 0,
+        degrade: Default::default(),
+        meter: Default::default(),
         counts: Vec::new(),
         destinations: Vec::new(),
         effect,

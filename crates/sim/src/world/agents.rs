@@ -106,6 +106,7 @@ impl World {
             args_mark: mark(run, &[tool.as_bytes(), b"\0", &payload.body].concat()),
             args,
             key_mark: key,
+            bound: Default::default(),
             reasoning: None,
             model: None,
             context_tokens: None,

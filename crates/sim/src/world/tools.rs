@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::account::Amount;
+use kernel::account::{Amount, Limits, Used};
 use kernel::call::{Call, Carrier, Outcome};
 use kernel::command::Command;
 use kernel::id::{CallId, RunId};
@@ -90,7 +90,12 @@ impl World {
         let mut settlement = self.settlement(id, by, outcome);
         settlement.transient = outcome == Outcome::Failed && self.random.percent(30);
         if temper == Temper::Cheap {
-            settlement.used = Some(Amount { calls: 1, ..Amount::default() });
+            settlement.used = Used::all(&Amount { calls: 1, ..Amount::default() });
+        }
+        if outcome == Outcome::Failed && by == Carrier::Gate {
+            // What failed for certain cost nothing, and nothing of it counts.
+            let known = Limits { usd_nanos: Some(0), ..Limits::default() };
+            settlement.used = Used { known, counts_are_known: true };
         }
         self.outcomes.push((run, settlement));
         Ok(())

@@ -7,6 +7,7 @@ use kernel::balance::{Balance, Of};
 use kernel::call::Outcome;
 use kernel::contract::Contract;
 use kernel::id::RunId;
+use kernel::obligation::Obligation;
 use kernel::reason::Reason;
 use kernel::threshold::Action;
 use serde_json::{Map, Value, json};
@@ -31,6 +32,8 @@ pub(super) const META_TICKET: &str = "dev.remit/ticket";
 const META_HELD: &str = "dev.remit/held";
 /// In the `_meta` of a call that people said yes to.
 const META_APPROVAL: &str = "dev.remit/approval";
+/// In the `_meta` of a call that was made into something smaller or cheaper.
+const META_OBLIGATIONS: &str = "dev.remit/obligations";
 /// What is ours in a `_meta`: a server cannot speak in our name.
 const META_OURS: &str = "dev.remit/";
 
@@ -68,7 +71,7 @@ pub(super) fn refusal(name: &str, contract: Option<&Contract>, answered: &Answer
     result
 }
 
-fn has_output_schema(contract: Option<&Contract>) -> bool {
+pub(super) fn has_output_schema(contract: Option<&Contract>) -> bool {
     let definition = contract.and_then(|contract| contract.definition.as_ref());
     definition.is_some_and(|definition| definition.get("outputSchema").is_some())
 }
@@ -196,6 +199,23 @@ pub(super) fn approved(said: Said, mut result: Members) -> Members {
     let meta = result.entry("_meta").or_insert_with(|| json!({}));
     if let Value::Object(meta) = meta {
         meta.insert(META_APPROVAL.to_owned(), json!({ "by": by, "edited": edited, "words": words }));
+    }
+    result
+}
+
+/// The agent is told that it got less than it asked for, and why: else it would take a part for all there is.
+pub(super) fn obliged(by: &[Obligation], mut result: Members) -> Members {
+    if by.is_empty() {
+        return result;
+    }
+    let says: Vec<String> = by.iter().map(Obligation::says).collect();
+    let text = format!("Remit made this call cheaper: {}.", says.join("; "));
+    if let Some(Value::Array(content)) = result.get_mut("content") {
+        content.insert(0, json!({ "type": "text", "text": text }));
+    }
+    let meta = result.entry("_meta").or_insert_with(|| json!({}));
+    if let Value::Object(meta) = meta {
+        meta.insert(META_OBLIGATIONS.to_owned(), serde_json::to_value(by).unwrap_or_default());
     }
     result
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gate::error::Error;
 use gate::{Answered, CallAsk};
 use kernel::contract::{Contract, Effect};
+use kernel::obligation::{Kind, Obligation};
 use serde_json::{Map, Value, json};
 use stdx::encode::{base64url, unbase64url};
 
@@ -12,7 +13,7 @@ use super::methods::{self, Request};
 use super::refused::Refused;
 use super::rounds::{self, Walked};
 use super::tickets::{Wait, Waited};
-use super::{Scope, offers, own, told};
+use super::{Scope, Visit, offers, own, told};
 use crate::mcp::wire::Members;
 
 /// Tools on one page.
@@ -64,7 +65,16 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
         _ => {
             let mut answered = answered;
             let said = told::said(&mut answered);
-            told::outcome(&name, contract.as_deref(), answered).map(|result| told::approved(said, result))
+            let by = std::mem::take(&mut answered.verdict.obligations);
+            let called = called(visit, &by).or(contract.clone());
+            let result = told::outcome(&name, called.as_deref(), answered)?;
+            let is_anothers = by.iter().any(|one| one.kind() == Kind::Instead);
+            let mut result = told::approved(said, told::obliged(&by, result));
+            if is_anothers && told::has_output_schema(contract.as_deref()) {
+                // Another tool's structure is held to this one's schema, and would break its client.
+                result.remove("structuredContent");
+            }
+            Ok(result)
         }
     };
     let sent = || arguments(request.params.get("arguments"), contract.as_deref());
@@ -84,6 +94,15 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
         }
         Walked::House(error) => Err(Refused::house(&error)),
     }
+}
+
+/// The contract of the tool that was called in the place of the one that was asked for.
+fn called(visit: &Visit, by: &[Obligation]) -> Option<Arc<Contract>> {
+    let tool = by.iter().find_map(|one| match one {
+        Obligation::Instead { tool, .. } => Some(tool),
+        _ => None,
+    })?;
+    visit.door.gate.rules().tool(tool).map(|known| known.contract.clone())
 }
 
 fn waited(waited: Waited, told: impl Fn(Answered) -> Result<Members, Refused>) -> Result<Members, Refused> {

@@ -23,6 +23,8 @@ fn contract(url: &str, path: &str, effect: Effect) -> Contract {
         credential: None,
         cost_usd_nanos: 0,
         cost_tokens: 0,
+        degrade: Default::default(),
+        meter: Default::default(),
         counts: Vec::new(),
         destinations: Vec::new(),
         effect,

@@ -172,6 +172,8 @@ impl Offered {
             credential,
             cost_usd_nanos: 0,
             cost_tokens: 0,
+            degrade: Default::default(),
+            meter: Default::default(),
             counts: Vec::new(),
             definition: None,
             destinations: Vec::new(),

@@ -149,6 +149,8 @@ pub(in crate::config) struct ToolEntry {
     /// Arguments that are a currency of their own, by name, such as `refunded_cents: args.amount_cents`.
     #[serde(default)]
     pub(in crate::config) count: BTreeMap<String, At<String>>,
+    /// What a call must do with less of, once a budget has come to a gate that says `degrade`.
+    pub(in crate::config) degrade: Option<At<Degrade>>,
     /// What its results are marked with.
     #[serde(default)]
     pub(in crate::config) labels: Vec<String>,
@@ -235,9 +237,58 @@ pub(in crate::config) struct Idempotency {
 #[schemars(inline)]
 pub(in crate::config) struct Cost {
     /// Dollars, exact to a thousand-millionth.
-    pub(in crate::config) usd: At<Usd>,
-    /// Tokens of a model.
+    pub(in crate::config) usd: Option<At<Usd>>,
+    /// Tokens of a model, of every kind together. Default: the sum of the kinds.
     pub(in crate::config) tokens: Option<u64>,
+    /// Tokens that a model reads anew.
+    pub(in crate::config) tokens_in: Option<u64>,
+    /// Tokens that it writes.
+    pub(in crate::config) tokens_out: Option<u64>,
+    /// Tokens that it has read before, and finds in a cache.
+    pub(in crate::config) tokens_cached: Option<u64>,
+    /// What a call costs that failed for certain. Without it: nothing, and its counts are given back.
+    pub(in crate::config) failed: Option<Failed>,
+    /// Where its result tells what it took: what is not told there is what is written here.
+    pub(in crate::config) told: Option<At<Told>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Failed {
+    pub(in crate::config) usd: Option<At<Usd>>,
+    /// Tokens of each kind that it may have taken.
+    pub(in crate::config) tokens: Option<u64>,
+    /// Whether what `count` counts is counted all the same, because it may have been done in part.
+    #[schemars(extend("default" = false))]
+    pub(in crate::config) counts: Option<bool>,
+}
+
+/// Paths to whole numbers in its result, such as `result.usage.input_tokens`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Told {
+    pub(in crate::config) tokens: Option<At<String>>,
+    pub(in crate::config) tokens_in: Option<At<String>>,
+    pub(in crate::config) tokens_out: Option<At<String>>,
+    pub(in crate::config) tokens_cached: Option<At<String>>,
+}
+
+/// What a call must do with less of, once a budget has come to a gate that says `degrade`. The agent is told.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Degrade {
+    /// Arguments of a read that are then no more than this, such as `args.limit: 20`.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, u64>")]
+    pub(in crate::config) cap: BTreeMap<String, At<u64>>,
+    /// The class of model that is enough then. An executor must say that it heeds it.
+    pub(in crate::config) model: Option<At<String>>,
+    /// The full name of a cheaper tool that takes the same arguments: it is called in the place of this read, and the
+    /// agent must be allowed to call it.
+    pub(in crate::config) tool: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

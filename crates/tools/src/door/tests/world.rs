@@ -434,6 +434,8 @@ pub(super) fn contract(server: &str, tool: &str, effect: Effect, input: &Value) 
         credential: None,
         cost_usd_nanos: 0,
         cost_tokens: 0,
+        degrade: Default::default(),
+        meter: Default::default(),
         counts: Vec::new(),
         definition: None,
         destinations: Vec::new(),

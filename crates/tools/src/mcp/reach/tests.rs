@@ -27,6 +27,8 @@ fn contract(place: Value, tool: &str, effect: Effect) -> Contract {
         credential: None,
         cost_usd_nanos: 0,
         cost_tokens: 0,
+        degrade: Default::default(),
+        meter: Default::default(),
         counts: Vec::new(),
         definition: None,
         destinations: Vec::new(),

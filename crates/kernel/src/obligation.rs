@@ -1,0 +1,132 @@
+//! Obligations: what an Allow is bound to while an account is as full as its gate `degrade` says: smaller pages, a
+//! cheaper tool, a cheaper model.
+//!
+//! A call that is not yet what it must be is given back, is drafted anew as what it must be, and is decided as that: so
+//! what the rules see is what leaves the house. Only single calls are bound: the steps of a plan were priced, and a call
+//! that people said yes to was read, as they are.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+const WHY: &str = "because a budget has come to its gate `degrade`";
+
+/// What binds an Allow.
+// Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obligation {
+    /// A number in the arguments is no more than this.
+    Cap { at: Vec<String>, most: u64 },
+    /// `tool` is called in the place of the one that was asked for.
+    Instead { of: String, tool: String },
+    /// A model of this class, and no dearer one.
+    Model { class: String },
+}
+
+/// What an executor may say that it heeds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Cap,
+    Instead,
+    Model,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Cap => "cap",
+            Kind::Instead => "instead",
+            Kind::Model => "model",
+        }
+    }
+}
+
+/// What a contract has for the time when there is less to spend. Arguments and tools are changed of reads only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Degrade {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
+    /// The class of model that is enough then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The full name of a cheaper tool that takes the same arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+}
+
+/// An argument, by member names from the root, and the most that it may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cap {
+    pub at: Vec<String>,
+    pub most: u64,
+}
+
+/// What a call is bound to, and what its executor heeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    pub by: Vec<Obligation>,
+    pub heeds: Vec<Kind>,
+}
+
+impl Degrade {
+    pub fn is_none(&self) -> bool {
+        *self == Degrade::default()
+    }
+}
+
+impl Obligation {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Obligation::Cap { .. } => Kind::Cap,
+            Obligation::Instead { .. } => Kind::Instead,
+            Obligation::Model { .. } => Kind::Model,
+        }
+    }
+
+    /// In words, for whoever asked for something else.
+    pub fn says(&self) -> String {
+        match self {
+            Obligation::Cap { at, most } => {
+                format!("`{}` is {most} at most, because half of a budget is spent", at.join("."))
+            }
+            Obligation::Instead { of, tool } => {
+                format!("`{tool}` was called in the place of `{of}`, {WHY}")
+            }
+            Obligation::Model { class } => {
+                format!("a model of the class `{class}` and no dearer one, {WHY}")
+            }
+        }
+    }
+
+    /// To the argument that it is about.
+    pub fn pointer(&self) -> Option<String> {
+        let Obligation::Cap { at, .. } = self else { return None };
+        Some(at.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))).collect())
+    }
+
+    /// The arguments as they must be; none, if they are that, or cannot be.
+    pub fn capped(&self, args: &Value) -> Option<Value> {
+        let Obligation::Cap { at, most } = self else { return None };
+        let (last, way) = at.split_last()?;
+        let mut capped = args.clone();
+        let mut place = &mut capped;
+        for name in way {
+            let Value::Object(members) = place else { return None };
+            place = members.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+        }
+        let Value::Object(members) = place else { return None };
+        match members.get(last) {
+            // A number that is not whole, or is below nothing, may mean all there is.
+            Some(Value::Number(number)) if number.as_u64().is_some_and(|value| value <= *most) => None,
+            // Without it there may be no end of it.
+            None | Some(Value::Number(_)) => {
+                members.insert(last.clone(), (*most).into());
+                Some(capped)
+            }
+            // Its schema says what it thinks of that.
+            Some(_) => None,
+        }
+    }
+}
