@@ -3,6 +3,7 @@
 mod approvals;
 mod budget;
 mod calendar;
+mod callbacks;
 mod commits;
 mod contract;
 mod folder;
@@ -69,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) console: Option<String>,
     /// Whose systems are told of what happens.
     pub(crate) notify: Vec<tools::webhook::Hook>,
+    /// Where agents may have themselves told.
+    pub(crate) callbacks: Vec<tools::callback::Place>,
     /// Where people may send incidents.
     pub(crate) incidents: Vec<tools::incident::Place>,
 }

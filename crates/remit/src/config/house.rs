@@ -13,6 +13,7 @@ use stdx::nearest::nearest;
 use super::approvals::Approvals;
 use super::budget::{self, Action, Tenant};
 use super::calendar;
+use super::callbacks::Callbacks;
 use super::incidents::{self, Incidents};
 use super::limits::Limits;
 use super::notify::Notify;
@@ -71,6 +72,9 @@ pub(super) struct RemitFile {
     pub(super) approvals: Option<Approvals>,
     /// What is recorded.
     audit: Option<Audit>,
+    /// Where agents may have themselves told that what people were asked about has ended. Who is not listed polls.
+    #[serde(default)]
+    callbacks: Vec<Callbacks>,
     /// Days and months, as budgets count them.
     calendar: Option<Calendar>,
     /// How authority passes from agent to agent.
@@ -90,7 +94,7 @@ pub(super) struct RemitFile {
     limits: Option<Limits>,
     /// Where Remit listens.
     listen: Option<Listen>,
-    /// Whose systems are told of what happens. Read at start only.
+    /// Whose systems are told of what happens.
     #[serde(default)]
     notify: Vec<Notify>,
     /// The people who may sign in, and what each may do.
@@ -403,6 +407,7 @@ impl RemitFile {
             ),
             people: self.people(page),
             hosts,
+            callbacks: self.callbacks.iter().map(|one| one.place(page)).collect(),
             incidents: incidents::places(page, &self.incidents),
             console: console.map(|(address, _)| address),
             notify: self.notify.iter().filter_map(|notify| notify.hook(page)).collect(),

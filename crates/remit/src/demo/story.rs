@@ -150,6 +150,7 @@ pub(super) async fn call(agent: &Client, tool: &str, args: Value, reason: &str) 
         model: None,
         context_tokens: None,
         idempotency_key: None,
+        callback: None,
     };
     let answered: Answered = agent.post("/v1/calls", &ask).await?;
     let receipt =

@@ -83,6 +83,7 @@ impl AgentRun {
             model: Some("a-model".to_owned()),
             context_tokens: Some(1_200),
             idempotency_key: None,
+            callback: None,
         };
         self.agent.post("/v1/calls", &ask).await
     }
