@@ -568,7 +568,10 @@ test("a viewer reads, and is offered nothing that is refused", async () => {
 /** Nothing waits: what other tests leave would stand before one's own. */
 async function emptied() {
   const { items } = await stage.read("/v1/inbox");
-  for (const { call, bound } of items) await stage.tell(`/v1/inbox/${call}/answer`, { yes: false, bound, as: "lee@example.com" });
+  for (const { call, bound, kind } of items) {
+    const as = kind === "proposals" ? "dana@example.com" : "lee@example.com";
+    await stage.tell(`/v1/inbox/${call}/answer`, { yes: false, bound, as });
+  }
 }
 
 async function inbox(person = "lee@example.com") {
@@ -706,6 +709,109 @@ test("inbox: what comes is counted in every window, and shown without being aske
   for (const one of [own, other]) await one.context().close();
 });
 
+/** Five writes: one is replaced by a later one, two touch the same, one cannot be looked at, one cannot be undone. */
+async function proposed() {
+  await emptied();
+  const run = await stage.proposing(HOSTILE);
+  const first = await run.status("T-1", "waiting", "the customer is asked");
+  const gone = await run.status("T-gone", "closed", "it is over");
+  const note = await run.note("T-1", HOSTILE, HOSTILE);
+  const better = await run.status("T-1", "closed", "the customer has answered");
+  const refund = await run.refund("ch_7", 2_500, "it came broken");
+  return { run, first, gone, note, better, refund };
+}
+
+test("inbox: what a run proposes is seen as one change, with what is there before and what stands against what", async () => {
+  const { first, gone, note, better, refund } = await proposed();
+  const own = await inbox("dana@example.com");
+  await own.getByText("1 waiting, 1 for you").waitFor();
+  const of = (call) => own.locator(`#change-${call}`);
+  await own.getByRole("heading", { name: "what its run proposes" }).waitFor();
+  await of(better).locator(".diff .went").getByText('"status": "open"').waitFor();
+  await of(better).locator(".diff .came").getByText('"status": "closed"').waitFor();
+  await of(first).getByText("Will not be done").waitFor();
+  assert.equal(await of(first).getByRole("checkbox").count(), 0, "nobody approves what is replaced");
+  for (const call of [note, better]) await of(call).getByText("Touches the same as").waitFor();
+  await of(gone).getByText("What is there now is not known").waitFor();
+  await of(refund).getByText("irreversible").waitFor();
+  assert.equal(await own.locator("input.pick:checked").count(), 4);
+  assert.ok((await of(note).innerText()).includes(HARMLESS));
+  await untouched(own);
+  await mkdir(SHOTS, { recursive: true });
+  for (const colorScheme of ["light", "dark"]) {
+    await own.emulateMedia({ colorScheme });
+    for (const width of [360, 1600]) {
+      await own.setViewportSize({ width, height: 900 });
+      assert.equal(await own.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, `fits ${width}`);
+      assert.deepEqual(await accessible(own), [], `${colorScheme} ${width}`);
+      await own.screenshot({ path: join(SHOTS, `proposals-${colorScheme}-${width}.png`), fullPage: true });
+    }
+  }
+  await own.context().close();
+});
+
+test("inbox: some of what a run proposes is approved by keyboard, and the rest is refused", async () => {
+  const { run, first, gone, note, better, refund } = await proposed();
+  const own = await inbox("dana@example.com");
+  for (const call of [gone, refund]) {
+    await own.locator(`#change-${call} input`).focus();
+    await own.keyboard.press("Space");
+  }
+  await own.keyboard.press("y");
+  const dialog = own.getByRole("dialog");
+  await dialog.getByText("2 of 4 writes; what is left out is refused.").waitFor();
+  assert.equal(await dialog.getByText("It cannot be undone.").count(), 0, "what cannot be undone is not ticked");
+  await own.screenshot({ path: join(SHOTS, "proposals-some.png") });
+  await own.keyboard.type("the money another time");
+  await own.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  for (const call of [note, better]) assert.equal((await run.ended(call)).outcome, "succeeded");
+  for (const call of [gone, refund]) {
+    const told = await run.ended(call);
+    assert.deepEqual([told.verdict.reasons[0].code, told.words], ["approval_denied", "the money another time"]);
+  }
+  assert.equal((await run.ended(first)).verdict.reasons[0].code, "approval_cancelled");
+  await own.getByText("Nothing waits for a person.").waitFor();
+  await own.context().close();
+});
+
+test("inbox: what a run proposes is approved by mouse, or denied with words", async () => {
+  const { run, gone, note, better, refund } = await proposed();
+  const own = await inbox("dana@example.com");
+  for (const call of [gone, note, better]) await own.locator(`#change-${call}`).getByRole("checkbox").click();
+  await own.getByRole("button", { name: "Yes" }).click();
+  const dialog = own.getByRole("dialog");
+  await dialog.getByText("1 of 4 writes").waitFor();
+  await dialog.getByText("It cannot be undone.").waitFor();
+  await dialog.getByLabel("Why").fill("the photos show it");
+  await dialog.getByRole("button", { name: "Approve" }).click();
+  await dialog.waitFor({ state: "detached" });
+  assert.equal((await run.ended(refund)).outcome, "succeeded");
+  assert.equal((await run.ended(note)).verdict.ruling, "deny");
+
+  const other = await proposed();
+  await own.getByText("1 waiting, 1 for you").waitFor();
+  for (const box of await own.getByRole("checkbox").all()) await box.uncheck();
+  await own.keyboard.press("y");
+  // Nothing that is ticked is a no, and is said as one.
+  await dialog.getByRole("heading", { name: "Say no to what the run proposes" }).waitFor();
+  await own.keyboard.type("not on a Sunday");
+  await own.keyboard.press("Enter");
+  await dialog.waitFor({ state: "detached" });
+  for (const call of [other.note, other.refund]) assert.equal((await other.run.ended(call)).words, "not on a Sunday");
+  await own.context().close();
+});
+
+test("inbox: who may not answer what is proposed is offered no ticks", async () => {
+  await proposed();
+  const own = await inbox();
+  await own.getByText("only approvers of").waitFor();
+  assert.equal(await own.getByRole("checkbox").count(), 0);
+  await own.keyboard.press("y");
+  assert.equal(await own.getByRole("dialog").count(), 0);
+  await own.context().close();
+});
+
 // ---- All pages --------------------------------------------------------------------------------------------
 
 async function everyPage() {
@@ -713,6 +819,8 @@ async function everyPage() {
   const settling = await stage.asking(HOSTILE, HOSTILE);
   await settling.ask(18_000, HOSTILE, HOSTILE);
   const asked = await settling.ask(19_000, HOSTILE, HOSTILE);
+  const proposing = await stage.proposing(HOSTILE);
+  const proposal = await proposing.note("T-9", HOSTILE, HOSTILE);
   const { items } = await stage.read("/v1/runs?only=denied&limit=200");
   const hostile = items.find((run) => run.person === HOSTILE);
   const { items: calls } = await stage.read(`/v1/calls?run=${hostile.run}`);
@@ -723,7 +831,7 @@ async function everyPage() {
   return {
     plan: `/runs/${planned.id}`, family: `/runs/${child.id}`, searched: `/runs?q=${encodeURIComponent("<img src=x")}&inside=true`,
     now: "/", runs: "/runs?only=denied", run: `/runs/${hostile.run}`, calls: "/calls", call: `/calls/${calls[0].call}`, agents: "/agents",
-    agent: "/agents/refund-desk", inbox: "/inbox", asked: `/inbox/${asked.call}`, tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
+    agent: "/agents/refund-desk", inbox: "/inbox", asked: `/inbox/${asked.call}`, proposals: `/inbox/${proposal}`, tools: "/tools", tool: "/tools/notes.read_note", rules: "/rules?target=write", spend: "/spend", ledger: "/ledger", nowhere: "/runs/run_x",
   };
 }
 
@@ -734,7 +842,7 @@ test("hostile words are words everywhere", async () => {
     for (const folded of await page.locator("main details > summary").all()) await folded.click();
     await page.waitForTimeout(50);
     await untouched(page);
-    if (["runs", "run", "call", "asked", "family", "searched"].includes(name)) assert.ok((await page.locator("main").innerText()).includes(HARMLESS), name);
+    if (["runs", "run", "call", "asked", "proposals", "family", "searched"].includes(name)) assert.ok((await page.locator("main").innerText()).includes(HARMLESS), name);
   }
   browser.fine("404");
 });

@@ -63,6 +63,7 @@ export class Stage {
     stage.key = (await stage.remit("agent", "key", "refund-desk")).trim();
     stage.settler = (await stage.remit("agent", "key", "settler")).trim();
     stage.claims = (await stage.remit("agent", "key", "scribe-desk")).trim();
+    stage.proposer = (await stage.remit("agent", "key", "proposer")).trim();
     return stage;
   }
 
@@ -110,6 +111,14 @@ may:
   - tool: desk.lookup_ticket
   - tool: desk.add_note
 `);
+    await writeFile(join(this.folder, "agents/proposer.yaml"), `agent: proposer
+owner: dana@example.com
+purpose: reads tickets, and only proposes what is to be written
+mode: propose
+phases: off
+may:
+  - tool: desk.*
+`);
     await writeFile(join(this.folder, "tools/desk.yaml"), `server: desk
 env: prod
 via: { http: { url: "http://127.0.0.1:${this.desk.address().port}" } }
@@ -133,6 +142,17 @@ tools:
     touches: ["ticket:{args.ticket_id}"]
     input: { type: object, additionalProperties: false, properties: { ticket_id: { type: string }, text: { type: string } }, required: [ticket_id, text] }
     undo: { tool: desk.remove_note, args: { note_id: "{result.note_id}" }, within: 1h }
+  get_status:
+    about: Reads what a ticket says of itself.
+    effect: read
+    input: { type: object, additionalProperties: false, properties: { ticket_id: { type: string } }, required: [ticket_id] }
+  set_status:
+    about: Changes what a ticket says of itself.
+    effect: reversible
+    touches: ["ticket:{args.ticket_id}"]
+    preview: { tool: desk.get_status, args: { ticket_id: "{args.ticket_id}" } }
+    input: { type: object, additionalProperties: false, properties: { ticket_id: { type: string }, status: { type: string } }, required: [ticket_id, status] }
+    undo: { tool: desk.set_status, args: { ticket_id: "{args.ticket_id}", status: open }, within: 1h }
   remove_note:
     about: Takes a note away.
     effect: reversible
@@ -179,6 +199,24 @@ tools:
     const verdict = await ask("plan", { steps });
     assert.equal(verdict.ruling, "allow", JSON.stringify(verdict));
     return { id: opened.run, ended: await ask("commit", {}) };
+  }
+
+  /** A run of the agent that only proposes what it writes. */
+  async proposing(intent) {
+    const opened = await this.ask("/v1/runs", { person: "ana@customers.example", intent }, undefined, this.proposer);
+    const propose = async (tool, args, reason) => {
+      const told = await this.ask("/v1/calls", { tool, args, reason }, opened.token, this.proposer);
+      assert.equal(told.waiting.proposed, true, JSON.stringify(told));
+      return told.call;
+    };
+    const status = (ticket, to, reason) => propose("desk.set_status", { ticket_id: ticket, status: to }, reason);
+    const refund = (charge, cents, reason) => propose("desk.refund_charge", { charge_id: charge, amount_cents: cents }, reason);
+    const note = (ticket, text, reason) => propose("desk.add_note", { ticket_id: ticket, text }, reason);
+    const ended = async (call) => {
+      const answer = await fetch(`${this.agents}/v1/tickets/${call}?wait=10s`, { headers: { authorization: `Bearer ${this.proposer}` } });
+      return (await answer.json()).answered;
+    };
+    return { id: opened.run, status, refund, note, ended };
   }
 
   async ask(path, body, token, key = this.key) {
@@ -250,6 +288,9 @@ function desk(path, body, standing) {
     standing.delete(body.note_id);
     return { removed: body.note_id };
   }
+  // Of what is not there nothing can be read.
+  if (path === "/get_status") return body.ticket_id === "T-gone" ? undefined : { ticket_id: body.ticket_id, status: "open", text: `A customer writes: ${HOSTILE}` };
+  if (path === "/set_status") return { status: body.status };
   if (path === "/lookup_ticket") return { ticket_id: body.ticket_id, text: `A customer writes: ${HOSTILE}` };
   return { status: "refunded" };
 }

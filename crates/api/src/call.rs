@@ -35,6 +35,10 @@ pub struct CallAsk {
     /// The same key in the same run gets the same answer, and is carried out once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// If people are asked: where the agent is told that its ticket has ended, instead of polling. Only addresses that
+    /// `callbacks` in remit.yaml lists for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<String>,
     /// Decide only: the obligations that the executor does. One that it does not name is a refusal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heeds: Vec<ObligationKind>,

@@ -33,6 +33,9 @@ pub struct Waiting {
     /// The later proposal that takes its place: this one would not be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// Its agent is told when it has ended, at the address that it named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub callback: bool,
 }
 
 /// `?wait=`

@@ -142,6 +142,9 @@ pub struct CommitPlan {
     /// The newest if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
+    /// If people are asked: where the agent is told how that ended, as with a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<String>,
 }
 
 /// `POST /v1/runs/{run}/abort`

@@ -53,6 +53,7 @@ codes! {
     Stopping => "stopping",
     CredentialMissing => "credential_missing",
     NotDelivered => "not_delivered",
+    CallbackRefused => "callback_refused",
     Internal => "internal",
     // codes:end
 }
@@ -81,6 +82,7 @@ impl Code {
             | Code::ForbiddenOrigin
             | Code::Forbidden
             | Code::RoleForbidden
+            | Code::CallbackRefused
             | Code::CsrfRefused => 403,
             Code::NotFound => 404,
             Code::MethodNotAllowed => 405,
@@ -119,6 +121,7 @@ impl Code {
             Code::Stopping => "Remit is stopping",
             Code::CredentialMissing => "A tool's credential cannot be opened",
             Code::NotDelivered => "It was sent, and not taken",
+            Code::CallbackRefused => "Nobody is called back there",
             Code::Internal => "Remit failed",
         }
     }
@@ -159,6 +162,9 @@ impl Code {
             Code::DiskLow => "an operator frees disk space; halts and outcomes are still recorded",
             Code::Stopping => "try again when it is back",
             Code::CredentialMissing => "an operator sets the secret that the tool's contract names",
+            Code::CallbackRefused => {
+                "ask without `callback` and poll the ticket, or have the address listed under `callbacks`"
+            }
             Code::NotDelivered => {
                 "see what the place answered; the file is on the run's page, and can be sent again"
             }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use gate::permit::Permit;
 use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
 use gate::vault::Secret;
-use gate::{AnswerAsk, CallAsk, Gate, OpenAsk, Options};
+use gate::{AnswerAsk, CallAsk, Gate, InboxAsk, OpenAsk, Options};
 use kernel::agent::May;
 use kernel::approvers::Approvals;
 use kernel::call::Outcome;
@@ -29,6 +29,9 @@ mod book;
 
 /// Calls of one run that wait: a family of asks is small, so there are many runs.
 const PER_RUN: usize = 20;
+
+/// As the console asks for it.
+const PAGE: InboxAsk<'static> = InboxAsk { person: "lee", run: None, agent: None, is_mine: false, most: 200 };
 
 struct Tool(mpsc::Sender<Instant>);
 
@@ -107,8 +110,10 @@ async fn main() {
     println!("{} calls wait, asked in {:.1} s", gate.waiting_count(), started.elapsed().as_secs_f64());
 
     let started = Instant::now();
+    let page = gate.inbox_page(&PAGE);
+    let took = started.elapsed().as_secs_f64() * 1e3;
+    println!("a page of the inbox, {} of {}, is shown in {took:.1} ms", page.items.len(), page.waiting);
     let inbox = gate.inbox();
-    println!("the inbox is shown in {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
     let mut took: Vec<Duration> = Vec::new();
     for one in inbox.iter().step_by((inbox.len() / yeses).max(1)).take(yeses) {
         let (call, bound) = (one.call, one.bound);

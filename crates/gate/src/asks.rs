@@ -18,6 +18,7 @@ use stdx::digest::Digest;
 use crate::caller::{Caller, Ticket};
 use crate::error::Error;
 use crate::gate::Gate;
+use crate::released::PLAN;
 
 /// A call that waits for people, without its payloads.
 #[derive(Clone, Debug)]
@@ -88,20 +89,69 @@ pub struct Shown {
     pub reasoning: Option<Value>,
 }
 
+/// Whose inbox, and what of it.
+#[derive(Clone, Copy, Debug)]
+pub struct InboxAsk<'a> {
+    pub person: &'a str,
+    pub run: Option<RunId>,
+    pub agent: Option<&'a str>,
+    /// Only what this person may answer now.
+    pub is_mine: bool,
+    pub most: usize,
+}
+
+/// The first of what waits, and how much there is.
+#[derive(Clone, Debug)]
+pub struct InboxPage {
+    pub items: Vec<Waiting>,
+    pub waiting: usize,
+    /// What this person may answer now.
+    pub mine: usize,
+}
+
+/// Enough of a call that waits to put it in its place.
+struct Place {
+    score: u64,
+    call: CallId,
+    run: RunId,
+    is_wanted: bool,
+    is_mine: bool,
+}
+
 impl Gate {
     /// All that waits for people, the riskiest first, and of those the oldest.
     pub fn inbox(&self) -> Vec<Waiting> {
+        let ask = InboxAsk { person: "", run: None, agent: None, is_mine: false, most: usize::MAX };
+        self.inbox_page(&ask).items
+    }
+
+    /// The same as one person sees it. However much waits, only what is on the page is told in full.
+    pub fn inbox_page(&self, ask: &InboxAsk<'_>) -> InboxPage {
         let (law, now) = (self.law(), self.0.clock.now());
-        // Taken first and told after: a lane stands still while it is looked at.
-        let take = |state: &State| -> Vec<(CallId, Pending)> {
-            state.pending.iter().map(|(call, pending)| (*call, pending.clone())).collect()
+        let place = |(call, pending): (&CallId, &Pending)| Place {
+            score: score(&pending.risk),
+            call: *call,
+            run: pending.run,
+            is_wanted: ask.run.is_none_or(|run| run == pending.run)
+                && ask.agent.is_none_or(|agent| agent == pending.agent),
+            is_mine: may_answer(*call, pending, ask.person, &law.rules, now),
         };
-        let pending = self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| take(state))).flatten();
-        let pending: Vec<(CallId, Pending)> = pending.collect();
-        let shown = pending.iter().map(|(call, pending)| shown(*call, pending, &law.rules, now));
-        let mut waiting: Vec<Waiting> = shown.collect();
-        waiting.sort_by_key(|one| (std::cmp::Reverse(one.score), one.call));
-        waiting
+        let take = |state: &State| state.pending.iter().map(place).collect::<Vec<Place>>();
+        let places = self.0.lanes.iter().filter_map(|lane| lane.look(|state, _| take(state))).flatten();
+        let mut places: Vec<Place> = places.collect();
+        let (waiting, mine) = (places.len(), places.iter().filter(|place| place.is_mine).count());
+        places.retain(|place| place.is_wanted && (place.is_mine || !ask.is_mine));
+        places.sort_unstable_by_key(|place| (std::cmp::Reverse(place.score), place.call));
+        places.truncate(ask.most);
+        // Taken first and told after: a lane stands still while it is looked at.
+        let find = |place: &Place| {
+            let lane = self.0.lanes.get(self.lane_of(place.run))?;
+            let pending = lane.look(|state, _| state.pending.get(&place.call).cloned())??;
+            Some((place.call, pending))
+        };
+        let found: Vec<(CallId, Pending)> = places.iter().filter_map(find).collect();
+        let items = found.iter().map(|(call, pending)| shown(*call, pending, &law.rules, now)).collect();
+        InboxPage { items, waiting, mine }
     }
 
     /// How many calls wait for people.
@@ -180,6 +230,11 @@ impl Gate {
 }
 
 impl Ticket {
+    /// People are asked about all of a plan.
+    pub fn is_plan(&self) -> bool {
+        self.tool == PLAN
+    }
+
     pub(crate) fn of(call: CallId, pending: &Pending) -> Ticket {
         Ticket {
             call,
@@ -192,6 +247,16 @@ impl Ticket {
             replaced_by: None,
         }
     }
+}
+
+/// Whether this person may answer it now, and has not.
+fn may_answer(call: CallId, pending: &Pending, person: &str, rules: &Rules, now: Time) -> bool {
+    let mut own = pending.yeses.iter().filter(|given| given.by == person).peekable();
+    let has = own.peek().is_some() && {
+        let bound = pending.bound(call, rules);
+        own.any(|given| given.bound == bound)
+    };
+    !has && pending.groups_of(person, &rules.book.house.approvals, now).is_ok()
 }
 
 fn shown(call: CallId, pending: &Pending, rules: &Rules, now: Time) -> Waiting {

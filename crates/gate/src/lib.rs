@@ -59,7 +59,7 @@ pub mod views;
 mod waits;
 
 pub use approval::{AnswerAsk, AnswerGiven, StandingAsk};
-pub use asks::{AnswerView, GroupView, Shown, Waiting};
+pub use asks::{AnswerView, GroupView, InboxAsk, InboxPage, Shown, Waiting};
 pub use caller::{
     Answered, CallAsk, Caller, Instead, KeyInfo, MintedKey, OpenAsk, Report, RunOpened, Ticket,
 };
@@ -69,6 +69,7 @@ pub use gate::Gate;
 pub use halting::{Contained, HaltAsk, HeldCall, HeldEnd};
 pub use ledger::Receipt;
 pub use plans::{Planned, Preview};
+pub use released::TicketNews;
 pub use says::next_of;
 pub use shown::{PlanShown, ResidueShown, StepShown};
 pub use start::Options;

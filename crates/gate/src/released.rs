@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::approval::{Pending, Subject};
-use kernel::call::Carrier;
+use kernel::call::{Carrier, Outcome};
 use kernel::command::Command;
 use kernel::id::{CallId, RunId};
 use kernel::progress::PlanState;
@@ -26,9 +26,20 @@ use crate::port::Feed;
 use crate::proposals::{Proposed, is_proposed};
 
 /// Under this name a plan stands among what waits.
-const PLAN: &str = "remit.commit";
+pub(crate) const PLAN: &str = "remit.commit";
 /// Whoever waits looks again after this, told or not.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// What may be told of a ticket to an address that proves nothing: how it stands, and no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TicketNews {
+    /// All have said yes: its executor may come for its permit.
+    Approved,
+    Ended {
+        ruling: Ruling,
+        outcome: Option<Outcome>,
+    },
+}
 
 /// What a call is that people were asked about, while it has no end.
 enum Unended {
@@ -200,6 +211,21 @@ impl Gate {
         let command = Command::Collect { call, run, agent };
         self.ask_lane(self.lane_of(run), command, Vec::new()).await?;
         Ok(answered)
+    }
+
+    /// What there is to be told of it without being asked; none while people are asked, or it is under way.
+    pub async fn ticket_news(&self, call: CallId) -> Result<Option<TicketNews>, Error> {
+        match self.unended(call) {
+            Some(Unended::Waits(pending)) if pending.carrier == Carrier::Executor => {
+                let waits = !pending.waits_for(call, &self.law().rules).is_empty();
+                Ok(Some(TicketNews::Approved).filter(|_| !waits))
+            }
+            Some(_) => Ok(None),
+            None => {
+                let answered = self.told(call).await?;
+                Ok(Some(TicketNews::Ended { ruling: answered.verdict.ruling, outcome: answered.outcome }))
+            }
+        }
     }
 
     /// A release that somebody else was quicker with.

@@ -89,7 +89,7 @@ impl Obligation {
     pub fn says(&self) -> String {
         match self {
             Obligation::Cap { at, most } => {
-                format!("`{}` is {most} at most, because half of a budget is spent", at.join("."))
+                format!("`{}` is {most} at most, {WHY}", at.join("."))
             }
             Obligation::Instead { of, tool } => {
                 format!("`{tool}` was called in the place of `{of}`, {WHY}")

@@ -11,10 +11,12 @@ use kernel::rules::Rules;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tools::callback::{Callbacks, Place};
 use tools::mcp::Mcp;
 use tools::webhook::{Hook, Hooks};
 
 use crate::accept::Accept;
+use crate::callback::CallBack;
 use crate::change::Change;
 use crate::config::{Loaded, Person, Problem, Problems, Settings};
 use crate::private;
@@ -41,6 +43,7 @@ pub(crate) struct Running {
     /// Whose messages are heeded.
     inbound: watch::Sender<Arc<server::Inbound>>,
     hooks: Hooks,
+    callbacks: Callbacks,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
 }
@@ -103,6 +106,9 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let hooks = Hooks::new(&gate, &settings.data, &options.console, &stopping);
     let hooks = hooks.context("the webhooks cannot start")?;
     hooks.know(&settings.notify);
+    let callbacks = Callbacks::open(&gate, &settings.data, &stopping).context("callbacks cannot start")?;
+    callbacks.know(&settings.callbacks);
+    options.callbacks = Some(Arc::new(CallBack(callbacks.clone())));
     private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;
     private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
     let doors = vec![
@@ -117,7 +123,19 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
-    Ok(Running { gate, agents: agents_at, people: people_at, mcp, turn, directory, inbound, hooks, stop, doors })
+    Ok(Running {
+        gate,
+        agents: agents_at,
+        people: people_at,
+        mcp,
+        turn,
+        directory,
+        inbound,
+        hooks,
+        callbacks,
+        stop,
+        doors,
+    })
 }
 
 /// The reach for MCP servers; this program itself stands between Remit and each child.
@@ -147,6 +165,11 @@ impl Running {
     /// From now on these are told of what happens, and no others. False: they were these before.
     pub(crate) fn know_hooks(&self, hooks: &[Hook]) -> bool {
         self.hooks.know(hooks)
+    }
+
+    /// From now on agents may have themselves told there, and nowhere else. False: it was so before.
+    pub(crate) fn know_callbacks(&self, places: &[Place]) -> bool {
+        self.callbacks.know(places)
     }
 
     /// Makes a new set of rules the law, and forgets servers that it does not name.

@@ -3,6 +3,7 @@
 mod approvals;
 mod budget;
 mod calendar;
+mod callbacks;
 mod commits;
 mod contract;
 mod folder;
@@ -75,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) notify: Vec<tools::webhook::Hook>,
     /// Systems that may correct what a run came to: where the secret of each is kept, by its name.
     pub(crate) inbound: BTreeMap<String, String>,
+    /// Where agents may have themselves told.
+    pub(crate) callbacks: Vec<tools::callback::Place>,
     /// Where people may send incidents.
     pub(crate) incidents: Vec<tools::incident::Place>,
 }

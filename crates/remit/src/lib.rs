@@ -8,6 +8,7 @@
 )]
 
 mod accept;
+mod callback;
 mod change;
 mod cli;
 mod cmd;

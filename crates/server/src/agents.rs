@@ -17,7 +17,7 @@ use crate::ask::{Asked, InRun, PerhapsInRun, Query, id, recorded};
 use crate::authn::Agent;
 use crate::house::{House, Options, Shared};
 use crate::refusal::{Answer, Refusal};
-use crate::{authzen, budget, doors, guard, health, inbox, plans, words};
+use crate::{authzen, budget, callback, doors, guard, health, inbox, plans, words};
 
 /// The routes of the agents' listener. `doors` speak protocols of their own; who asks is proved before them.
 pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
@@ -54,24 +54,40 @@ pub fn agents_router(gate: Gate, options: Options, doors: Router) -> Router {
 }
 
 async fn call(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answered> {
-    let answered = house.gate.call(&asked.caller, call_ask(asked.run, asked.body)).await?;
-    Ok(told(&house, answered))
+    let InRun { caller, run, mut body } = asked;
+    callback::check(&house, &caller, run, body.callback.as_deref()).await?;
+    let Some(url) = body.callback.take() else {
+        return Ok(told(&house, house.gate.call(&caller, call_ask(run, body)).await?, false));
+    };
+    let (gate, by) = (house.gate.clone(), caller.clone());
+    let asking = async move { gate.call(&by, call_ask(run, body)).await };
+    let (answered, noted) = callback::noted(&house, caller, url, asking).await?;
+    Ok(told(&house, answered, noted))
 }
 
 async fn decide(State(house): State<Shared>, asked: InRun<CallAsk>) -> Timed<Answered> {
-    let heeds = asked.body.heeds.iter().map(|kind| words::heeded(*kind)).collect();
-    let answered = house.gate.decide_heeding(&asked.caller, call_ask(asked.run, asked.body), heeds).await?;
-    Ok(told(&house, answered))
+    let InRun { caller, run, mut body } = asked;
+    callback::check(&house, &caller, run, body.callback.as_deref()).await?;
+    let heeds = body.heeds.iter().map(|kind| words::heeded(*kind)).collect();
+    let Some(url) = body.callback.take() else {
+        let answered = house.gate.decide_heeding(&caller, call_ask(run, body), heeds).await?;
+        return Ok(told(&house, answered, false));
+    };
+    let (gate, by) = (house.gate.clone(), caller.clone());
+    let asking = async move { gate.decide_heeding(&by, call_ask(run, body), heeds).await };
+    let (answered, noted) = callback::noted(&house, caller, url, asking).await?;
+    Ok(told(&house, answered, noted))
 }
 
 /// With a header that says when to come again, if time alone helps.
 type Timed<T> = Result<(StatusCode, HeaderMap, Json<T>), Refusal>;
 
-/// What waits for people was taken and not done: 202, and where to ask for it.
-fn told(house: &House, answered: gate::Answered) -> (StatusCode, HeaderMap, Json<Answered>) {
+/// What waits for people was taken and not done: 202, and where to ask for it. `called`: the agent is told of its end.
+fn told(house: &House, answered: gate::Answered, called: bool) -> (StatusCode, HeaderMap, Json<Answered>) {
     let mut headers = retry_after(&answered);
-    let answered = words::answered(answered, &house.options.console);
-    let Some(waiting) = &answered.waiting else { return (StatusCode::OK, headers, Json(answered)) };
+    let mut answered = words::answered(answered, &house.options.console);
+    let Some(waiting) = &mut answered.waiting else { return (StatusCode::OK, headers, Json(answered)) };
+    waiting.callback = called;
     if let Ok(place) = HeaderValue::from_str(&waiting.poll) {
         headers.insert(header::LOCATION, place);
     }

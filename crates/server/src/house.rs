@@ -10,6 +10,7 @@ use api::person::Role;
 use bytes::Bytes;
 use gate::Gate;
 use gate::clock::{Clock, Wall};
+use kernel::id::{CallId, RunId};
 use kernel::rules::Rules;
 use serde_json::Value;
 use stdx::digest::Digest;
@@ -53,6 +54,15 @@ pub trait Reports: Send + Sync {
     fn send(&self, to: String, report: Report) -> Sending<'_>;
 }
 
+/// Whoever tells agents, at an address that they named, that what they asked about has ended.
+pub trait Callbacks: Send + Sync {
+    /// Whether this agent may be told there; or in words why not.
+    fn check(&self, agent: &str, url: &str) -> Result<(), String>;
+
+    /// From now on it is owed, over restarts, too.
+    fn expect(&self, ticket: CallId, run: RunId, agent: &str, url: &str) -> Result<(), String>;
+}
+
 /// Whoever can read the configuration with one file written otherwise. Nothing is changed by it.
 pub trait Changes: Send + Sync {
     /// The files that rules are made of, by name.
@@ -87,6 +97,8 @@ pub struct Options {
     pub accepts: Option<Arc<dyn Accepts>>,
     /// None: incidents are files, and sent nowhere.
     pub reports: Option<Arc<dyn Reports>>,
+    /// None: agents poll.
+    pub callbacks: Option<Arc<dyn Callbacks>>,
     /// None: the configuration is in no file.
     pub changes: Option<Arc<dyn Changes>>,
     pub clock: Arc<dyn Clock>,
@@ -110,6 +122,7 @@ impl Options {
             inbound: watch::channel(Arc::default()).1,
             accepts: None,
             reports: None,
+            callbacks: None,
             changes: None,
             clock: Arc::new(Wall),
             stop,

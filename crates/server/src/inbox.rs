@@ -12,13 +12,13 @@ use api::person::Role;
 use api::problem::Code;
 use axum::Json;
 use axum::extract::{Path, State};
-use gate::{AnswerAsk, StandingAsk};
+use gate::{AnswerAsk, InboxAsk, StandingAsk};
 use kernel::approval::Subject;
 use kernel::id::CallId;
 use kernel::time::Time;
 use stdx::digest::Digest;
 
-use crate::ask::{Query, Told, id};
+use crate::ask::{Query, Told, id, query_id};
 use crate::authn::{Agent, Person};
 use crate::house::{House, Shared};
 use crate::refusal::{Answer, Refusal};
@@ -83,15 +83,16 @@ pub(crate) async fn inbox(
     Query(query): Query<InboxQuery>,
 ) -> Answer<Inbox> {
     let name = acting(&house, &person, query.person.as_deref(), "query")?;
-    let all = house.gate.inbox();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let (waiting, mine) = (count(all.len()), count(all.iter().filter(|it| may(it, &name)).count()));
-    let shown = all.iter().filter(|it| {
-        query.run.as_ref().is_none_or(|run| it.run.to_string() == *run)
-            && query.agent.as_ref().is_none_or(|agent| it.agent == *agent)
-            && (query.mine != Some(true) || may(it, &name))
-    });
-    let shown: Vec<&gate::Waiting> = shown.take(api::PAGE_ITEMS_MAX).collect();
+    let ask = InboxAsk {
+        person: &name,
+        run: query_id(query.run.as_deref())?,
+        agent: query.agent.as_deref(),
+        is_mine: query.mine == Some(true),
+        most: api::PAGE_ITEMS_MAX,
+    };
+    let page = house.gate.inbox_page(&ask);
+    let (waiting, mine, shown) = (count(page.waiting), count(page.mine), page.items);
     let mut items = Vec::new();
     // What is of one run stands together, where its riskiest is.
     for (at, one) in shown.iter().enumerate() {

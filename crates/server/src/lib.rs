@@ -6,7 +6,7 @@
 //! 2. `guard`    what every route demands: Host, Origin, no secret in the URL, a free seat
 //! 3. `authn`    whose key, whose run, which person; `roles`, `session` what people may do and how they stay signed
 //!    in; `ask` reads bodies and queries strictly
-//! 4. `agents`, `authzen`, `doors`     port 7470
+//! 4. `agents`, `authzen`, `callback`, `doors`     port 7470
 //! 5. `people`, `control`, `inbox`, `roster`, `rules`, `tools`, `change`, `story`, `incident`, `report`, `signin`,
 //!    `metrics`, `hooks`   port 7471; `console` is what a browser gets there
 //! 6. `words`    the gate's nouns as the contract's types; `refusal` the same for errors
@@ -18,6 +18,7 @@ mod ask;
 mod authn;
 mod authzen;
 mod budget;
+mod callback;
 mod change;
 mod console;
 mod control;
@@ -47,7 +48,7 @@ mod words;
 
 pub use agents::agents_router;
 pub use hooks::Inbound;
-pub use house::{Accepting, Accepts, Changes, Options, Report, Reports, Sending};
+pub use house::{Accepting, Accepts, Callbacks, Changes, Options, Report, Reports, Sending};
 pub use people::people_router;
 pub use roles::People;
 pub use serve::serve;

@@ -16,11 +16,11 @@ use kernel::reason::Reason;
 
 use crate::ask::{InRun, Told, id, recorded};
 use crate::authn::{Agent, Person};
-use crate::budget;
 use crate::control::{self, NO_WHY};
 use crate::house::{House, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::words;
+use crate::{budget, callback};
 
 // ---- Agents -----------------------------------------------------------------------------------------------
 
@@ -67,7 +67,22 @@ pub(crate) async fn commit(
     asked: InRun<CommitPlan>,
 ) -> Answer<PlanEnded> {
     own(&house, &run, &asked).await?;
-    ended(house.gate.commit(&asked.caller, asked.run, asked.body.version).await?)
+    let InRun { caller, run, body } = asked;
+    callback::check(&house, &caller, run, body.callback.as_deref()).await?;
+    let Some(url) = body.callback else {
+        return ended(house.gate.commit(&caller, run, body.version).await?);
+    };
+    let asked = house.clone();
+    // Detached: a hang-up loses neither the commit nor whom to tell.
+    let committed = tokio::spawn(async move {
+        let committed = asked.gate.commit(&caller, run, body.version).await?;
+        let waits = asked.gate.tickets(&caller, Some(run)).into_iter().find(|ticket| ticket.is_plan());
+        if let (Err(_), Some(ticket)) = (&committed, waits) {
+            callback::note(&asked, &caller, &ticket, &url);
+        }
+        ended(committed)
+    });
+    committed.await.map_err(|_| Refusal::new(Code::Internal, Code::Internal.title()))?
 }
 
 pub(crate) async fn abort(

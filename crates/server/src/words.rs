@@ -103,6 +103,7 @@ pub(crate) fn waiting(ticket: &gate::Ticket, console: &str) -> Waiting {
         console: format!("{console}/inbox/{}", ticket.call),
         proposed: ticket.proposed,
         replaced_by: ticket.replaced_by.map(|call| call.to_string()),
+        callback: false,
     }
 }
 

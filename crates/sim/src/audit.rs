@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use gate::desk::Desk;
 use kernel::book::Book;
-use kernel::call::{Call, Carrier, Outcome};
-use kernel::command::{Answer, Command};
+use kernel::call::{Carrier, Outcome};
 use kernel::contract::Effect;
-use kernel::decide::decide;
 use kernel::event::{CallDecided, CallFinished, Event, Stamp};
 use kernel::halt::Scope;
 use kernel::id::{CallId, Mark, RunId};
@@ -20,6 +18,11 @@ use kernel::verdict::Ruling;
 use ledger::memory::Memory;
 use ledger::{CONTROL_LANE, Read, Receipt, Stored};
 use stdx::digest::Digest;
+
+mod asked;
+mod recompute;
+
+use asked::Asks;
 
 use crate::books;
 use crate::money::Books;
@@ -48,6 +51,7 @@ pub(crate) struct Audit {
     books: Books,
     paces: Paces,
     calls: BTreeMap<CallId, Permitted>,
+    asks: Asks,
     /// Of each event, by global index.
     digests: Vec<Digest>,
     acknowledged: BTreeMap<u64, Digest>,
@@ -69,6 +73,10 @@ impl Audit {
 
     pub(crate) fn events(&self) -> u64 {
         self.digests.len() as u64
+    }
+
+    pub(crate) fn asks(&self) -> &Asks {
+        &self.asks
     }
 
     pub(crate) fn effects(&self) -> u64 {
@@ -136,6 +144,12 @@ impl Audit {
             Event::Resumed(resumed) => drop(self.halts.remove(&resumed.scope)),
             Event::CallDecided(decided) => self.decided(row.index, &stamp, decided, reader)?,
             Event::CallFinished(finished) => self.finished(row.index, finished)?,
+            Event::Answered(answered) => {
+                let rules = self.control.rules.and_then(|(digest, _)| self.rules.get(&digest)).cloned();
+                let rules = rules.ok_or_else(|| "people answered without rules".to_owned())?;
+                let state = self.lanes.get(&row.lane).ok_or_else(|| "people answered nothing".to_owned())?;
+                self.asks.answered(stamp.at, answered, state, &rules)?;
+            }
             other => self.steered(row.index, &stamp, other)?,
         }
         if row.lane == CONTROL_LANE {
@@ -173,6 +187,9 @@ impl Audit {
         let rules = rules.ok_or_else(|| format!("{call} cites rules that the ledger does not hold"))?;
         let args = reader.payload(index, &decided.args).map_err(|error| error.to_string())?;
         self.recompute(stamp, decided, &rules, &args)?;
+        let empty = lane();
+        let state = self.lanes.get(&stamp.lane).unwrap_or(&empty);
+        self.asks.decided(stamp.at, decided, state, &rules)?;
         if decided.ruling != Ruling::Allow {
             self.denied += 1;
             return Ok(());
@@ -197,51 +214,6 @@ impl Audit {
             return Err(format!("{call} was decided twice"));
         }
         Ok(())
-    }
-
-    /// The verdict follows from the log before it, and from nothing else.
-    fn recompute(
-        &self,
-        stamp: &Stamp,
-        decided: &CallDecided,
-        rules: &Rules,
-        args: &[u8],
-    ) -> Result<(), String> {
-        let call = Call {
-            part: None,
-            touches: Vec::new(),
-            facts: Vec::new(),
-            id: decided.call,
-            run: decided.run,
-            agent: decided.agent.clone(),
-            tool: decided.tool.clone(),
-            args: serde_json::from_slice(args).map_err(|error| error.to_string())?,
-            args_commitment: decided.args,
-            args_mark: decided.mark,
-            key_mark: decided.key,
-            bound: Default::default(),
-            reasoning: decided.reasoning,
-            model: decided.model.clone(),
-            context_tokens: decided.context_tokens,
-            carrier: decided.carrier,
-            destinations: decided.destinations.clone(),
-            hosts: decided.hosts.clone(),
-            credential: None,
-            ask_marks: None,
-        };
-        let empty = lane();
-        let state = self.lanes.get(&stamp.lane).unwrap_or(&empty);
-        let control = self.controls.get(&decided.control_seq).unwrap_or(&self.control);
-        let call = Arc::new(call);
-        let mut again = decide(state, control, rules, &Command::Propose(call.clone()), stamp.at);
-        if matches!(again.answer, Answer::Short(_)) {
-            again = decide(state, control, rules, &Command::ProposeLast(call), stamp.at);
-        }
-        match again.events.as_slice() {
-            // A decision may cross thresholds: those events follow it.
-            [Event::CallDecided(same), ..] if **same == *decided => Ok(()),
-            other => Err(format!("{} recomputes to {other:?}, and was {decided:?}", decided.call)),
-        }
     }
 
     /// What runs and people do beside calls.
@@ -335,6 +307,7 @@ impl Audit {
             .find(|(_, call)| call.ended.is_none() && (executors_too || call.carrier == Carrier::Gate));
         match open {
             Some((id, _)) => Err(format!("{id} was permitted, and how it ended is not even unknown")),
+            None if executors_too => self.asks.over(),
             None => Ok(()),
         }
     }
@@ -396,5 +369,7 @@ fn shape(state: &State) -> String {
     let calls: BTreeMap<_, _> = state.calls.iter().collect();
     let refusals: BTreeMap<_, _> = state.refusals.iter().collect();
     let shares: BTreeMap<_, _> = state.shares.iter().collect();
-    format!("{} {} {runs:?} {calls:?} {:?} {refusals:?} {shares:?}", state.seq, state.last, state.due)
+    let waits: BTreeMap<_, _> = state.pending.iter().collect();
+    let waits = format!("{waits:?} {:?} {:?}", state.answered, state.standing);
+    format!("{} {} {runs:?} {calls:?} {:?} {refusals:?} {shares:?} {waits}", state.seq, state.last, state.due)
 }

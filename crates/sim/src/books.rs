@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kernel::account::Limits;
 use kernel::agent::{Manifest, May, Mode};
+use kernel::approvers::{Approvals, Group};
 use kernel::book::{Book, House, Origin};
 use kernel::contract::{Contract, Effect, Operation};
 use kernel::rules::Rules;
@@ -11,7 +12,13 @@ use kernel::stopping::{Caps, StoppingRules};
 use kernel::window::Window;
 use serde_json::{Value, json};
 
-pub(crate) const AGENTS: [&str; 3] = ["clerk", "runner", "watched"];
+pub(crate) const AGENTS: [&str; 4] = ["clerk", "runner", "watched", ASKER];
+/// Asks leads before it pays.
+pub(crate) const ASKER: &str = "asker";
+pub(crate) const ASKED: &str = "pay.refund";
+/// Who may say yes, and somebody who may not.
+pub(crate) const LEADS: [&str; 3] = ["lee", "lou", "max"];
+pub(crate) const PEOPLE: [&str; 4] = ["lee", "lou", "max", "zoe"];
 pub(crate) const TOOLS: [&str; 3] = ["crm.lookup", "crm.note", "pay.refund"];
 
 pub(crate) fn both() -> Result<[Arc<Rules>; 2], String> {
@@ -39,6 +46,7 @@ fn book(tight: bool) -> Book {
             pauses: tight,
             tenants: [("default".to_owned(), [(Window::Month, month)].into())].into(),
             children_max: 4,
+            approvals: approvals(tight),
             ..House::default()
         },
         rules: Vec::new(),
@@ -46,10 +54,25 @@ fn book(tight: bool) -> Book {
     }
 }
 
+/// One yes is enough, or two; a flood is stopped soon.
+fn approvals(tight: bool) -> Approvals {
+    let groups = |name: &str| if LEADS.contains(&name) { ["leads".to_owned()].into() } else { [].into() };
+    Approvals {
+        expires_ms: 90_000,
+        groups: [("leads".to_owned(), Group { quorum: if tight { 2 } else { 1 }, escalate: None })].into(),
+        people: PEOPLE.map(|name| (name.to_owned(), groups(name))).into(),
+        per_agent_hour_max: 40,
+        per_run_max: 4,
+        reason_from: 101,
+        ..Approvals::default()
+    }
+}
+
 fn manifest(agent: &str, tight: bool) -> Manifest {
     let cents = if tight { "args.cents <= 20" } else { "args.cents <= 80" };
     let mut refund = may(agent, 1, "pay.refund", Some(cents));
     refund.calls_per_run_max = Some(if tight { 2 } else { 4 });
+    refund.ask = (agent == ASKER).then(|| "leads".to_owned());
     let per_run = Limits {
         calls: Some(if tight { 6 } else { 12 }),
         irreversible: Some(3),

@@ -29,6 +29,8 @@ pub enum Mutant {
     ForgetRestart,
     /// The second answer to an idempotency key is carried out too.
     CarryTwice,
+    /// A person's yes is carried out without a second decision.
+    SkipRelease,
 }
 
 /// What happened in one world.
@@ -48,6 +50,11 @@ pub struct Report {
     /// Slices of accounts that lanes were lent.
     pub loans: u64,
     pub replans: u64,
+    /// Of what people were asked about: carried out, denied, never answered, and passed by an earlier yes.
+    pub released: u64,
+    pub refused: u64,
+    pub expired: u64,
+    pub bounded: u64,
 }
 
 /// A law was broken: which, and how to see it again.

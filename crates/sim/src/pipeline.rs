@@ -10,7 +10,7 @@ use kernel::call::{Call, Settlement};
 use kernel::command::{Answer, Command, ControlCommand};
 use kernel::decide::{Decision, decide_control};
 use kernel::event::{Event, Stamp};
-use kernel::id::RunId;
+use kernel::id::{CallId, RunId};
 use kernel::rules::Rules;
 use kernel::time::Time;
 use ledger::memory::Memory;
@@ -24,6 +24,10 @@ pub(crate) const LANES: u16 = 4;
 pub(crate) enum Waiter {
     Opening,
     Call(Arc<Call>),
+    /// What people said yes to, decided a second time.
+    Release(Arc<Call>),
+    /// A person, about this call.
+    Answer(CallId, RunId),
     Settling(RunId, Settlement),
     /// What a lane gives back, control is told.
     Returning(u16),

@@ -12,6 +12,7 @@ use kernel::rules::Rules;
 use kernel::time::Time;
 use ledger::Payload;
 use ledger::memory::{Fault, Memory};
+use stdx::digest::Digest;
 
 use crate::audit::Audit;
 use crate::pipeline::{Committed, LANES, Pipeline, Released, Waiter, Write};
@@ -19,10 +20,12 @@ use crate::random::Random;
 use crate::{Mutant, Report, Violation, books};
 
 mod agents;
+mod asks;
 mod loans;
 mod people;
 mod tools;
 
+pub(crate) use asks::field_marks;
 use loans::Parked;
 use tools::Flight;
 
@@ -44,6 +47,9 @@ pub(crate) struct World {
     /// Calls whose lane is short, and what lanes gave back that control does not know yet.
     parked: Vec<Parked>,
     returned: Vec<(u16, Vec<Part>)>,
+    /// What people saw when they last looked, and what they said is enough.
+    looked: BTreeMap<CallId, Digest>,
+    ready: Vec<(CallId, RunId)>,
     /// No faults, so that an end can be reached.
     calm: bool,
     crashes: u64,
@@ -70,6 +76,10 @@ pub(crate) fn live(seed: u64, steps: u64, mutant: Option<Mutant>) -> Result<Repo
         children: world.audit.children,
         loans: world.audit.loans,
         replans: world.audit.replans,
+        released: world.audit.asks().released,
+        refused: world.audit.asks().refused,
+        expired: world.audit.asks().expired,
+        bounded: world.audit.asks().bounded,
     })
 }
 
@@ -96,6 +106,8 @@ impl World {
             halts: Vec::new(),
             parked: Vec::new(),
             returned: Vec::new(),
+            looked: BTreeMap::new(),
+            ready: Vec::new(),
             calm: false,
             crashes: 0,
             faults: 0,
@@ -107,6 +119,12 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         self.now = self.now.plus_ms(self.random.below(3_000));
+        if self.random.percent(10) {
+            self.answer();
+        }
+        if self.random.percent(if self.ready.is_empty() { 3 } else { 50 }) {
+            self.release_some();
+        }
         match self.random.below(100) {
             0..7 => self.open_run(),
             7..32 => self.propose(),
@@ -164,6 +182,14 @@ impl World {
         }
     }
 
+    /// A fault of ours: a yes is taken for a permit.
+    fn dispatch_unreleased(&mut self, call: CallId) {
+        let sent = self.sent.iter().find(|sent| sent.id == call).cloned();
+        if let Some(sent) = sent.filter(|_| self.mutant == Some(Mutant::SkipRelease)) {
+            self.dispatch(&sent);
+        }
+    }
+
     fn plan_fault(&mut self) {
         if !self.calm && self.random.percent(4) {
             let fault = if self.random.percent(50) { Fault::Before } else { Fault::After };
@@ -203,6 +229,18 @@ impl World {
             (Answer::Verdict(verdict), Waiter::Call(call)) if verdict.allows() && !receipts.is_empty() => {
                 self.dispatch(&call);
             }
+            (Answer::Verdict(verdict), Waiter::Release(call)) if verdict.allows() && !receipts.is_empty() => {
+                self.dispatch(&call);
+            }
+            (Answer::Short(_), Waiter::Release(call)) => {
+                let waiter = Waiter::Release(call.clone());
+                self.ask(lane_of(call.run), Command::ReleaseLast(call), Vec::new(), waiter);
+            }
+            (Answer::Given { complete: true, .. }, Waiter::Answer(call, run)) => {
+                self.ready.push((call, run));
+                self.dispatch_unreleased(call);
+            }
+            (Answer::Marks(fields), Waiter::Call(call)) => self.propose_marked(&call, &fields),
             (Answer::Short(needs), Waiter::Call(call)) => self.park(call, needs),
             (Answer::Returned(parts), Waiter::Returning(lane)) if !parts.is_empty() => {
                 self.returned.push((lane, parts));
@@ -212,7 +250,7 @@ impl World {
                     self.dispatch(&call);
                 }
             }
-            (_, Waiter::Call(_) | Waiter::Returning(_)) => {}
+            (_, Waiter::Call(_) | Waiter::Release(_) | Waiter::Answer(..) | Waiter::Returning(_)) => {}
         }
     }
 
@@ -220,7 +258,9 @@ impl World {
     fn refuse(&mut self, write: Write) {
         let permitted = matches!(&write.answer, Answer::Verdict(verdict) if verdict.allows());
         match write.waiter {
-            Waiter::Call(call) if permitted && !self.flights.contains_key(&call.id) => {
+            Waiter::Call(call) | Waiter::Release(call)
+                if permitted && !self.flights.contains_key(&call.id) =>
+            {
                 self.outcomes
                     .push((call.run, self.settlement(call.id, call.carrier, Outcome::NotDispatched)));
             }
@@ -274,7 +314,7 @@ impl World {
         self.crashes += 1;
         self.pipe.log.crash();
         self.pipe.queue.clear();
-        (self.parked, self.returned) = (Vec::new(), Vec::new());
+        (self.parked, self.returned, self.ready) = (Vec::new(), Vec::new(), Vec::new());
         self.outcomes.retain(|(_, told)| told.agent.is_some() && told.outcome != Outcome::NotDispatched);
         self.flights.values_mut().for_each(Flight::orphan);
         let mut rules = self.pipe.law.rules.clone();

@@ -7,9 +7,11 @@
 //! - `client.rs`   the HTTP client of all of them
 //! - `resolve.rs`  names to addresses, each address checked before anything connects to it
 //! - `webhook.rs`  people's systems are told of what happened, signed and tried again
+//! - `callback.rs` an agent that named an address is told there that its ticket has ended
 //! - `incident.rs` an incident becomes a webhook or an issue on GitHub, once somebody reports it
 //! - `redact.rs`   what a tool echoes of its own secret does not come back in
 
+pub mod callback;
 pub mod catalog;
 mod client;
 pub mod door;

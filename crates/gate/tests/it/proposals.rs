@@ -10,8 +10,11 @@ use kernel::approvers::Approvals;
 use kernel::book::Book;
 use kernel::call::Outcome;
 use kernel::command::Closing;
+use kernel::contract::Effect;
 use kernel::deed::{Companion, Deed, Undo};
 use kernel::id::CallId;
+use kernel::plan::STEPS_MAX;
+use kernel::proposal::PROPOSALS_MAX;
 use kernel::reason::Code;
 use kernel::verdict::Ruling;
 use serde_json::json;
@@ -152,4 +155,60 @@ async fn a_no_to_all_of_it_brings_its_words_and_survives_a_restart() {
         assert_eq!(told.words.as_deref(), Some("as I said"));
     }
     assert_eq!(stage.world.count(), 0);
+}
+
+/// The tool that reads what is there fails, or what it needs is not in the arguments.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_that_fails_is_said_and_hides_nothing() {
+    for (preview, args) in
+        [("pay.refund", json!({ "cents": 1 })), ("crm.lookup", json!({ "id": "{args.none}" }))]
+    {
+        let mut book = proposing();
+        book.tools.get_mut("pay.refund").unwrap().effect = Effect::Read;
+        let written = book.tools.get_mut("crm.note").unwrap();
+        written.deed.preview = Some(Companion { args, tool: preview.into() });
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let stage = Stage::with(sqlite(&folder), folder, book, 1, 0).await;
+        let run = stage.open().await.run;
+        let noted = note(&stage, run, "1", "a").await;
+        let changes = stage.gate.changes(noted.call).await.unwrap();
+        assert_eq!((changes.len(), &changes[0].before), (1, &None), "{preview}");
+        assert_eq!(changes[0].trouble.as_deref(), Some("what is there now could not be read"), "{preview}");
+        assert_eq!(changes[0].after, Some(json!({ "id": "1", "text": "a" })), "{preview}");
+        let waiting = one(&stage);
+        assert!(stage.gate.answer(says(&waiting, true, Vec::new())).await.unwrap().unwrap().complete);
+        assert_eq!(ended(&stage, noted.call).await.outcome, Some(Outcome::Succeeded), "{preview}");
+    }
+}
+
+/// No more than a person can read, nor than one plan can hold; whoever proposes on is stopped until somebody looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_proposals_pauses_its_run() {
+    for (most, is_net, says_what) in [
+        (STEPS_MAX, true, "writes in what a run proposes"),
+        (PROPOSALS_MAX, false, "proposals that wait at once"),
+    ] {
+        let (stage, _) = Stage::memory(proposing()).await;
+        let run = stage.open().await.run;
+        // Each touches another customer, or all the same one.
+        let id = |number: usize| if is_net { number.to_string() } else { "1".to_owned() };
+        for number in 0..most {
+            let told = note(&stage, run, &id(number), &format!("{number}")).await;
+            assert_eq!(told.verdict.reasons[0].code, Code::Proposed, "{number}");
+        }
+        let told = note(&stage, run, &id(most), "one too many").await;
+        let reason = &told.verdict.reasons[0];
+        assert_eq!((told.verdict.ruling, reason.code), (Ruling::Deny, Code::LimitReached), "{says_what}");
+        assert!(reason.says().contains(says_what), "{}", reason.says());
+        let next = note(&stage, run, "another", "and on").await;
+        assert_eq!(next.verdict.reasons[0].code, Code::RunPaused);
+        let kept = stage.gate.changes(one(&stage).call).await.unwrap();
+        assert_eq!(kept.len(), most, "the one too many is shown to nobody");
+        assert_eq!(kept.iter().filter(|it| it.replaced_by.is_none()).count(), if is_net { most } else { 1 });
+        assert_eq!(
+            stage.world.count(),
+            kept.iter().filter(|it| it.before.is_some()).count(),
+            "nothing was written"
+        );
+    }
 }

@@ -140,8 +140,12 @@ async fn reload(running: &Running, config_file: &Path, asked: bool) {
     if hooks_changed {
         out::talk("reloaded: whom webhooks tell");
     }
+    let callbacks_changed = running.know_callbacks(&settings.callbacks);
+    if callbacks_changed {
+        out::talk("reloaded: where agents may be called back");
+    }
     if rules.digest == running.gate.rules().digest {
-        if asked && !hooks_changed {
+        if asked && !hooks_changed && !callbacks_changed {
             out::talk("reload: nothing changed");
         }
         return;

@@ -12,6 +12,7 @@ use stdx::nearest::nearest;
 use super::approvals::Approvals;
 use super::budget::{self, Action, Tenant};
 use super::calendar;
+use super::callbacks::Callbacks;
 use super::inbound::{self, Inbound};
 use super::incidents::{self, Incidents};
 use super::limits::Limits;
@@ -68,6 +69,9 @@ pub(super) struct RemitFile {
     pub(super) approvals: Option<Approvals>,
     /// What is recorded.
     audit: Option<Audit>,
+    /// Where agents may have themselves told that what people were asked about has ended. Who is not listed polls.
+    #[serde(default)]
+    callbacks: Vec<Callbacks>,
     /// Days and months, as budgets count them.
     calendar: Option<Calendar>,
     /// How authority passes from agent to agent.
@@ -360,6 +364,7 @@ impl RemitFile {
             people: self.people(page),
             hosts,
             inbound: inbound::hooks(page, &self.inbound),
+            callbacks: self.callbacks.iter().map(|one| one.place(page)).collect(),
             incidents: incidents::places(page, &self.incidents),
             console: listen.console.map(|(address, _)| address),
             traces: listen.traces,

@@ -95,7 +95,8 @@ async fn commit(agent: &Client, run: &str, version: u32) -> Result<PlanEnded> {
     out::line("");
     out::line(format!("agent: commit version {version}"));
     let version = Some(version);
-    let ended: PlanEnded = agent.post(&format!("/v1/runs/{run}/commit"), &CommitPlan { version }).await?;
+    let ended: PlanEnded =
+        agent.post(&format!("/v1/runs/{run}/commit"), &CommitPlan { version, callback: None }).await?;
     out::line(format!("remit: {}", out::safe(&ended.plan.says)));
     for step in &ended.plan.steps {
         let trouble = step.trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default();

@@ -151,6 +151,7 @@ pub(super) async fn call(agent: &Client, tool: &str, args: Value, reason: &str) 
         context_tokens: None,
         idempotency_key: None,
         heeds: Vec::new(),
+        callback: None,
     };
     let answered: Answered = agent.post("/v1/calls", &ask).await?;
     let receipt =

@@ -84,6 +84,7 @@ impl AgentRun {
             context_tokens: Some(1_200),
             idempotency_key: None,
             heeds: Vec::new(),
+            callback: None,
         };
         self.agent.post("/v1/calls", &ask).await
     }

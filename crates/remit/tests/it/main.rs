@@ -13,6 +13,7 @@
 
 mod asks;
 mod budgets;
+mod callbacks;
 mod clients;
 mod corpus;
 mod crash;

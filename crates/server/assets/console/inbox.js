@@ -200,11 +200,17 @@ function say(house, it, yes) {
     : h("p", null, only && yes ? `${count(only.length)} of ${several(all, "write")}; what is left out is refused.` : `${several(all || it.changes.length, "write")}, all or nothing.`);
   return question({
     title: yes ? `Approve ${of}` : `Say no to ${of}`, deed: yes ? "Approve" : "Say no",
-    says: [told, yes && item.effect === "irreversible" && h("p", { class: "bad" }, "It cannot be undone.")],
+    says: [told, yes && isFinal(it, only) && h("p", { class: "bad" }, "It cannot be undone.")],
     fields: [{ name: "words", label: "Why", required: yes && item.reason_required,
       hint: yes ? "Stands in the ledger; the agent is told." : "The agent is told. It may be left empty." }],
     act: ({ words: text }) => send(house, it, { yes, words: text || undefined, only: yes ? only : undefined }),
   });
+}
+
+/** Whether something cannot be undone of what a yes is to. */
+function isFinal(it, only) {
+  if (it.item.kind === "call") return it.item.effect === "irreversible";
+  return it.changes.some((one) => one.effect === "irreversible" && !one.replaced_by && (only === undefined || only.includes(one.id)));
 }
 
 /** The same call with other arguments; what is different is shown while it is written. */

@@ -33,16 +33,9 @@ impl World {
             };
         }
         self.runs.push((run, agent.clone()));
-        let open = OpenRun {
-            run,
-            agent,
-            person: None,
-            intent: None,
-            implicit: None,
-            parent,
-            budget,
-            credential: None,
-        };
+        let person = self.random.percent(20).then(|| "lee".to_owned());
+        let open =
+            OpenRun { run, agent, person, intent: None, implicit: None, parent, budget, credential: None };
         self.ask(lane_of(run), Command::OpenRun(open), Vec::new(), Waiter::Opening);
     }
 
@@ -160,7 +153,7 @@ impl World {
     }
 }
 
-fn mark(run: RunId, bytes: &[u8]) -> Mark {
+pub(super) fn mark(run: RunId, bytes: &[u8]) -> Mark {
     let Digest(digest) = Digest::of(&[&run.0.to_be_bytes(), bytes].concat());
     let mut mark = [0; 16];
     mark.iter_mut().zip(digest).for_each(|(to, from)| *to = from);

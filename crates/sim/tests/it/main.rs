@@ -21,6 +21,7 @@ fn laws_hold_in_many_worlds() {
     let mut effects = 0;
     let (mut crashes, mut faults, mut denied, mut halts) = (0, 0, 0, 0);
     let (mut children, mut loans, mut replans) = (0, 0, 0);
+    let (mut released, mut refused, mut expired, mut bounded) = (0, 0, 0, 0);
     for seed in 0..WORLDS {
         let report = sim::run(seed, STEPS).unwrap_or_else(|violation| panic!("{violation}"));
         effects += report.effects;
@@ -31,7 +32,15 @@ fn laws_hold_in_many_worlds() {
         children += report.children;
         loans += report.loans;
         replans += report.replans;
+        released += report.released;
+        refused += report.refused;
+        expired += report.expired;
+        bounded += report.bounded;
     }
+    assert!(
+        released > WORLDS && refused > WORLDS && expired > WORLDS && bounded > 0,
+        "released {released} refused {refused} expired {expired} bounded {bounded}"
+    );
     // Worlds in which nothing happens prove nothing.
     for count in [effects, crashes, faults, denied, halts, children, loans, replans] {
         assert!(
@@ -57,6 +66,7 @@ fn broken_pipelines_are_caught() {
         (Mutant::NoBarrier, "was decided under control"),
         (Mutant::ForgetRestart, "is not even unknown"),
         (Mutant::CarryTwice, "effect"),
+        (Mutant::SkipRelease, "without a durable permit"),
     ];
     for (mutant, words) in cases {
         let found: Vec<String> = (0..6)

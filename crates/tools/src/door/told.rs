@@ -221,13 +221,14 @@ pub(super) fn obliged(by: &[Obligation], mut result: Members) -> Members {
 }
 
 /// What became of a call whose answer has no place for a tool's error: then it is an error of the protocol.
-pub(super) fn offered(answered: Answered) -> Result<Members, Refused> {
+pub(super) fn offered(mut answered: Answered) -> Result<Members, Refused> {
+    let said = said(&mut answered);
     let Some(reason) = answered.verdict.reasons.first().filter(|_| !answered.verdict.allows()) else {
         return match (answered.outcome, answered.result) {
             (_, Some(Value::Object(error))) if is_error(&error) => {
                 Err(upstream(error, &json!(answered.call.to_string())))
             }
-            (Some(Outcome::Succeeded), Some(Value::Object(result))) => Ok(result),
+            (Some(Outcome::Succeeded), Some(Value::Object(result))) => Ok(approved(said, result)),
             (outcome, _) => {
                 let trouble = answered.trouble.as_deref().unwrap_or("failed");
                 let outcome = outcome.map_or("is not there yet", Outcome::name);
@@ -241,8 +242,13 @@ pub(super) fn offered(answered: Answered) -> Result<Members, Refused> {
         "code": reason.code.name(),
         "reasons": answered.verdict.reasons.iter().map(told).collect::<Vec<_>>(),
         "receipt": answered.receipt.map(receipt),
+        "words": said.words,
     });
-    Err(Refused::law(reason).with_data(data).recorded())
+    let mut refused = Refused::law(reason).with_data(data).recorded();
+    if let Some(words) = &said.words {
+        refused.error.message.push_str(&format!(". The person who said no writes: “{words}”"));
+    }
+    Err(refused)
 }
 
 /// A call whose run could not be opened: it never became a call.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::legacy::{Session, session_with};
 use super::lists::next;
-use super::world::{Answer, CONSOLE, Client, PAYER, TWIN, World};
+use super::world::{Answer, CONSOLE, Client, PAYER, TWIN, World, stateless};
 use crate::mcp::era;
 
 const TOO_OLD: (u16, i64) = (200, -32602);
@@ -148,6 +148,79 @@ async fn status_lists_what_waits_and_says_what_became_of_one() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("it came to no end");
+}
+
+// ---- What is read and is no tool --------------------------------------------------------------------------
+
+/// What waits for a yes though it is no tool, and what its answer says of it.
+fn reads() -> [(&'static str, Value, Value); 2] {
+    [
+        ("resources/read", json!({ "uri": "m://1" }), json!({ "uri": "m://1" })),
+        ("prompts/get", json!({ "name": "mail.hello" }), json!({ "name": "hello" })),
+    ]
+}
+
+async fn wants(client: &Client, method: &str, what: &Value, again: Value) -> Answer {
+    let mut params = what.clone();
+    params["_meta"] = json!({ era::META_CLIENT_CAPABILITIES: sent() });
+    params.as_object_mut().unwrap().extend(again.as_object().unwrap().clone());
+    let (mut headers, body) = stateless(method, params);
+    headers.extend(what["uri"].as_str().map(|uri| ("mcp-name", uri.to_owned())));
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    client.send("POST", &headers, &body).await
+}
+
+#[tokio::test]
+async fn what_is_read_waits_for_a_yes_by_its_state_and_is_read_once_they_said_it() {
+    for (method, what, told) in reads() {
+        let world = World::new().await;
+        let client = world.client(PAYER).await;
+        let first = wants(&client, method, &what, json!({})).await;
+        assert_eq!(first.result()["resultType"], "input_required", "{method}: {}", first.text);
+        let url = &first.result()["inputRequests"]["approval"]["params"]["url"];
+        assert_eq!(*url, format!("{CONSOLE}/inbox/{}", ticket(&world)), "{method}");
+        let second = wants(&client, method, &what, back(&first)).await;
+        assert_eq!(second.result()["resultType"], "input_required", "{method}: {}", second.text);
+        let mut other = what.clone();
+        let name = if method == "prompts/get" { "name" } else { "uri" };
+        other[name] = json!(if method == "prompts/get" { "mail.none" } else { "m://2" });
+        let stolen = wants(&client, method, &other, back(&first)).await;
+        assert_eq!(stolen.error(), TOO_OLD, "{method}: a state is good for one request");
+        say(&world, true, "read it").await;
+        let last = wants(&client, method, &what, back(&second)).await;
+        for (name, value) in told.as_object().unwrap() {
+            assert_eq!(&last.result()[name], value, "{method}: {}", last.text);
+        }
+        let approval = json!({ "by": ["fay"], "edited": null, "words": "read it" });
+        assert_eq!(last.result()["_meta"]["dev.remit/approval"], approval, "{method}");
+        assert!(world.gate.inbox().is_empty());
+
+        let first = wants(&client, method, &what, json!({})).await;
+        say(&world, false, "not today").await;
+        let last = wants(&client, method, &what, back(&first)).await;
+        assert_eq!(last.body["error"]["data"]["code"], "approval_denied", "{method}: {}", last.text);
+        assert!(last.text.contains("not today"), "{method}: {}", last.text);
+    }
+}
+
+#[tokio::test]
+async fn an_older_client_that_reads_is_told_its_ticket_and_the_same_request_reads() {
+    for (method, what, told) in reads() {
+        let world = World::new().await;
+        let session = session(&world, json!({})).await;
+        let first = session.ask(9, method, what.clone()).await;
+        assert!(
+            first.body.get("error").is_some() && first.text.contains(&ticket(&world)),
+            "{method}: {}",
+            first.text
+        );
+        say(&world, true, "read it").await;
+        let again = session.ask(10, method, what).await;
+        for (name, value) in told.as_object().unwrap() {
+            assert_eq!(&again.result()[name], value, "{method}: {}", again.text);
+        }
+        assert!(world.gate.inbox().is_empty(), "{method}: nobody was asked anew");
+    }
 }
 
 // ---- Clients with a session -------------------------------------------------------------------------------

@@ -403,8 +403,11 @@ pub(super) fn book() -> Book {
     may.push(self::may(CLERK, 20, "mail.*"));
     let pay = May { ask: Some("finance".to_owned()), ..self::may(PAYER, 0, "vault.pay") };
     let twin = May { id: "twin.may[0]".to_owned(), ..pay.clone() };
+    let asks =
+        |number: usize, tool: &str| May { ask: Some("finance".to_owned()), ..self::may(PAYER, number, tool) };
+    let pays = vec![pay, asks(1, "mail.read_resource"), asks(2, "mail.get_prompt")];
     let other = vec![self::may(OTHER, 0, "vault.open")];
-    let payers = [manifest(PAYER, vec![pay]), manifest(TWIN, vec![twin])];
+    let payers = [manifest(PAYER, pays), manifest(TWIN, vec![twin])];
     let agents = [manifest(CLERK, may), manifest(OTHER, other)].into_iter().chain(payers);
     let mut house = House::default();
     house.approvals.people.insert("fay".to_owned(), ["finance".to_owned()].into());
