@@ -116,7 +116,18 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         )),
         tokio::spawn(server::serve(people, server::people_router(gate.clone(), options), stopping)),
     ];
-    Ok(Running { gate, agents: agents_at, people: people_at, mcp, turn, directory, inbound, hooks, stop, doors })
+    Ok(Running {
+        gate,
+        agents: agents_at,
+        people: people_at,
+        mcp,
+        turn,
+        directory,
+        inbound,
+        hooks,
+        stop,
+        doors,
+    })
 }
 
 /// The reach for MCP servers; this program itself stands between Remit and each child.

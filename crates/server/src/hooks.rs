@@ -76,7 +76,9 @@ fn proved<'h>(house: &House, hook: &str, headers: &'h HeaderMap, body: &Bytes) -
     let (Some(message), Some(at), Some(signatures)) =
         (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"))
     else {
-        return Err(refused("`webhook-id`, `webhook-timestamp` and `webhook-signature` are needed, once each"));
+        return Err(refused(
+            "`webhook-id`, `webhook-timestamp` and `webhook-signature` are needed, once each",
+        ));
     };
     if message.is_empty() || message.len() > ID_BYTES_MAX || at.len() > TIMESTAMP_BYTES_MAX {
         return Err(unsigned());
@@ -95,7 +97,8 @@ fn proved<'h>(house: &House, hook: &str, headers: &'h HeaderMap, body: &Bytes) -
     if !signatures.split(' ').take(SIGNATURES_MAX).any(is_ours) {
         return Err(unsigned());
     }
-    let at = at.parse::<u64>().ok().map(|seconds| Time(seconds.saturating_mul(1_000))).ok_or_else(unsigned)?;
+    let at =
+        at.parse::<u64>().ok().map(|seconds| Time(seconds.saturating_mul(1_000))).ok_or_else(unsigned)?;
     let now = house.options.clock.now();
     if now.since_ms(at).max(at.since_ms(now)) > AGE_MS_MAX {
         return Err(refused("this message is not of now: its time is more than five minutes away"));

@@ -29,8 +29,8 @@ use crate::authn::{self, Person};
 use crate::house::{House, Options, Seat, Shared};
 use crate::refusal::{Answer, Refusal};
 use crate::{
-    budget, change, console, control, guard, halts, health, hooks, inbox, incident, metrics, observe, plans, report,
-    roster, rules, signin, story, tools, words,
+    budget, change, console, control, guard, halts, health, hooks, inbox, incident, metrics, observe, plans,
+    report, roster, rules, signin, story, tools, words,
 };
 
 /// Events in one answer, and in one piece of a stream.

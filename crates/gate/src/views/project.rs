@@ -418,8 +418,9 @@ fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::
         db.prepare_cached("UPDATE runs SET outcome = ?2 WHERE id = ?1")?
             .execute(params![id, outcome.name()])?;
     }
-    let RunChange { allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting, tokens, .. } =
-        change;
+    let RunChange {
+        allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting, tokens, ..
+    } = change;
     db.prepare_cached(
         "UPDATE runs SET allowed = allowed + ?2, denied = denied + ?3, uncounted = uncounted + ?4,
          usd_nanos = usd_nanos + ?5, unknown = unknown + ?6, touched = touched + ?7, minutes = minutes + ?8,

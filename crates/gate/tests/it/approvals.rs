@@ -249,7 +249,8 @@ async fn an_executor_comes_for_its_permit() {
     assert_eq!(stage.gate.inbox().len(), 1);
     let permitted = stage.gate.decide_only(&stage.caller, wanted).await.unwrap();
     assert_eq!((permitted.call, permitted.permit_token.is_some()), (asked.call, true));
-    let report = Report { outcome: Outcome::Succeeded, result: None, duration_ms: 1, used: Default::default() };
+    let report =
+        Report { outcome: Outcome::Succeeded, result: None, duration_ms: 1, used: Default::default() };
     stage.gate.report(&stage.caller, asked.call, report).await.unwrap().unwrap();
     assert_eq!(stage.world.count(), 0);
 }

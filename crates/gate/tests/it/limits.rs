@@ -101,7 +101,8 @@ async fn what_an_executor_is_told_counts_too() {
         codes.push(decided.verdict.reasons.first().map(|reason| reason.code));
         if decided.verdict.allows() {
             let result = Some(json!({ "ticket": 7 }));
-            let report = Report { outcome: Outcome::Succeeded, result, duration_ms: 1, used: Default::default() };
+            let report =
+                Report { outcome: Outcome::Succeeded, result, duration_ms: 1, used: Default::default() };
             stage.gate.report(&stage.caller, decided.call, report).await.unwrap().unwrap();
         }
     }

@@ -114,7 +114,12 @@ async fn an_executor_gets_a_permit_token_and_reports_once() {
     let answered = stage.gate.decide_only(&stage.caller, lookup(run)).await.unwrap();
     assert_eq!(answered.permit_token.unwrap().split('.').count(), 3);
     assert_eq!(stage.world.count(), 0);
-    let report = || Report { outcome: Outcome::Succeeded, result: Some(json!(1)), duration_ms: 3, used: Default::default() };
+    let report = || Report {
+        outcome: Outcome::Succeeded,
+        result: Some(json!(1)),
+        duration_ms: 3,
+        used: Default::default(),
+    };
     let key = stage.gate.key_mint("other", 1_000, "ann").await.unwrap().unwrap();
     let other = stage.gate.identify(&key.secret).unwrap();
     assert!(stage.gate.report(&other, answered.call, report()).await.unwrap().is_err());

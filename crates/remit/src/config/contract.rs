@@ -72,7 +72,8 @@ impl StandIn {
     /// It is another tool, and does no more to the world than the one that it stands in for.
     pub(super) fn check(&self, page: &mut Page<'_>, tools: &BTreeMap<String, Contract>, all_read: bool) {
         let Some(of) = tools.get(&self.of) else { return };
-        let chained = tools.get(&self.tool).filter(|_| self.degrades).is_some_and(|tool| tool.degrade.tool.is_some());
+        let chained =
+            tools.get(&self.tool).filter(|_| self.degrades).is_some_and(|tool| tool.degrade.tool.is_some());
         let mut wrong = |words: String, help: &str| {
             page.error("fallback", self.place, words).help(help);
         };

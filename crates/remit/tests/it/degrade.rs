@@ -88,7 +88,10 @@ async fn from_half_of_a_budget_on_reads_are_smaller_and_cheaper() {
     let told = house.install.remit(&["explain", &capped.call]).ok();
     told.holds(&["bound", "`limit` is 20 at most", r#"{"limit":20}"#]);
     let events = house.events().await;
-    assert!(events.iter().any(|event| event.event.to_string().contains(r#""obliged":[{"cap""#)), "{events:?}");
+    assert!(
+        events.iter().any(|event| event.event.to_string().contains(r#""obliged":[{"cap""#)),
+        "{events:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,10 +158,27 @@ async fn what_a_result_tells_is_posted_and_what_failed_is_given_back() {
     assert_eq!(after.counted.get("refunded_cents"), Some(&800));
     assert_eq!(after.usd_nanos, Some(300_000_000));
 
-    house.install.remit(&["run", "charge", &run.opened.run, "--tokens-in", "10", "--tokens-out", "2", "--why", "a review"]).ok();
+    house
+        .install
+        .remit(&[
+            "run",
+            "charge",
+            &run.opened.run,
+            "--tokens-in",
+            "10",
+            "--tokens-out",
+            "2",
+            "--why",
+            "a review",
+        ])
+        .ok();
     let charged = spent(&run).await;
     assert_eq!((charged.tokens_in, charged.tokens_out, charged.tokens), (Some(80), Some(32), Some(117)));
-    house.install.remit(&["budget", &run.opened.run]).ok().holds(&["tokens in", "tokens out", "cached tokens"]);
+    house.install.remit(&["budget", &run.opened.run]).ok().holds(&[
+        "tokens in",
+        "tokens out",
+        "cached tokens",
+    ]);
     house.install.remit(&["run", "close", &run.opened.run, "--outcome", "success"]).ok();
     let spend = house.install.remit(&["--json", "spend"]).ok().json();
     let now = &spend["items"][0]["now"];

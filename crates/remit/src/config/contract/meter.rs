@@ -110,7 +110,8 @@ fn check_number(page: &mut Page<'_>, place: Place, name: &str, path: &[String], 
     let Some(schema) = found else { return };
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or("integer");
     if !["integer", "number"].contains(&kind) {
-        page.error("degrade", place, format!("`{name}` is no number")).help("name an argument that says how much");
+        page.error("degrade", place, format!("`{name}` is no number"))
+            .help("name an argument that says how much");
     }
     let least = schema.get("minimum").and_then(Value::as_u64);
     if least.is_some_and(|least| least > most) {
