@@ -38,6 +38,9 @@ pub fn document() -> Value {
                 "agentKey": bearer("A key of the agent's own: `rk_…`."),
                 "runToken": { "type": "apiKey", "in": "header", "name": "Remit-Run" },
                 "operatorKey": bearer("The text of `operator.key`."),
+                "webhookSignature": { "type": "apiKey", "in": "header", "name": "webhook-signature", "description":
+                    "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, with the headers `webhook-id` and \
+                     `webhook-timestamp`." },
                 "session": { "type": "apiKey", "in": "cookie", "name": "remit_<port>", "description":
                     "Of `remit login`. What changes something also needs the header `Remit-Csrf` and an `Origin` of \
                      the same host." }

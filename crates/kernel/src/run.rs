@@ -140,6 +140,11 @@ impl OpenCall {
 }
 
 impl Run {
+    /// Whether it has a limit of its own: the first of a family has its manifest's, another one what it borrowed.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.parent.is_none() || self.loan.is_some()
+    }
+
     /// When it ends by itself, as things stand.
     pub fn ends(&self) -> Time {
         let idle_ms = self.idle_ms.filter(|_| self.waiting == 0);

@@ -48,7 +48,7 @@ const FORMAT: u32 = 1;
 
 /// All that says what the fold remembers and how an event changes it. A changed comment costs one long start; a
 /// forgotten version would cost a wrong account.
-const SOURCES: [(&str, &str); 39] = [
+const SOURCES: [(&str, &str); 40] = [
     ("account", include_str!("account.rs")),
     ("apply", include_str!("apply.rs")),
     ("approval", include_str!("approval.rs")),
@@ -70,6 +70,7 @@ const SOURCES: [(&str, &str); 39] = [
     ("halt", include_str!("halt.rs")),
     ("id", include_str!("id.rs")),
     ("lending", include_str!("lending.rs")),
+    ("obligation", include_str!("obligation.rs")),
     ("pace", include_str!("pace.rs")),
     ("phase", include_str!("phase.rs")),
     ("plan", include_str!("plan.rs")),

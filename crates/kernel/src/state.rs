@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
@@ -19,6 +20,9 @@ use crate::snapshot::{sorted, sorted_shared};
 use crate::time::Time;
 use crate::window::AccountId;
 
+/// Ids are Remit's own and half of them chance: a quick hash will do.
+pub type ById<K, V> = HashMap<K, V, FixedState>;
+
 /// One lane's state; its clerk alone owns it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,12 +32,12 @@ pub struct State {
     /// Time of that event: the ledger's time never goes back.
     pub last: Time,
     #[serde(serialize_with = "sorted")]
-    pub runs: HashMap<RunId, Run>,
+    pub runs: ById<RunId, Run>,
     /// The open run of each credential whose calls named none.
     #[serde(serialize_with = "sorted")]
     pub implicit: HashMap<KeyId, RunId>,
     #[serde(serialize_with = "sorted")]
-    pub calls: HashMap<CallId, OpenCall>,
+    pub calls: ById<CallId, OpenCall>,
     pub due: BTreeSet<(Time, Due)>,
     /// Refusals of each agent outside its own open runs: never more entries than there are agents with keys.
     #[serde(serialize_with = "sorted")]

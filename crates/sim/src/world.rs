@@ -360,10 +360,13 @@ impl World {
         while !self.flights.is_empty() {
             self.fly()?;
         }
+        // A fault that was planned before all was calm strikes once: what it refused is told again.
         while !self.outcomes.is_empty() {
-            self.tell();
+            while !self.outcomes.is_empty() {
+                self.tell();
+            }
+            self.drain()?;
         }
-        self.drain()?;
         self.parked.clear();
         self.crash()?;
         let last = self.pipe.desks.iter().map(|desk| desk.state.last).max().unwrap_or_default();

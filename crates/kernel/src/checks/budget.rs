@@ -115,7 +115,7 @@ fn of_part(
 
 /// The wall clock of the run and of every run above it.
 fn clock(case: &Case<'_>) -> Result<(), Box<Reason>> {
-    for (_, run) in case.state.lineage(case.call.run) {
+    for (_, run) in case.state.lineage(case.call.run).filter(|(_, run)| run.is_limited()) {
         let limits = run_limits(case.rules, run, case.now);
         if let Some(seconds) = limits.seconds
             && case.now.since_ms(run.opened) / 1_000 >= seconds

@@ -45,7 +45,7 @@ impl State {
     ) -> Result<(), FamilyShort> {
         let mut uncovered = wanted.clone();
         let mut found = Ok(());
-        for (id, run) in self.lineage(run) {
+        for (id, run) in self.lineage(run).filter(|(_, run)| run.is_limited()) {
             // The wall clock of a run is looked at by itself.
             let limits = Limits { seconds: None, ..run_limits(rules, run, now) };
             if let Err(short) = check_one(run, &limits, wanted, &uncovered) {

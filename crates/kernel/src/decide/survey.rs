@@ -24,7 +24,7 @@ pub(crate) fn survey(
     seen: &[Seen],
 ) -> (Left, Vec<Event>) {
     let mut survey = Survey { left: Limits::default(), percent: 0, events: Vec::new() };
-    for (id, run) in case.state.lineage(case.call.run) {
+    for (id, run) in case.state.lineage(case.call.run).filter(|(_, run)| run.is_limited()) {
         let mut limits = run_limits(case.rules, run, case.now);
         let seconds = limits.seconds.take();
         let taken = run.account.taken().plus(reserved);

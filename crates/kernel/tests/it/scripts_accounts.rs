@@ -257,17 +257,17 @@ fn a_count_is_a_budget_and_what_cannot_be_counted_is_refused() {
         book(vec![agent]),
         table,
         expect![[r#"
-        at | do     | run | tool       | args           | call | answer                | code                                     | account                                  | event
-        0s | open   | a   |            |                |      | a open until 13:00:00 |                                          |                                          | run_opened
-        1s | call   | a   | pay.refund | {"cents":400}  |      | allow                 | by desk.may                              | calls 0+1 writes 0+1 final 0+1 usd 0+10  | call_decided c1 allow; threshold_crossed 75 decide of agent:desk
-        1s | call   | a   | pay.refund | {"cents":101}  |      | deny                  | budget_exceeded (refunded_cents) max 500 | calls 0+1 writes 0+1 final 0+1 usd 0+10  | call_decided c2 deny
-        1s | call   | a   | pay.refund | {"cents":100}  |      | allow                 | by desk.may                              | calls 0+2 writes 0+2 final 0+2 usd 0+20  | call_decided c3 allow; threshold_crossed 100 stop of agent:desk
-        1s | settle | a   |            | failed         | c1   | done                  |                                          | calls 1+1 writes 1+1 final 1+1 usd 10+10 | call_finished c1 failed by gate
-        1s | call   | a   | pay.refund | {"cents":1}    |      | deny                  | budget_exceeded (refunded_cents) max 500 | calls 1+1 writes 1+1 final 1+1 usd 10+10 | call_decided c4 deny
-        1s | call   | a   | pay.refund | {"cents":-400} |      | deny                  | count_invalid at /cents (refunded_cents) | calls 1+1 writes 1+1 final 1+1 usd 10+10 | call_decided c5 deny
-        1s | call   | a   | pay.refund | {"cents":0}    |      | allow                 | by desk.may                              | calls 1+2 writes 1+2 final 1+2 usd 10+20 | call_decided c6 allow
-        1s | call   | a   | crm.note   | {}             |      | deny                  | count_invalid at /cents (refunded_cents) | calls 1+2 writes 1+2 final 1+2 usd 10+20 | call_decided c7 deny
-    "#]],
+        at | do     | run | tool       | args           | call | answer                | code                                     | account                                 | event
+        0s | open   | a   |            |                |      | a open until 13:00:00 |                                          |                                         | run_opened
+        1s | call   | a   | pay.refund | {"cents":400}  |      | allow                 | by desk.may                              | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow; threshold_crossed 75 decide of agent:desk
+        1s | call   | a   | pay.refund | {"cents":101}  |      | deny                  | budget_exceeded (refunded_cents) max 500 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        1s | call   | a   | pay.refund | {"cents":100}  |      | allow                 | by desk.may                              | calls 0+2 writes 0+2 final 0+2 usd 0+20 | call_decided c3 allow; threshold_crossed 100 stop of agent:desk
+        1s | settle | a   |            | failed         | c1   | done                  |                                          | calls 1+1 writes 1+1 final 1+1 usd 0+10 | call_finished c1 failed by gate
+        1s | call   | a   | pay.refund | {"cents":1}    |      | allow                 | by desk.may                              | calls 1+2 writes 1+2 final 1+2 usd 0+20 | call_decided c4 allow
+        1s | call   | a   | pay.refund | {"cents":-400} |      | deny                  | count_invalid at /cents (refunded_cents) | calls 1+2 writes 1+2 final 1+2 usd 0+20 | call_decided c5 deny
+        1s | call   | a   | pay.refund | {"cents":0}    |      | allow                 | by desk.may                              | calls 1+3 writes 1+3 final 1+3 usd 0+30 | call_decided c6 allow
+        1s | call   | a   | crm.note   | {}             |      | deny                  | count_invalid at /cents (refunded_cents) | calls 1+3 writes 1+3 final 1+3 usd 0+30 | call_decided c7 deny
+        "#]],
     );
 }
 

@@ -642,10 +642,10 @@ fn the_same_call_asks_once() {
         5s | release | a   |            | {"cents":5} | c1   |     | allow                 | by desk.may[0]                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow by lee
         6s | call    | a   | pay.refund | {"cents":5} |      |     | waits as c1           |                                                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 |
         6s | collect | a   |            |             | c1   |     | done                  |                                                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10 |
-        7s | settle  | a   |            | failed      | c1   |     | done                  |                                                                 | calls 1+0 writes 1+0 final 1+0 usd 10+0 | call_finished c1 failed by gate
-        8s | collect | a   |            |             | c1   |     | done                  |                                                                 | calls 1+0 writes 1+0 final 1+0 usd 10+0 | collected
-        9s | call    | a   | pay.refund | {"cents":5} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads | calls 1+0 writes 1+0 final 1+0 usd 10+0 | call_decided c5 ask until 13:00:00
-    "#]],
+        7s | settle  | a   |            | failed      | c1   |     | done                  |                                                                 | calls 1+0 writes 1+0 final 1+0          | call_finished c1 failed by gate
+        8s | collect | a   |            |             | c1   |     | done                  |                                                                 | calls 1+0 writes 1+0 final 1+0          | collected
+        9s | call    | a   | pay.refund | {"cents":5} |      |     | ask                   | approval_required ask leads near desk.may[0]: approved by leads | calls 1+0 writes 1+0 final 1+0          | call_decided c5 ask until 13:00:00
+        "#]],
     );
 }
 

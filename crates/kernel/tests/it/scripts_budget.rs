@@ -111,10 +111,10 @@ fn dollars_are_reserved_then_posted() {
         1s | call   | a   | pay.refund | {"cents":3}  |      | deny                  | budget_exceeded (usd (nano-dollars)) max 25 | calls 0+2 writes 0+2 final 0+2 usd 0+20  | call_decided c3 deny
         2s | settle | a   |            | succeeded 4  | c1   | done                  |                                             | calls 1+1 writes 1+1 final 1+1 usd 4+10  | call_finished c1 succeeded by gate
         2s | call   | a   | pay.refund | {"cents":3}  |      | allow                 | by desk.may                                 | calls 1+2 writes 1+2 final 1+2 usd 4+20  | call_decided c4 allow; threshold_crossed 90 notify
-        2s | settle | a   |            | failed       | c2   | done                  |                                             | calls 2+1 writes 2+1 final 2+1 usd 14+10 | call_finished c2 failed by gate
-        2s | settle | a   |            | succeeded 99 | c4   | done                  |                                             | calls 3+0 writes 3+0 final 3+0 usd 24+0  | call_finished c4 succeeded by gate
-        2s | call   | a   | pay.refund | {"cents":3}  |      | deny                  | budget_exceeded (usd (nano-dollars)) max 25 | calls 3+0 writes 3+0 final 3+0 usd 24+0  | call_decided c5 deny
-        2s | call   | a   | pay.refund | {"cents":3}  |      | deny                  | budget_exceeded (usd (nano-dollars)) max 25 | calls 3+0 writes 3+0 final 3+0 usd 24+0  | call_decided c6 deny
+        2s | settle | a   |            | failed       | c2   | done                  |                                             | calls 2+1 writes 2+1 final 2+1 usd 4+10  | call_finished c2 failed by gate
+        2s | settle | a   |            | succeeded 99 | c4   | done                  |                                             | calls 3+0 writes 3+0 final 3+0 usd 14+0  | call_finished c4 succeeded by gate
+        2s | call   | a   | pay.refund | {"cents":3}  |      | allow                 | by desk.may                                 | calls 3+1 writes 3+1 final 3+1 usd 14+10 | call_decided c5 allow
+        2s | call   | a   | pay.refund | {"cents":3}  |      | deny                  | budget_exceeded (usd (nano-dollars)) max 25 | calls 3+1 writes 3+1 final 3+1 usd 14+10 | call_decided c6 deny
         "#]],
     );
 }

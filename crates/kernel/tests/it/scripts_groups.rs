@@ -150,21 +150,21 @@ fn what_fails_takes_the_group_back_and_nothing_of_it_happens_alone() {
         1s | call   | a   | box.put  | {"id":2}  |     |      | w3 of 1, allow                                           | by desk.may              | calls 1+6 writes 1+4 final 0+1 usd 10+40 | step_joined
         1s | claim  | a   |          |           |     |      | done                                                     |                          | calls 1+6 writes 1+4 final 0+1 usd 10+40 | claimed
         1s | step   | a   |          | w3        |     |      | allow                                                    | by desk.may              | calls 1+6 writes 1+4 final 0+1 usd 10+40 | call_decided c5 allow
-        1s | settle | a   |          | failed    |     | c5   | done                                                     |                          | calls 2+5 writes 2+3 final 0+1 usd 20+30 | call_finished c5 failed by gate
-        1s | call   | a   | box.put  | {"id":9}  |     |      | w4 of 1, allow                                           | by desk.may              | calls 2+8 writes 2+5 final 0+1 usd 20+50 | step_joined
-        1s | unwind | a   |          |           |     |      | unwinding: w1 done, w2 skipped, w3 failed, w4 skipped    |                          | calls 2+8 writes 2+5 final 0+1 usd 20+50 | unwind_started failed by saga
-        1s | call   | a   | box.put  | {"id":4}  |     |      | deny                                                     | group_over (failed)      | calls 2+8 writes 2+5 final 0+1 usd 20+50 | call_decided c7 deny
-        1s | undo   | a   |          | w1        |     |      | allow                                                    |                          | calls 2+8 writes 2+5 final 0+1 usd 20+50 | call_decided c8 allow
-        1s | settle | a   |          | succeeded |     | c7   | refused                                                  | call_unknown             | calls 2+8 writes 2+5 final 0+1 usd 20+50 |
-        1s | end    | a   |          |           |     |      | refused                                                  | step_not_due (unwinding) | calls 2+8 writes 2+5 final 0+1 usd 20+50 |
-        2s | call   | a   | box.put  | {"id":4}  |     |      | deny                                                     | group_over (failed)      | calls 2+8 writes 2+5 final 0+1 usd 20+50 | call_decided c9 deny
-        2s | call   | a   | box.get  | {"id":4}  |     |      | allow                                                    | by desk.may              | calls 2+9 writes 2+5 final 0+1 usd 20+50 | call_decided c10 allow
-        2s | abort  | a   |          |           |     |      | unwinding: w1 undoing, w2 skipped, w3 failed, w4 skipped |                          | calls 2+9 writes 2+5 final 0+1 usd 20+50 |
-        3s | begin  | a   |          |           |     |      | refused                                                  | commit_under_way         | calls 2+9 writes 2+5 final 0+1 usd 20+50 |
-        3s | abort  | a   |          |           |     |      | unwinding: w1 undoing, w2 skipped, w3 failed, w4 skipped |                          | calls 2+9 writes 2+5 final 0+1 usd 20+50 |
-        3s | end    | a   |          |           |     |      | refused                                                  | step_not_due (unwinding) | calls 2+9 writes 2+5 final 0+1 usd 20+50 |
-        4s | call   | a   | crm.note | {}        |     |      | deny                                                     | group_over (failed)      | calls 2+9 writes 2+5 final 0+1 usd 20+50 | call_decided c11 deny
-    "#]],
+        1s | settle | a   |          | failed    |     | c5   | done                                                     |                          | calls 2+5 writes 2+3 final 0+1 usd 10+30 | call_finished c5 failed by gate
+        1s | call   | a   | box.put  | {"id":9}  |     |      | w4 of 1, allow                                           | by desk.may              | calls 2+8 writes 2+5 final 0+1 usd 10+50 | step_joined
+        1s | unwind | a   |          |           |     |      | unwinding: w1 done, w2 skipped, w3 failed, w4 skipped    |                          | calls 2+8 writes 2+5 final 0+1 usd 10+50 | unwind_started failed by saga
+        1s | call   | a   | box.put  | {"id":4}  |     |      | deny                                                     | group_over (failed)      | calls 2+8 writes 2+5 final 0+1 usd 10+50 | call_decided c7 deny
+        1s | undo   | a   |          | w1        |     |      | allow                                                    |                          | calls 2+8 writes 2+5 final 0+1 usd 10+50 | call_decided c8 allow
+        1s | settle | a   |          | succeeded |     | c7   | refused                                                  | call_unknown             | calls 2+8 writes 2+5 final 0+1 usd 10+50 |
+        1s | end    | a   |          |           |     |      | refused                                                  | step_not_due (unwinding) | calls 2+8 writes 2+5 final 0+1 usd 10+50 |
+        2s | call   | a   | box.put  | {"id":4}  |     |      | deny                                                     | group_over (failed)      | calls 2+8 writes 2+5 final 0+1 usd 10+50 | call_decided c9 deny
+        2s | call   | a   | box.get  | {"id":4}  |     |      | allow                                                    | by desk.may              | calls 2+9 writes 2+5 final 0+1 usd 10+50 | call_decided c10 allow
+        2s | abort  | a   |          |           |     |      | unwinding: w1 undoing, w2 skipped, w3 failed, w4 skipped |                          | calls 2+9 writes 2+5 final 0+1 usd 10+50 |
+        3s | begin  | a   |          |           |     |      | refused                                                  | commit_under_way         | calls 2+9 writes 2+5 final 0+1 usd 10+50 |
+        3s | abort  | a   |          |           |     |      | unwinding: w1 undoing, w2 skipped, w3 failed, w4 skipped |                          | calls 2+9 writes 2+5 final 0+1 usd 10+50 |
+        3s | end    | a   |          |           |     |      | refused                                                  | step_not_due (unwinding) | calls 2+9 writes 2+5 final 0+1 usd 10+50 |
+        4s | call   | a   | crm.note | {}        |     |      | deny                                                     | group_over (failed)      | calls 2+9 writes 2+5 final 0+1 usd 10+50 | call_decided c11 deny
+        "#]],
     );
 }
 
@@ -208,25 +208,25 @@ fn an_agent_may_be_left_to_go_on_after_a_failure() {
         0s | call    | a   | box.put | {"id":1}  |     |      | w1 of 1, allow                 | by desk.may         | calls 0+3 writes 0+2 usd 0+20  | step_joined
         0s | claim   | a   |         |           |     |      | done                           |                     | calls 0+3 writes 0+2 usd 0+20  | claimed
         0s | step    | a   |         | w1        |     |      | allow                          | by desk.may         | calls 0+3 writes 0+2 usd 0+20  | call_decided c2 allow
-        0s | settle  | a   |         | failed    |     | c2   | done                           |                     | calls 1+2 writes 1+1 usd 10+10 | call_finished c2 failed by gate
-        0s | unwind  | a   |         |           |     |      | refused                        | step_not_due (open) | calls 1+2 writes 1+1 usd 10+10 |
+        0s | settle  | a   |         | failed    |     | c2   | done                           |                     | calls 1+2 writes 1+1 usd 0+10  | call_finished c2 failed by gate
+        0s | unwind  | a   |         |           |     |      | refused                        | step_not_due (open) | calls 1+2 writes 1+1 usd 0+10  |
         1s | restart |     |         |           |     |      | done                           |                     |                                |
-        1s | call    | a   | box.put | {"id":2}  |     |      | w2 of 1, allow                 | by desk.may         | calls 1+5 writes 1+3 usd 10+30 | step_joined
-        1s | claim   | a   |         |           |     |      | done                           |                     | calls 1+5 writes 1+3 usd 10+30 | claimed
-        1s | step    | a   |         | w2        |     |      | allow                          | by desk.may         | calls 1+5 writes 1+3 usd 10+30 | call_decided c4 allow
-        1s | settle  | a   |         | succeeded |     | c4   | done                           |                     | calls 2+4 writes 2+2 usd 20+20 | call_finished c4 succeeded by gate
-        2s | commit  | a   |         |           |     |      | committing: w1 failed, w2 done |                     | calls 2+4 writes 2+2 usd 20+20 | commit_started
-        2s | end     | a   |         |           |     |      | committed: w1 failed, w2 done  |                     | calls 2+0 writes 2+0 usd 20+0  | commit_ended committed
-        3s | begin   | a   |         |           |     |      | open:                          |                     | calls 2+0 writes 2+0 usd 20+0  | group_begun
-        3s | call    | a   | box.set | {"id":1}  |     |      | w1 of 2, allow                 | by desk.may         | calls 2+5 writes 2+2 usd 20+20 | step_joined
-        3s | claim   | a   |         |           |     |      | done                           |                     | calls 2+5 writes 2+2 usd 20+20 | claimed
-        3s | step    | a   |         | w1        |     |      | allow                          | by desk.may         | calls 2+5 writes 2+2 usd 20+20 | call_decided c6 allow
-        3s | settle  | a   |         | succeeded |     | c6   | done                           |                     | calls 3+4 writes 3+1 usd 30+10 | call_finished c6 succeeded by gate
-        3s | look    | a   |         | w1 wrong  |     |      | open: w1 done                  |                     | calls 3+4 writes 3+1 usd 30+10 | step_checked
-        3s | unwind  | a   |         |           |     |      | refused                        | step_not_due (open) | calls 3+4 writes 3+1 usd 30+10 |
-        4s | commit  | a   |         |           |     |      | committing: w1 done            |                     | calls 3+4 writes 3+1 usd 30+10 | commit_started
-        4s | unwind  | a   |         |           |     |      | unwinding: w1 done             |                     | calls 3+4 writes 3+1 usd 30+10 | unwind_started expectation_failed by saga
-    "#]],
+        1s | call    | a   | box.put | {"id":2}  |     |      | w2 of 1, allow                 | by desk.may         | calls 1+5 writes 1+3 usd 0+30  | step_joined
+        1s | claim   | a   |         |           |     |      | done                           |                     | calls 1+5 writes 1+3 usd 0+30  | claimed
+        1s | step    | a   |         | w2        |     |      | allow                          | by desk.may         | calls 1+5 writes 1+3 usd 0+30  | call_decided c4 allow
+        1s | settle  | a   |         | succeeded |     | c4   | done                           |                     | calls 2+4 writes 2+2 usd 10+20 | call_finished c4 succeeded by gate
+        2s | commit  | a   |         |           |     |      | committing: w1 failed, w2 done |                     | calls 2+4 writes 2+2 usd 10+20 | commit_started
+        2s | end     | a   |         |           |     |      | committed: w1 failed, w2 done  |                     | calls 2+0 writes 2+0 usd 10+0  | commit_ended committed
+        3s | begin   | a   |         |           |     |      | open:                          |                     | calls 2+0 writes 2+0 usd 10+0  | group_begun
+        3s | call    | a   | box.set | {"id":1}  |     |      | w1 of 2, allow                 | by desk.may         | calls 2+5 writes 2+2 usd 10+20 | step_joined
+        3s | claim   | a   |         |           |     |      | done                           |                     | calls 2+5 writes 2+2 usd 10+20 | claimed
+        3s | step    | a   |         | w1        |     |      | allow                          | by desk.may         | calls 2+5 writes 2+2 usd 10+20 | call_decided c6 allow
+        3s | settle  | a   |         | succeeded |     | c6   | done                           |                     | calls 3+4 writes 3+1 usd 20+10 | call_finished c6 succeeded by gate
+        3s | look    | a   |         | w1 wrong  |     |      | open: w1 done                  |                     | calls 3+4 writes 3+1 usd 20+10 | step_checked
+        3s | unwind  | a   |         |           |     |      | refused                        | step_not_due (open) | calls 3+4 writes 3+1 usd 20+10 |
+        4s | commit  | a   |         |           |     |      | committing: w1 done            |                     | calls 3+4 writes 3+1 usd 20+10 | commit_started
+        4s | unwind  | a   |         |           |     |      | unwinding: w1 done             |                     | calls 3+4 writes 3+1 usd 20+10 | unwind_started expectation_failed by saga
+        "#]],
     );
 }
 
@@ -507,14 +507,14 @@ fn a_group_is_for_agents_without_phases_and_after_what_is_left_was_looked_at() {
         0s | step   | a   |      | a                                                                                                       |     |      | allow                                | by desk.may                | calls 0+6 writes 0+4 usd 0+40  | call_decided c1 allow
         0s | settle | a   |      | succeeded                                                                                               |     | c1   | done                                 |                            | calls 1+5 writes 1+3 usd 10+30 | call_finished c1 succeeded by gate
         0s | step   | a   |      | b                                                                                                       |     |      | allow                                | by desk.may                | calls 1+5 writes 1+3 usd 10+30 | call_decided c2 allow
-        0s | settle | a   |      | failed                                                                                                  |     | c2   | done                                 |                            | calls 2+4 writes 2+2 usd 20+20 | call_finished c2 failed by gate
-        0s | unwind | a   |      |                                                                                                         |     |      | unwinding: a done, b failed          |                            | calls 2+4 writes 2+2 usd 20+20 | unwind_started failed by saga
-        0s | undo   | a   |      | a                                                                                                       |     |      | allow                                |                            | calls 2+4 writes 2+2 usd 20+20 | call_decided c3 allow
-        0s | settle | a   |      | failed                                                                                                  |     | c3   | done                                 |                            | calls 3+3 writes 3+1 usd 30+10 | call_finished c3 failed by gate
-        0s | end    | a   |      |                                                                                                         |     |      | quarantined: a undo_failed, b failed |                            | calls 3+0 writes 3+0 usd 30+0  | commit_ended quarantined a stands for support-leads
-        1s | plan   | a   |      | [{"id":"a","tool":"box.put","args":{"id":3}}]                                                           |     |      | refused                              | residue_open               | calls 3+0 writes 3+0 usd 30+0  |
-        2s | accept | a   |      |                                                                                                         |     |      | quarantined: a undo_failed, b failed |                            | calls 3+0 writes 3+0 usd 30+0  | residue_accepted
-        2s | plan   | a   |      | [{"id":"a","tool":"box.put","args":{"id":3}}]                                                           |     |      | plan 2 allow: a                      | a: unguarded               | calls 3+0 writes 3+0 usd 30+0  | plan_proposed allow
-    "#]],
+        0s | settle | a   |      | failed                                                                                                  |     | c2   | done                                 |                            | calls 2+4 writes 2+2 usd 10+20 | call_finished c2 failed by gate
+        0s | unwind | a   |      |                                                                                                         |     |      | unwinding: a done, b failed          |                            | calls 2+4 writes 2+2 usd 10+20 | unwind_started failed by saga
+        0s | undo   | a   |      | a                                                                                                       |     |      | allow                                |                            | calls 2+4 writes 2+2 usd 10+20 | call_decided c3 allow
+        0s | settle | a   |      | failed                                                                                                  |     | c3   | done                                 |                            | calls 3+3 writes 3+1 usd 10+10 | call_finished c3 failed by gate
+        0s | end    | a   |      |                                                                                                         |     |      | quarantined: a undo_failed, b failed |                            | calls 3+0 writes 3+0 usd 10+0  | commit_ended quarantined a stands for support-leads
+        1s | plan   | a   |      | [{"id":"a","tool":"box.put","args":{"id":3}}]                                                           |     |      | refused                              | residue_open               | calls 3+0 writes 3+0 usd 10+0  |
+        2s | accept | a   |      |                                                                                                         |     |      | quarantined: a undo_failed, b failed |                            | calls 3+0 writes 3+0 usd 10+0  | residue_accepted
+        2s | plan   | a   |      | [{"id":"a","tool":"box.put","args":{"id":3}}]                                                           |     |      | plan 2 allow: a                      | a: unguarded               | calls 3+0 writes 3+0 usd 10+0  | plan_proposed allow
+        "#]],
     );
 }

@@ -391,13 +391,13 @@ fn what_fails_is_taken_back_with_the_rest() {
         4s  | step   | a   |         | c1        |      |     |     | allow                              | by desk.may                  | calls 0+6 writes 0+4 usd 0+40  | call_decided c3 allow by vic
         5s  | settle | a   |         | succeeded | c3   |     |     | done                               |                              | calls 1+5 writes 1+3 usd 10+30 | call_finished c3 succeeded by gate
         6s  | step   | a   |         | c2        |      |     |     | allow                              | by desk.may                  | calls 1+5 writes 1+3 usd 10+30 | call_decided c4 allow by vic
-        7s  | settle | a   |         | failed    | c4   |     |     | done                               |                              | calls 2+4 writes 2+2 usd 20+20 | call_finished c4 failed by gate
-        8s  | unwind | a   |         |           |      |     |     | unwinding: c1 done, c2 failed      |                              | calls 2+4 writes 2+2 usd 20+20 | unwind_started failed by saga
-        9s  | undo   | a   |         | c1        |      |     |     | allow                              |                              | calls 2+4 writes 2+2 usd 20+20 | call_decided c5 allow
-        10s | settle | a   |         | succeeded | c5   |     |     | done                               |                              | calls 3+3 writes 3+1 usd 30+10 | call_finished c5 succeeded by gate
-        11s | end    | a   |         |           |      |     |     | rolled_back: c1 undone, c2 failed  |                              | calls 3+0 writes 3+0 usd 30+0  | commit_ended rolled_back
-        12s | call   | a   | box.put | {"id":2}  |      |     |     | same as c2: allow, open            |                              | calls 3+0 writes 3+0 usd 30+0  | collected
-        13s | call   | a   | box.put | {"id":2}  |      |     |     | ask                                | proposed ask owner:vic       | calls 3+0 writes 3+0 usd 30+0  | call_decided c7 ask until 13:00:00
+        7s  | settle | a   |         | failed    | c4   |     |     | done                               |                              | calls 2+4 writes 2+2 usd 10+20 | call_finished c4 failed by gate
+        8s  | unwind | a   |         |           |      |     |     | unwinding: c1 done, c2 failed      |                              | calls 2+4 writes 2+2 usd 10+20 | unwind_started failed by saga
+        9s  | undo   | a   |         | c1        |      |     |     | allow                              |                              | calls 2+4 writes 2+2 usd 10+20 | call_decided c5 allow
+        10s | settle | a   |         | succeeded | c5   |     |     | done                               |                              | calls 3+3 writes 3+1 usd 20+10 | call_finished c5 succeeded by gate
+        11s | end    | a   |         |           |      |     |     | rolled_back: c1 undone, c2 failed  |                              | calls 3+0 writes 3+0 usd 20+0  | commit_ended rolled_back
+        12s | call   | a   | box.put | {"id":2}  |      |     |     | same as c2: allow, open            |                              | calls 3+0 writes 3+0 usd 20+0  | collected
+        13s | call   | a   | box.put | {"id":2}  |      |     |     | ask                                | proposed ask owner:vic       | calls 3+0 writes 3+0 usd 20+0  | call_decided c7 ask until 13:00:00
         "#]],
     );
 }
