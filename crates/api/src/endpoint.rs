@@ -338,6 +338,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         .post(of::<budget::CorrectRun>)
         .json(of::<run::Recorded>),
     get(People, Viewer, RUN_PLAN, "plan", "Read the plan of a run, and what became of each step.")
+        .query(of::<plan::PlanQuery>)
         .json(of::<plan::PlanShown>),
     get(
         People,

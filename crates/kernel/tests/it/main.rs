@@ -23,6 +23,7 @@ mod scripts_gateway;
 mod scripts_groups;
 mod scripts_halt;
 mod scripts_limits;
+mod scripts_plan_limits;
 mod scripts_plans;
 mod scripts_policy;
 mod scripts_proposals;

@@ -199,6 +199,8 @@ impl Stage {
     }
 
     fn draft(&self, agent: &str, step: &WrittenStep) -> StepDraft {
+        let (places, hosts) = self.rules.places(agent, &step.tool, &step.args);
+        let marks = |places: Vec<String>| places.iter().map(|place| mark(place)).collect();
         StepDraft {
             template: mark(&format!("{} {}", step.tool, step.args)),
             touches: self.touches(&step.tool, &step.args),
@@ -206,8 +208,8 @@ impl Stage {
                 true => self.wants(agent, &step.tool, &step.args),
                 false => Vec::new(),
             },
-            destinations: Vec::new(),
-            hosts: Vec::new(),
+            destinations: marks(places),
+            hosts: marks(hosts),
         }
     }
 
@@ -258,6 +260,7 @@ impl Stage {
         let mut made = call(id, run, agent, tool, &written.args.to_string(), None, carrier);
         made.args = told_ones(&written.args);
         (made.part, made.touches, made.facts) = (Some(part), draft.touches, draft.facts);
+        (made.destinations, made.hosts) = (draft.destinations, draft.hosts);
         if made.facts.is_empty() {
             made.facts = self.wants(agent, tool, &made.args);
         }
