@@ -115,7 +115,7 @@ fn taking_back_a_closed_run_is_posted_in_the_accounts_above_it() {
         0s | plan      | a   | [{"id":"a","tool":"box.put","args":{"id":1}}] |     |      | plan 1 allow: a       | a: unguarded                                              |                                | plan_proposed allow; phase_changed explore to decide by plan
         0s | claim     | a   |                                               |     |      | done                  |                                                           |                                | claimed
         0s | commit    | a   |                                               |     |      | committing: a waiting |                                                           | calls 0+3 writes 0+2 usd 0+20  | commit_started
-        1s | step      | a   | a                                             |     |      | allow                 | by desk.may                                               | calls 0+3 writes 0+2 usd 0+20  | call_decided c1 allow; threshold_crossed 100 stop of agent:desk
+        1s | step      | a   | a                                             |     |      | allow                 | by desk.may                                               | calls 0+3 writes 0+2 usd 0+20  | call_decided c1 allow; threshold_crossed 50 degrade of agent:desk
         1s | settle    | a   | succeeded                                     |     | c1   | done                  |                                                           | calls 1+2 writes 1+1 usd 10+10 | call_finished c1 succeeded by gate
         1s | end       | a   |                                               |     |      | committed: a done     |                                                           | calls 1+0 writes 1+0 usd 10+0  | commit_ended committed
         1s | release   | a   | committed                                     |     |      | done                  |                                                           | calls 1+0 writes 1+0 usd 10+0  | claims_released
@@ -126,7 +126,7 @@ fn taking_back_a_closed_run_is_posted_in_the_accounts_above_it() {
         3s | settle    | a   | succeeded                                     |     | c2   | done                  |                                                           |                                | call_finished c2 succeeded by gate
         3s | end       | a   |                                               |     |      | rolled_back: a undone |                                                           |                                | commit_ended rolled_back
         4s | open      | b   |                                               |     |      | b open until 13:00:04 |                                                           |                                | run_opened
-        4s | plan      | b   | [{"id":"a","tool":"box.put","args":{"id":2}}] |     |      | plan 1 deny: a        | budget_exceeded (usd (nano-dollars)) max 20; a: unguarded |                                | plan_proposed deny; phase_changed explore to decide by plan
-    "#]],
+        4s | plan      | b   | [{"id":"a","tool":"box.put","args":{"id":2}}] |     |      | plan 1 deny: a        | budget_exceeded (usd (nano-dollars)) max 30; a: unguarded |                                | plan_proposed deny; phase_changed explore to decide by plan
+        "#]],
     );
 }
