@@ -351,6 +351,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     .post(of::<budget::HookCorrection>)
     .json(of::<budget::HookHeeded>),
     get(People, Viewer, RUN_PLAN, "plan", "Read the plan of a run, and what became of each step.")
+        .query(of::<plan::PlanQuery>)
         .json(of::<plan::PlanShown>),
     get(
         People,

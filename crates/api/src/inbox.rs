@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::budget::Spend;
 use crate::call::{Answered, Receipt, RuleView};
+use crate::plan::Difference;
 
 // ---- For agents -------------------------------------------------------------------------------------------
 
@@ -234,6 +235,9 @@ pub struct Change {
     /// What is there now, where the tool's contract names a read for that (`preview`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
+    /// What of it becomes another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<Difference>,
     /// Exactly what would be sent. None if it was erased.
     pub after: Option<Value>,
     /// Why what is there now cannot be shown.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::budget::Spend;
 use crate::call::{ReasonView, Receipt};
+use crate::inbox::Change;
 
 /// `POST /v1/runs/{run}/phase`
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -122,12 +123,31 @@ pub struct StepVerdict {
     /// How things are now, as its contract's preview reads them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
+    /// What of it becomes another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<Difference>,
     /// What it would write, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args: Option<Value>,
     /// Why `before` could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+}
+
+/// One place at which things become others. Long values and texts are cut.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// A JSON Pointer; empty: the whole.
+    pub at: String,
+    /// Left out: it is not there now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// Left out: it will not be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// In the place of both, of a text of several lines: each behind its mark, `-` goes, `+` comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
 }
 
 /// `POST /v1/runs/{run}/begin`
@@ -196,6 +216,19 @@ pub struct PlanShown {
     pub steps: Vec<StepShown>,
     /// What in the world is not as it was before, and not as it was meant to be.
     pub residue: Vec<ResidueView>,
+    /// What each step would change of what is there now, if `look` asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+/// `?look=`
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanQuery {
+    /// Of a plan that is only proposed, `changes` are told, too: what is there now is read for that, and those reads are
+    /// calls of its run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -222,6 +222,13 @@ pub(crate) fn is_transient(reached: &Reached) -> bool {
     reached.trouble.as_deref().is_some_and(|trouble| TRANSIENT.contains(&trouble))
 }
 
+/// Whether a failed try says nothing of those before it under the same key: nobody was there, the server is in trouble
+/// itself, or it is still at the first.
+pub(crate) fn is_vague(reached: &Reached) -> bool {
+    let trouble = reached.trouble.as_deref().unwrap_or_default();
+    is_transient(reached) || trouble.starts_with("status_5") || trouble == "status_409"
+}
+
 /// A tool's own answer that something is wrong with the call says that the tool works.
 fn lesson(reached: &Reached) -> Lesson {
     let trouble = reached.trouble.as_deref().unwrap_or_default();

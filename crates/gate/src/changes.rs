@@ -7,10 +7,13 @@ use std::time::Duration;
 use kernel::account::Amount;
 use kernel::approval::{Pending, Subject};
 use kernel::id::{CallId, RunId};
+use kernel::progress::{PlanState, Stage};
 use kernel::proposal::{Proposal, net};
 use kernel::rules::Rules;
 use kernel::state::State;
+use kernel::template;
 use serde_json::Value;
+use stdx::difference::Difference;
 use stdx::digest::Digest;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -19,6 +22,7 @@ use crate::deed::Deed;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::look::Beside;
+use crate::saga::Standing;
 
 /// Nobody who looks at an ask is held longer by what is read for it.
 const LOOK_MAX: Duration = Duration::from_secs(5);
@@ -40,6 +44,8 @@ pub struct Change {
     pub after: Option<Value>,
     /// What is there now, if its contract names a read for it.
     pub before: Option<Value>,
+    /// What is another then, as far as it is known.
+    pub differs: Vec<Difference>,
     /// Why there is no `before` though its contract names a read.
     pub trouble: Option<String>,
     /// The agent's words, which nobody has checked.
@@ -89,10 +95,16 @@ impl Gate {
         }
         let mut changes = match pending.subject {
             Subject::Call => vec![self.single(call, &pending, &rules).await],
-            Subject::Plan => self.steps(&pending, &rules).await?,
+            Subject::Plan => {
+                let standing = self.standing(pending.run);
+                match standing.filter(|it| Some(it.plan.version) == pending.plan) {
+                    Some(standing) => self.steps(pending.run, &standing.plan, &rules).await?,
+                    None => Vec::new(),
+                }
+            }
             Subject::Proposals => self.proposals(call, &pending, &rules).await?,
         };
-        self.look_before(&pending, &rules, &mut changes).await;
+        self.look_before(pending.run, &pending.agent, &rules, &mut changes).await;
         self.0.looked.keep(call, bound, &changes);
         Ok(changes)
     }
@@ -103,12 +115,26 @@ impl Gate {
         Change { after, cost, ..change(call.to_string(), &pending.tool, &pending.effect, rules) }
     }
 
-    async fn steps(&self, pending: &Pending, rules: &Rules) -> Result<Vec<Change>, Error> {
-        let standing = self.standing(pending.run).filter(|it| Some(it.plan.version) == pending.plan);
-        let Some(standing) = standing else { return Ok(Vec::new()) };
-        let text = self.plan_text(pending.run, &standing.plan).await?;
+    /// What the newest plan of a run would change, each step with what is there before it, as long as it waits.
+    pub async fn plan_changes(&self, run: RunId) -> Result<Vec<Change>, Error> {
+        let standing = self.standing(run).filter(|it| it.plan.stage == Stage::Proposed);
+        let Some(Standing { plan, .. }) = standing else { return Ok(Vec::new()) };
+        let rules = self.rules();
+        // No call has this name: it is the run's.
+        let name = CallId(run.0);
+        if let Some(changes) = self.0.looked.find(name, plan.digest) {
+            return Ok(changes);
+        }
+        let mut changes = self.steps(run, &plan, &rules).await?;
+        self.look_before(run, &plan.agent, &rules, &mut changes).await;
+        self.0.looked.keep(name, plan.digest, &changes);
+        Ok(changes)
+    }
+
+    async fn steps(&self, run: RunId, plan: &PlanState, rules: &Rules) -> Result<Vec<Change>, Error> {
+        let text = self.plan_text(run, plan).await?;
         let written = |id: &str| text.as_ref()?.steps.iter().find(|step| step.id == id);
-        let steps = standing.plan.steps.iter().map(|step| {
+        let steps = plan.steps.iter().map(|step| {
             let (planned, written) = (&step.planned, written(&step.planned.id));
             let reasoning = written.and_then(|step| step.reason.clone()).map(Value::String);
             let after = written.map(|step| step.args.clone());
@@ -157,13 +183,17 @@ impl Gate {
     }
 
     /// Asked at once, each a read of its own on the one line.
-    async fn look_before(&self, pending: &Pending, rules: &Rules, changes: &mut [Change]) {
+    async fn look_before(&self, run: RunId, agent: &str, rules: &Rules, changes: &mut [Change]) {
         let mut looking = JoinSet::new();
         for (place, one) in changes.iter_mut().enumerate().filter(|(_, one)| one.replaced_by.is_none()) {
             let known = rules.tool(&one.tool).filter(|tool| tool.contract.deed.preview.is_some());
             let (Some(known), Some(args)) = (known, one.after.clone()) else { continue };
+            // What it would look at is not there before other steps have run.
+            if !template::references(&args).is_empty() {
+                continue;
+            }
             one.trouble = Some("what is there now could not be read in time".to_owned());
-            let (gate, run, agent) = (self.clone(), pending.run, pending.agent.clone());
+            let (gate, agent) = (self.clone(), agent.to_owned());
             let contract = known.contract.clone();
             looking.spawn(async move { (place, gate.look(run, &agent, &contract, &args).await) });
         }
@@ -171,6 +201,11 @@ impl Gate {
         while let Ok(Some(looked)) = tokio::time::timeout_at(until, looking.join_next()).await {
             let Ok((place, looked)) = looked else { continue };
             let Some(one) = changes.get_mut(place) else { continue };
+            if let (Ok(Some(before)), Some(args)) = (&looked, &one.after)
+                && let Some(known) = rules.tool(&one.tool)
+            {
+                one.differs = self.differs(&known.contract, before, args);
+            }
             (one.before, one.trouble) = match looked {
                 Ok(Some(before)) => (Some(before), None),
                 Ok(None) => (None, Some("what is there now could not be read".to_owned())),
@@ -204,6 +239,7 @@ fn change(id: String, tool: &str, effect: &str, rules: &Rules) -> Change {
         cost: None,
         after: None,
         before: None,
+        differs: Vec::new(),
         trouble: None,
         reasoning: None,
         replaced_by: None,

@@ -12,7 +12,7 @@ use stdx::digest::Digest;
 use tokio::sync::{oneshot, watch};
 
 use crate::caller::{Answered, CallAsk, Caller};
-use crate::care::is_transient;
+use crate::care::{is_transient, is_vague};
 use crate::committer::Written;
 use crate::counts::bump;
 use crate::draft::{Draft, Role};
@@ -127,6 +127,7 @@ impl Gate {
             self.never_dispatched(&call).await;
             return Err(Error::Overloaded);
         }
+        let is_again = call.part.is_some() && *key != *call.id.to_string();
         let permit = Permit::new(receipt, call.clone(), tool.contract.clone(), bytes, key);
         bump(&self.0.tally.allowed);
         ledger::failpoint::hit("gate.before_dispatch");
@@ -146,7 +147,7 @@ impl Gate {
             outcome: reached.outcome,
             result: Some(result.commitment),
             result_mark: Some(self.result_mark(call.run, &call.tool, &reached.body)),
-            transient: is_transient(&reached),
+            transient: is_transient(&reached) || (is_again && is_vague(&reached)),
             used: used(&tool.contract, &reached),
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             trouble: reached.trouble.as_deref().map(bounds::code),

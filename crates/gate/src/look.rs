@@ -8,6 +8,7 @@ use kernel::id::{Mark, RunId};
 use kernel::progress::Expectation;
 use kernel::template::{self, Values};
 use serde_json::Value;
+use stdx::difference::{self, Difference};
 use stdx::json::canonical;
 
 use crate::caller::CallAsk;
@@ -69,6 +70,16 @@ impl Gate {
     pub(crate) async fn preview(&self, beside: Beside<'_>, deed: &Deed<'_>) -> Result<Option<Value>, Error> {
         let Some(preview) = &deed.contract.deed.preview else { return Ok(None) };
         self.companion_of(beside, deed, Look::Preview, preview).await
+    }
+
+    /// What a call changes of what its preview has read, as far as its contract and its arguments tell.
+    pub(crate) fn differs(&self, contract: &Contract, before: &Value, args: &Value) -> Vec<Difference> {
+        let values = Values { args: Some(args), ..Values::default() };
+        let becomes = contract.deed.becomes.as_ref().and_then(|it| template::fill(it, &values).ok());
+        match becomes {
+            Some(becomes) => difference::between(before, &becomes).list(),
+            None => difference::where_shared(before, args).list(),
+        }
     }
 
     async fn companion_of(

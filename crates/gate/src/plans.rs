@@ -13,6 +13,7 @@ use kernel::template;
 use kernel::verdict::Ruling;
 use ledger::{Payload, Receipt};
 use serde_json::Value;
+use stdx::difference::Difference;
 use stdx::json::canonical;
 use tokio::task::JoinSet;
 
@@ -50,6 +51,8 @@ pub struct Preview {
     pub step: String,
     pub before: Option<Value>,
     pub after: Value,
+    /// What is another then.
+    pub differs: Vec<Difference>,
     /// Why there is no `before`.
     pub trouble: Option<String>,
 }
@@ -170,7 +173,9 @@ impl Gate {
                     Err(error) => Some(error.to_string()),
                 };
                 let before = before.ok().flatten();
-                (place, Preview { step: step.id, before, after: step.args, trouble })
+                let differs = before.as_ref().map(|before| gate.differs(&contract, before, &step.args));
+                let differs = differs.unwrap_or_default();
+                (place, Preview { step: step.id, before, after: step.args, differs, trouble })
             });
         }
         let mut previews = Vec::new();

@@ -3,7 +3,7 @@
 //! It decides nothing and remembers nothing that is not in the ledger: after a crash another engine goes on from the
 //! fold. Steps that do not wait for each other are under way at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -124,8 +124,7 @@ impl Gate {
 
     /// What a run claimed is free when its plan is over.
     pub(crate) async fn released(&self, run: RunId, plan: &PlanState) -> Result<(), Error> {
-        let has_claimed =
-            !plan.touches.is_empty() || self.law().control.claims.values().any(|claim| claim.run == run);
+        let has_claimed = !plan.touches.is_empty() || self.law().control.claims.has_any(run);
         if !has_claimed || plan.stage.is_under_way() || plan.stage == Stage::Paused {
             return Ok(());
         }
@@ -144,8 +143,8 @@ impl Gate {
     /// Plans that were on their way when the process ended get engines again; what nobody claims any more is free.
     pub(crate) async fn recover_sagas(&self) {
         self.kick_all();
-        let claims: HashSet<RunId> = self.law().control.claims.values().map(|claim| claim.run).collect();
-        for run in claims {
+        let claimants: Vec<RunId> = self.law().control.claims.runs().collect();
+        for run in claimants {
             let over = match self.standing(run) {
                 Some(standing) => self.released(run, &standing.plan).await,
                 None => self.claims(ControlCommand::Release { run, committed: None }).await.map(drop),

@@ -96,7 +96,7 @@ impl Stride {
         let part = Part::Step { step: *place, template, version: plan.version };
         let key = step.call.map(|first| first.to_string());
         // A call that joined a group has its name already, for its first try.
-        let joined = step.joined.as_ref().filter(|_| step.tries == 0);
+        let joined = step.joined.as_ref().filter(|_| step.call.is_none());
         let known = joined.map(|joined| (joined.call, template));
         let role = Role { key, before, known, ..Role::part(part) };
         let ask = CallAsk { reason: written.reason.clone(), ..self.ask(&step.planned.tool, args) };

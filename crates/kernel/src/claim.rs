@@ -1,6 +1,6 @@
 //! Claims: what a plan touches is its own while it is carried out. All of a plan's at once, with an end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,8 @@ use crate::time::Time;
 
 /// Marks that one run may claim.
 pub const CLAIMS_MAX: usize = 64;
+/// The byte of a run's id that is chance and does not name its lane.
+const RUN_BYTE: usize = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,8 +35,82 @@ pub struct Touched {
 /// touched, while others hold the law as it was.
 pub type Touches = BTreeMap<u8, Arc<BTreeMap<Mark, Touched>>>;
 
+/// What is claimed, by what and by whom, each in shares like `Touches`: a claim costs the same however many there are.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claims {
+    marks: BTreeMap<u8, Arc<BTreeMap<Mark, Claim>>>,
+    runs: BTreeMap<u8, Arc<BTreeMap<RunId, BTreeSet<Mark>>>>,
+}
+
+impl Claims {
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    pub fn get(&self, mark: &Mark) -> Option<&Claim> {
+        self.marks.get(&share_of(mark))?.get(mark)
+    }
+
+    /// The runs that have claimed something.
+    pub fn runs(&self) -> impl Iterator<Item = RunId> + use<'_> {
+        self.runs.values().flat_map(|share| share.keys().copied())
+    }
+
+    pub fn has_any(&self, run: RunId) -> bool {
+        self.of(run).is_some()
+    }
+
+    fn of(&self, run: RunId) -> Option<&BTreeSet<Mark>> {
+        self.runs.get(&share_of_run(run))?.get(&run)
+    }
+
+    fn put(&mut self, mark: Mark, claim: Claim) {
+        // Whose time was over has it no more.
+        self.take(&mark);
+        Arc::make_mut(self.marks.entry(share_of(&mark)).or_default()).insert(mark, claim);
+        let share = Arc::make_mut(self.runs.entry(share_of_run(claim.run)).or_default());
+        share.entry(claim.run).or_default().insert(mark);
+    }
+
+    fn take(&mut self, mark: &Mark) {
+        let place = share_of(mark);
+        let Some(share) = self.marks.get_mut(&place) else { return };
+        let Some(claim) = Arc::make_mut(share).remove(mark) else { return };
+        if share.is_empty() {
+            self.marks.remove(&place);
+        }
+        let place = share_of_run(claim.run);
+        let Some(share) = self.runs.get_mut(&place) else { return };
+        let runs = Arc::make_mut(share);
+        if let Some(own) = runs.get_mut(&claim.run) {
+            own.remove(mark);
+            if own.is_empty() {
+                runs.remove(&claim.run);
+            }
+        }
+        if share.is_empty() {
+            self.runs.remove(&place);
+        }
+    }
+
+    /// What is over goes when its neighbours go, so that none stays for ever.
+    fn take_overdue(&mut self, beside: &Mark, at: Time) {
+        let share = self.marks.get(&share_of(beside)).into_iter().flat_map(|share| share.iter());
+        let overdue = share.filter(|(_, claim)| claim.until <= at).map(|(mark, _)| *mark);
+        for mark in overdue.collect::<Vec<Mark>>() {
+            self.take(&mark);
+        }
+    }
+}
+
 fn share_of(mark: &Mark) -> u8 {
     mark.0.first().copied().unwrap_or_default()
+}
+
+/// The ends of runs' ids say in which lane they are, and their beginnings when they began.
+fn share_of_run(run: RunId) -> u8 {
+    run.0.to_be_bytes().get(RUN_BYTE).copied().unwrap_or_default()
 }
 
 impl Control {
@@ -63,7 +139,7 @@ impl Control {
 
     /// How much this run has claimed, and these with it.
     fn claims_with(&self, run: RunId, marks: &[Mark]) -> usize {
-        let own = self.claims.iter().filter(|(mark, claim)| claim.run == run && !marks.contains(mark));
+        let own = self.claims.of(run).into_iter().flatten().filter(|mark| !marks.contains(mark));
         own.count() + marks.len()
     }
 
@@ -81,19 +157,25 @@ impl Control {
         let claims = Arc::make_mut(&mut self.claims);
         let claim = Claim { run: claimed.run, until: claimed.until };
         // What it had already is its own as long as the rest.
-        claims.values_mut().filter(|known| known.run == claimed.run).for_each(|known| *known = claim);
-        claims.extend(claimed.marks.iter().map(|mark| (*mark, claim)));
+        let own: Vec<Mark> = claims.of(claimed.run).into_iter().flatten().copied().collect();
+        for mark in own.into_iter().chain(claimed.marks.iter().copied()) {
+            claims.put(mark, claim);
+        }
     }
 
     pub(crate) fn released(&mut self, at: Time, released: &ClaimsReleased) {
         let claims = Arc::make_mut(&mut self.claims);
-        let own = claims.iter().filter(|(_, claim)| claim.run == released.run).map(|(mark, _)| *mark);
-        let own: Vec<Mark> = own.collect();
+        let own: Vec<Mark> = claims.of(released.run).into_iter().flatten().copied().collect();
         let matters = released.committed.is_some() || !self.touched.is_empty();
-        for mark in own.into_iter().filter(|_| matters) {
+        for mark in own {
+            claims.take(&mark);
+            claims.take_overdue(&mark, at);
+            if !matters {
+                continue;
+            }
             let share = Arc::make_mut(&mut self.touched).entry(share_of(&mark)).or_default();
             let share = Arc::make_mut(share);
-            // What is over goes when somebody touches its neighbours, so that none stays for ever.
+            // The same of what was touched.
             share.retain(|_, touched| touched.until > at);
             if let Some(until) = released.committed {
                 share.insert(mark, Touched { run: released.run, until });
@@ -102,6 +184,5 @@ impl Control {
                 share.remove(&mark);
             }
         }
-        claims.retain(|_, claim| claim.run != released.run && claim.until > at);
     }
 }

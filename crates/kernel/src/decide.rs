@@ -40,6 +40,7 @@ use crate::event::{
     CallDecided, CallFinished, Claimed, ClaimsReleased, Event, Halted, KeyMinted, KeyRevoked, Questioned,
     RefusalsCounted, Replanned, RequestRefused, RulesActivated, SignedOut, ToolSeen,
 };
+use crate::follow::RESTART;
 use crate::halt::Scope;
 use crate::id::{CallId, Mark, RunId};
 use crate::obligation::Bound;
@@ -217,7 +218,7 @@ pub fn decide_control(control: &Control, rules: &Rules, command: &ControlCommand
             }
             Event::Claimed(Claimed { marks, run, until })
         }
-        ControlCommand::Release { run, .. } if !control.claims.values().any(|claim| claim.run == run) => {
+        ControlCommand::Release { run, .. } if !control.claims.has_any(run) => {
             return Decision::none(Answer::Done);
         }
         ControlCommand::Release { run, committed } => {
@@ -555,7 +556,7 @@ fn restarted(state: &State) -> Decision {
     let mut lost: Vec<_> = lost.collect();
     lost.sort_by_key(|(id, _)| **id);
     lost.truncate(SWEEP_MAX);
-    let events = lost.into_iter().map(|(id, open)| unknown(*id, open, state.last, "restart"));
+    let events = lost.into_iter().map(|(id, open)| unknown(*id, open, state.last, RESTART));
     let events = events.chain(group::lost(state).take(SWEEP_MAX)).collect();
     Decision { answer: Answer::Done, events }
 }

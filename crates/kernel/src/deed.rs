@@ -7,6 +7,9 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deed {
+    /// Template over `args`: what the preview's answer becomes. None: the arguments tell, where they share names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub becomes: Option<Value>,
     /// How long it waits in the outbox after all others stand, where it cannot be taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,

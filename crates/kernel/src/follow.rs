@@ -20,6 +20,8 @@ use crate::verdict::Ruling;
 
 /// Between looks that gave no answer.
 const LOOK_AGAIN_MS: u64 = 1_000;
+/// Who says of a call that nobody knows its end, because Remit died meanwhile.
+pub(crate) const RESTART: &str = "restart";
 /// How long a plan whose undo has no end can be taken back, and a quarantined one is remembered.
 pub const PAST_MS_MAX: u64 = 30 * 24 * 3_600_000;
 /// Facts of reads that a run remembers, for `before` rules.
@@ -116,6 +118,8 @@ impl Step {
             Outcome::Unknown => {
                 self.state = StepState::Unknown;
                 self.unsettled.push(finished.call);
+                // That Remit died says nothing of the tool, and takes no try from it.
+                self.tries = self.tries.saturating_sub(u32::from(finished.by == RESTART));
                 if self.is_lost_read() {
                     (self.state, self.why) = (StepState::Failed, Some(finished.outcome.name().to_owned()));
                 }
@@ -169,6 +173,7 @@ impl Step {
             Outcome::Unknown => {
                 self.state = StepState::Undoing;
                 self.undo_unsettled.push(finished.call);
+                self.undo_tries = self.undo_tries.saturating_sub(u32::from(finished.by == RESTART));
             }
             Outcome::Failed | Outcome::NotDispatched => {
                 let more = self.undo_tries <= self.planned.retries;

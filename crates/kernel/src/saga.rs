@@ -12,6 +12,8 @@ use crate::time::Time;
 
 /// Calls for one step of unknown end, the first included.
 pub const TRIES_MAX: u32 = 4;
+/// Tries of one step whose end nobody knows, those too that ended with Remit: a step that kills it is not sent for ever.
+const UNSETTLED_MAX: usize = 12;
 /// Looks at a step, or at whether it happened, without an answer.
 pub const LOOKS_MAX: u32 = 3;
 /// Times that a step is put off because a limit passes with time.
@@ -312,7 +314,8 @@ impl<'a> Look<'a> {
 
     /// A step of unknown end: the same again under its key, or its probe, or a person.
     fn settle(&mut self, number: u16, step: &Step, going_back: bool) {
-        let repeats = step.planned.repeats && step.tries < TRIES_MAX;
+        let tries = step.tries < TRIES_MAX && step.unsettled.len() < UNSETTLED_MAX;
+        let repeats = step.planned.repeats && tries;
         let probes = step.planned.probed && step.probes < LOOKS_MAX;
         match (repeats, probes) {
             (_, true) if going_back || !repeats => self.add(number, step, Move::Probe(number)),
@@ -355,7 +358,8 @@ impl<'a> Look<'a> {
     /// Nobody knows whether a step was taken back: the same again under its key, or the deed's probe; or it is left.
     fn settle_undo(&mut self, number: u16, step: &Step) {
         let tries = step.planned.retries.saturating_add(2);
-        if step.planned.undo_repeats && step.undo_tries < tries {
+        let tries = step.undo_tries < tries && step.undo_unsettled.len() < UNSETTLED_MAX;
+        if step.planned.undo_repeats && tries {
             self.undo(number, step);
         } else if step.planned.probed && step.probes < LOOKS_MAX {
             self.add(number, step, Move::Probe(number));

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use stdx::digest::Digest;
 
 use crate::approval::{Pending, Standing};
-use crate::claim::{Claim, Touches};
+use crate::claim::{Claims, Touches};
 use crate::habit::Habit;
 use crate::halt::{Halt, Scope};
-use crate::id::{CallId, KeyId, Mark, RunId};
+use crate::id::{CallId, KeyId, RunId};
 use crate::lending::{ByAccount, Lending, Share};
 use crate::rate::{AgentRates, ToolRates};
 use crate::run::{OpenCall, Past, Refusals, Run};
@@ -133,7 +133,7 @@ pub struct Control {
     /// What tool servers last said of their tools, by full name.
     pub seen: BTreeMap<String, Digest>,
     /// What runs have claimed.
-    pub claims: Arc<BTreeMap<Mark, Claim>>,
+    pub claims: Arc<Claims>,
     /// The last committed run that touched it, as long as one may be taken back.
     pub touched: Arc<Touches>,
     /// Browsers that are signed in, by the digest of their cookie.

@@ -152,7 +152,7 @@ pub(crate) async fn shown(
     }))
 }
 
-fn change(it: gate::Change) -> Change {
+pub(crate) fn change(it: gate::Change) -> Change {
     Change {
         id: it.id,
         tool: it.tool,
@@ -160,6 +160,7 @@ fn change(it: gate::Change) -> Change {
         undo: it.undo,
         cost_usd_nanos: it.cost.map(|cost| cost.usd_nanos),
         before: it.before,
+        differs: it.differs.iter().map(words::difference).collect(),
         after: it.after,
         trouble: it.trouble,
         reason: it.reasoning.map(words::text),

@@ -1,14 +1,14 @@
 //! Plans: what agents propose and commit, and what people see of it, take back, settle and accept.
 
 use api::plan::{
-    AbortPlan, AcceptResidue, BeginGroup, ChangePhase, CommitPlan, Phase, PhaseChanged, PlanEnded, PlanShown,
-    PlanVerdict, ProposePlan, ResidueView, Resolution, ResolveCall, StepShown, StepVerdict, UndoAnswer,
-    UndoRun, UndoStep,
+    AbortPlan, AcceptResidue, BeginGroup, ChangePhase, CommitPlan, Phase, PhaseChanged, PlanEnded, PlanQuery,
+    PlanShown, PlanVerdict, ProposePlan, ResidueView, Resolution, ResolveCall, StepShown, StepVerdict,
+    UndoAnswer, UndoRun, UndoStep,
 };
 use api::problem::Code;
 use api::run::{Recorded, RunPage};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use kernel::id::{CallId, RunId};
 use kernel::phase;
 use kernel::progress::Standing;
@@ -18,6 +18,7 @@ use crate::ask::{InRun, Told, id, recorded};
 use crate::authn::{Agent, Person};
 use crate::control::{self, NO_WHY};
 use crate::house::{House, Shared};
+use crate::inbox;
 use crate::refusal::{Answer, Refusal};
 use crate::words;
 use crate::{budget, callback};
@@ -132,9 +133,15 @@ pub(crate) async fn plan(
     _: Person,
     State(house): State<Shared>,
     Path(run): Path<String>,
+    Query(query): Query<PlanQuery>,
 ) -> Answer<PlanShown> {
-    let plan = house.gate.plan_of(id::<RunId>(&run)?).await?;
-    plan.map(|plan| Json(shown(plan))).ok_or_else(|| no_plan(&run))
+    let named = id::<RunId>(&run)?;
+    let Some(plan) = house.gate.plan_of(named).await? else { return Err(no_plan(&run)) };
+    let changes = match query.look {
+        Some(true) => house.gate.plan_changes(named).await?,
+        _ => Vec::new(),
+    };
+    Ok(Json(PlanShown { changes: changes.into_iter().map(inbox::change).collect(), ..shown(plan) }))
 }
 
 pub(crate) async fn undo(
@@ -212,6 +219,7 @@ fn judged(run: RunId, planned: gate::Planned) -> PlanVerdict {
         StepVerdict {
             after: judged.after.iter().filter_map(id_of).collect(),
             before: preview.and_then(|preview| preview.before.clone()),
+            differs: preview.map(|it| it.differs.iter().map(words::difference).collect()).unwrap_or_default(),
             args: preview.map(|preview| preview.after.clone()),
             trouble: preview.and_then(|preview| preview.trouble.clone()),
             id: judged.id,
@@ -258,6 +266,7 @@ pub(crate) fn shown(plan: gate::PlanShown) -> PlanShown {
         grouped: plan.grouped,
         steps: plan.steps.into_iter().map(step).collect(),
         residue: plan.residue.into_iter().map(residue).collect(),
+        changes: Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@ use kernel::policy::RuleRef;
 use kernel::reason::Reason;
 use kernel::verdict::Verdict;
 use serde_json::Value;
+use stdx::difference::Difference;
 
 use crate::budget;
 
@@ -20,6 +21,11 @@ pub(crate) fn receipt(receipt: gate::Receipt) -> Receipt {
 
 pub(crate) fn rule(rule: &RuleRef) -> RuleView {
     RuleView { id: rule.id.clone(), words: rule.words.clone(), file: rule.file.clone(), line: rule.line }
+}
+
+pub(crate) fn difference(one: &Difference) -> api::plan::Difference {
+    let Difference { at, before, after, lines } = one.clone();
+    api::plan::Difference { at, before, after, lines }
 }
 
 pub(crate) fn reason(reason: &Reason) -> ReasonView {

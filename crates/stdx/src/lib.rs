@@ -1,8 +1,9 @@
-//! What std lacks: digests, strict and canonical JSON, durations, globs, money, nearest names.
+//! What std lacks: digests, strict and canonical JSON, what differs, durations, globs, money, names.
 //!
 //! No I/O, no clock, no randomness.
 
 pub mod diff;
+pub mod difference;
 pub mod digest;
 pub mod duration;
 pub mod encode;

@@ -5,8 +5,8 @@ use kernel::reason::Code;
 use crate::script::{CODES, ONLY_CODES};
 use crate::{
     scripts_accounts, scripts_approval, scripts_budget, scripts_degrade, scripts_ends, scripts_gateway,
-    scripts_groups, scripts_halt, scripts_limits, scripts_meter, scripts_plans, scripts_policy,
-    scripts_proposals,
+    scripts_groups, scripts_halt, scripts_limits, scripts_meter, scripts_plan_limits, scripts_plans,
+    scripts_policy, scripts_proposals,
 };
 
 #[test]
@@ -24,6 +24,7 @@ fn every_code_occurs_in_some_script() {
         scripts_gateway::ALL,
         scripts_groups::ALL,
         scripts_meter::ALL,
+        scripts_plan_limits::ALL,
         scripts_plans::ALL,
         scripts_proposals::ALL,
     ];

@@ -25,6 +25,7 @@ mod scripts_groups;
 mod scripts_halt;
 mod scripts_limits;
 mod scripts_meter;
+mod scripts_plan_limits;
 mod scripts_plans;
 mod scripts_policy;
 mod scripts_proposals;

@@ -191,7 +191,7 @@ fn golden_control() {
     check_body(
         &write("a", &fold(Control::default(), &halts_and_keys(&choices))),
         expect![[
-            r#"{"seq":5,"last":1005,"rules":["DIGEST","DIGEST"],"keys":{"key_00000000000000000000000004":{"agent":"a4","hash":"DIGEST","expires":4,"person":null}},"halts":{"agent:a5":{"by":"","why":"","since":1004,"until":5}},"lending":{},"seen":{},"claims":{},"touched":{},"sessions":{}}"#
+            r#"{"seq":5,"last":1005,"rules":["DIGEST","DIGEST"],"keys":{"key_00000000000000000000000004":{"agent":"a4","hash":"DIGEST","expires":4,"person":null}},"halts":{"agent:a5":{"by":"","why":"","since":1004,"until":5}},"lending":{},"seen":{},"claims":{"marks":{},"runs":{}},"touched":{},"sessions":{}}"#
         ]],
     );
 }

@@ -139,6 +139,9 @@ fn changes(shown: &InboxShown) {
         if let Some(before) = &change.before {
             say("  there now", &before.to_string());
         }
+        for line in super::plan::changed(&change.differs) {
+            say("  becomes", &line);
+        }
         if let Some(trouble) = &change.trouble {
             say("  there now", &format!("not known: {trouble}"));
         }

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use api::client::encode;
-use api::plan::{AcceptResidue, PlanShown, ResidueView, ResolveCall, StepShown, UndoAnswer, UndoRun};
+use api::plan::{
+    AcceptResidue, Difference, PlanShown, ResidueView, ResolveCall, StepShown, UndoAnswer, UndoRun,
+};
 use api::run::{Recorded, RunPage, RunView};
 
 use super::remote::client;
@@ -14,7 +16,8 @@ use crate::out;
 pub(super) async fn plan(whose: &Whose, command: Run) -> Result<ExitCode> {
     match command {
         Run::Plan { run } => {
-            let plan: PlanShown = client(whose)?.get(&format!("/v1/runs/{}/plan", encode(&run))).await?;
+            let path = format!("/v1/runs/{}/plan?look=true", encode(&run));
+            let plan: PlanShown = client(whose)?.get(&path).await?;
             if whose.json {
                 out::json(&plan)?
             } else {
@@ -127,10 +130,23 @@ pub(super) fn told(plan: &PlanShown) {
     for (step, trouble) in trouble {
         out::line(out::safe(&format!("{}: {trouble}", step.id)));
     }
+    for change in &plan.changes {
+        let trouble = change.trouble.as_ref().map(|trouble| format!("not known: {trouble}"));
+        let told = changed(&change.differs).chain(trouble);
+        told.for_each(|line| out::line(out::safe(&format!("{} would change {line}", change.id))));
+    }
     if !plan.residue.is_empty() {
         out::line(format!("left behind, for {} to look at:", plan.owner));
         plan.residue.iter().for_each(|left| out::line(out::safe(&residue(left))));
     }
+}
+
+/// What becomes another, a line each; of a text of several lines, all of them.
+pub(super) fn changed(differs: &[Difference]) -> impl Iterator<Item = String> + use<'_> {
+    differs.iter().flat_map(|one| {
+        let (at, before, after) = (one.at.clone(), one.before.clone(), one.after.clone());
+        stdx::difference::Difference { at, before, after, lines: one.lines.clone() }.says()
+    })
 }
 
 fn residue(left: &ResidueView) -> String {

@@ -122,14 +122,19 @@ function shown(house, it, inbox) {
   return place;
 }
 
-/** What is there now, beside what would be sent: member by member where they share names. */
-function before(one) {
+/** What of the things that are there now becomes another, as Remit has found it. */
+export function before(one) {
   if (one.trouble) return h("p", { class: "muted" }, "What is there now is not known: ", words(one.trouble), ".");
   if (one.before === undefined || one.before === null) return null;
-  const shared = Object.keys(one.after ?? {}).filter((key) => one.before !== null && typeof one.before === "object" && key in one.before);
-  if (shared.length === 0) return folded("What is there now", json(one.before));
-  const of = (value) => Object.fromEntries(shared.map((key) => [key, value[key]]));
-  return h("div", null, h("p", { class: "muted" }, "Before → after:"), diff(lines(of(one.before), of(one.after))), folded("All that is there now", json(one.before)));
+  const differs = one.differs ?? [];
+  if (differs.length === 0) return folded("What is there now", json(one.before));
+  return h("div", null, h("p", { class: "muted" }, "Before → after:"), diff(differs.flatMap(different)), folded("All that is there now", json(one.before)));
+}
+
+/** A difference in lines: its place, then what goes and what comes. */
+function different(one) {
+  const sides = [["-", one.before], ["+", one.after]].filter(([, value]) => value !== undefined);
+  return [`  ${one.at || "all of it"}`, ...(one.lines ?? sides.map(([mark, value]) => `${mark} ${JSON.stringify(value)}`))];
 }
 
 /** One of several writes; of proposals each may be left out. */

@@ -38,7 +38,11 @@ fn on_the_way(shape: &'static str, node: &Node) -> Vec<Case> {
     let again = |fault, next| Case { again_at_request: Some(next), ..deed(fault) };
     let mut cases = vec![
         deed(Fault::Error),
+        deed(Fault::Refusal),
         deed(Fault::Hang),
+        // What comes after a lost answer tells nothing of it, or tells all.
+        Case::of(shape).hit(&node.id, Side::Deed, &[Fault::Lost, Fault::Error]),
+        Case::of(shape).hit(&node.id, Side::Deed, &[Fault::Hang, Fault::Refusal]),
         deed(Fault::Lost),
         deed(Fault::CrashBefore),
         deed(Fault::CrashAfter),
@@ -75,6 +79,35 @@ fn on_the_way_back(shape: &'static str, node: &Node, other: &Node) -> Vec<Case> 
     ]
 }
 
+/// The same, where the steps are single calls that join into a group; none for runs beneath runs.
+pub fn grouped(shape: &'static str) -> Vec<Case> {
+    let one = plans(shape).len() == 1;
+    cases(shape).into_iter().filter(|_| one).map(|case| Case { grouped: true, ..case }).collect()
+}
+
+/// What was committed is taken back later: each step × each fault of its undo's request.
+pub fn taken_back(shape: &'static str) -> Vec<Case> {
+    let retries = usize::try_from(UNDO_RETRIES).unwrap_or(0);
+    let calm = || Case { later: true, ..Case::of(shape) };
+    let mut cases = vec![calm()];
+    for node in plans(shape).into_iter().flatten().filter(|node| !node.is_final()) {
+        let undo = |faults: &[Fault]| calm().hit(&node.id, Side::Undo, faults);
+        let again = |fault, next| Case { again_at_request: Some(next), ..undo(&[fault]) };
+        cases.extend([
+            undo(&vec![Fault::Error; retries]),
+            undo(&[Fault::Hang]),
+            undo(&[Fault::Lost]),
+            undo(&[Fault::CrashBefore]),
+            undo(&[Fault::CrashAfter]),
+            again(Fault::CrashBefore, Fault::CrashBefore),
+            again(Fault::CrashAfter, Fault::CrashAfter),
+            calm().hit_always(&node.id, Side::Undo, Fault::Error),
+            calm().hit_always(&node.id, Side::Undo, Fault::Hang),
+        ]);
+    }
+    cases
+}
+
 /// A death at each append of a plan that succeeds, and of one that is taken back; the next life dies, too.
 pub fn deaths(shape: &'static str, appends: u64, again: u64) -> Vec<Case> {
     let last = plans(shape).into_iter().flatten().last().map(|node| node.id).unwrap_or_default();
@@ -96,7 +129,7 @@ pub fn deaths(shape: &'static str, appends: u64, again: u64) -> Vec<Case> {
 /// A shape with whatever chance does to its steps, and at times to Remit. The same seed is the same case.
 pub fn by_chance(seed: u64) -> Case {
     const FAULTS: [Fault; 6] =
-        [Fault::Error, Fault::Hang, Fault::Lost, Fault::CrashBefore, Fault::CrashAfter, Fault::Error];
+        [Fault::Error, Fault::Hang, Fault::Lost, Fault::CrashBefore, Fault::CrashAfter, Fault::Refusal];
     let mut random = Random::new(seed);
     let shape = random.pick(&SHAPES).copied().unwrap_or("a:take");
     let mut case = Case::of(shape);
@@ -107,10 +140,13 @@ pub fn by_chance(seed: u64) -> Case {
             }
             let count = 1 + random.below(2);
             let faults: Vec<Fault> = (0..count).filter_map(|_| random.pick(&FAULTS).copied()).collect();
-            let always = random.percent(20) && faults.last() == Some(&Fault::Error);
+            let always = random.percent(20) && matches!(faults.last(), Some(Fault::Error | Fault::Refusal));
             case.hits.push(Hit { step: node.id.clone(), side, faults, always });
         }
     }
+    case.grouped = random.percent(25) && plans(shape).len() == 1;
+    case.later = random.percent(25);
+    case.rash = random.percent(20) && !case.grouped;
     if random.percent(40) {
         case.death = Some(Death { append: 1 + random.below(30), durable: random.percent(50) });
     }
@@ -187,7 +223,7 @@ impl Tally {
                 other => self.broken.push(format!("{case:?}: it ended as {}", other.name())),
             }
         }
-        let is_calm = case.hits.is_empty() && case.death.is_none();
+        let is_calm = case.hits.is_empty() && case.death.is_none() && !case.later;
         if is_calm && ended.plans.iter().any(|plan| plan.stage != Stage::Committed) {
             self.broken.push(format!("{case:?}: nothing went wrong, and it ended so: {:?}", ended.plans));
         }

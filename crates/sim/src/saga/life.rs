@@ -14,7 +14,7 @@ use ledger::{Batch, Error, Log, Read, Receipt};
 use stdx::digest::Digest;
 use tempfile::TempDir;
 
-use super::tools::AGENT;
+use super::tools::{AGENT, JOINER};
 use super::world::World;
 
 const KEY: &str = "house.key";
@@ -119,12 +119,15 @@ pub(super) struct House {
     /// Holds the house's key.
     home: TempDir,
     clock: Arc<Hasty>,
-    bearer: String,
+    /// Of the agent that plans, and of the one that groups.
+    bearers: [String; 2],
 }
 
 pub(super) struct Life {
     pub(super) gate: Gate,
     pub(super) caller: Caller,
+    /// Who works without phases.
+    pub(super) joiner: Caller,
     pub(super) number: u64,
     fuse: Arc<Fuse>,
     folder: TempDir,
@@ -151,16 +154,18 @@ impl House {
         let home = tempfile::tempdir().map_err(said)?;
         let clock = Arc::new(Hasty(Instant::now()));
         let memory = Memory::new();
-        let mut house = House { world, store, memory, rules, home, clock, bearer: String::new() };
+        let mut house = House { world, store, memory, rules, home, clock, bearers: Default::default() };
         let folder = tempfile::tempdir().map_err(said)?;
         let (gate, fuse) = house.gate(&folder)?;
         let number = house.world.life();
         gate.begin().await.map_err(said)?;
-        let minted = gate.key_mint(AGENT, 30 * 24 * 3_600_000, "ann").await.map_err(said)?;
-        house.bearer = minted.map_err(|reason| reason.code.name().to_owned())?.secret;
+        for (agent, bearer) in [AGENT, JOINER].into_iter().zip(&mut house.bearers) {
+            let minted = gate.key_mint(agent, 30 * 24 * 3_600_000, "ann").await.map_err(said)?;
+            *bearer = minted.map_err(|reason| reason.code.name().to_owned())?.secret;
+        }
         std::fs::copy(folder.path().join(KEY), house.home.path().join(KEY)).map_err(said)?;
-        let caller = gate.identify(&house.bearer).map_err(said)?;
-        Ok((house, Life { gate, caller, number, fuse, folder }))
+        let [caller, joiner] = house.callers(&gate)?;
+        Ok((house, Life { gate, caller, joiner, number, fuse, folder }))
     }
 
     /// Another life over the same log; whatever the last one still holds is let go. It may die while it begins.
@@ -172,8 +177,8 @@ impl House {
         drop(last);
         let number = self.world.life();
         let (gate, fuse) = self.gate(&folder)?;
-        let caller = gate.identify(&self.bearer).map_err(said)?;
-        let begun = Life { gate, caller, number, fuse, folder };
+        let [caller, joiner] = self.callers(&gate)?;
+        let begun = Life { gate, caller, joiner, number, fuse, folder };
         if let Some(death) = death {
             begun.dies(death);
         }
@@ -181,6 +186,11 @@ impl House {
             Err(error) if self.world.life() == number => Err(said(error)),
             _ => Ok(begun),
         }
+    }
+
+    fn callers(&self, gate: &Gate) -> Result<[Caller; 2], String> {
+        let [planner, joiner] = &self.bearers;
+        Ok([gate.identify(planner).map_err(said)?, gate.identify(joiner).map_err(said)?])
     }
 
     /// What is durable of a life that ends here.

@@ -1,23 +1,30 @@
-//! One play: a shape, what goes wrong in it, and what must hold at the end.
+//! One play: a shape, what goes wrong in it, and how it is lived through to its end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gate::{OpenAsk, PlanShown};
+use gate::{OpenAsk, PlanShown, TakeBackAsk};
 use kernel::id::RunId;
 use kernel::phase::Phase;
-use kernel::progress::{Stage, Standing, StepState};
+use kernel::progress::Stage;
 use kernel::rules::Rules;
 use kernel::verdict::Ruling;
+use tokio::task::JoinHandle;
 
+use super::group::{self, named};
+use super::judge::{judge, rash};
 use super::life::{Death, House, Life, Store, said};
 use super::shapes::{Node, plans, written};
 use super::tools;
-use super::world::{Fault, Side, World};
+use super::world::{Fault, Holdings, Side, World};
 
-/// No play is longer than this.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks at a play.
+const LOOK: Duration = Duration::from_millis(2);
+/// Looks in a row at which nothing has moved: then it hangs. A machine that is busy looks less often, too.
+const STILL_MAX: u32 = 10_000;
+/// Appends of one play: then it does not end.
+const APPENDS_MAX: u64 = 5_000;
 
 /// What goes wrong with the requests of one step.
 #[derive(Clone, Debug)]
@@ -39,6 +46,12 @@ pub struct Case {
     /// The first request of a life after a death is the last.
     pub again_at_request: Option<Fault>,
     pub store: Store,
+    /// No plan: single calls of an agent without phases, joined into a group.
+    pub grouped: bool,
+    /// What is committed is taken back by a person afterwards; what goes wrong on the way back goes wrong then.
+    pub later: bool,
+    /// The agent tries before its commit what it may only do in it.
+    pub rash: bool,
 }
 
 impl Case {
@@ -50,6 +63,9 @@ impl Case {
             again: None,
             again_at_request: None,
             store: Store::Memory,
+            grouped: false,
+            later: false,
+            rash: false,
         }
     }
 
@@ -86,10 +102,18 @@ pub struct Ended {
 }
 
 /// A run with its plan.
-struct Act {
-    run: RunId,
-    tag: &'static str,
-    nodes: Vec<Node>,
+pub(super) struct Act {
+    pub(super) run: RunId,
+    pub(super) tag: &'static str,
+    pub(super) nodes: Vec<Node>,
+    back: Back,
+}
+
+/// Whether it was taken back after its commit.
+enum Back {
+    NotAsked,
+    Asked(JoinHandle<()>),
+    Answered,
 }
 
 pub fn rules() -> Result<Arc<Rules>, String> {
@@ -100,7 +124,8 @@ pub fn rules() -> Result<Arc<Rules>, String> {
 pub async fn play(rules: &Arc<Rules>, case: &Case) -> Result<Ended, String> {
     let world = World::default();
     let (house, life) = House::built(rules.clone(), world.clone(), case.store).await?;
-    let mut stage = Play { house, life: Some(life), acts: Vec::new(), asked: 0, again: case.again, case };
+    let mut stage =
+        Play { house, life: Some(life), acts: Vec::new(), appends: 0, asked: 0, again: case.again, case };
     stage.propose().await?;
     for hit in &case.hits {
         let act = stage.acts.iter().find(|act| act.nodes.iter().any(|node| node.id == hit.step));
@@ -112,6 +137,9 @@ pub async fn play(rules: &Arc<Rules>, case: &Case) -> Result<Ended, String> {
     }
     let before = world.holdings();
     let appends = stage.life()?.appends();
+    if case.rash {
+        rash(stage.life()?, &stage.acts).await?;
+    }
     if let Some(death) = case.death {
         stage.life()?.dies(death);
     }
@@ -134,6 +162,8 @@ struct Play<'a> {
     house: House,
     life: Option<Life>,
     acts: Vec<Act>,
+    /// Of lives that are over.
+    appends: u64,
     asked: u64,
     again: Option<Death>,
     case: &'a Case,
@@ -147,69 +177,93 @@ impl Play<'_> {
     async fn propose(&mut self) -> Result<(), String> {
         let mut parent = None;
         for (nodes, tag) in plans(self.case.shape).into_iter().zip(["o", "i"]) {
-            let Life { gate, caller, .. } = self.life()?;
-            let opened =
-                gate.run_open(caller, OpenAsk { parent, ..OpenAsk::default() }).await.map_err(said)?;
-            let run = opened.map_err(|reason| format!("no run: {reason:?}"))?.run;
+            let run = self.opened(parent).await?;
             parent = Some(run);
-            gate.phase(caller, run, Phase::Decide)
-                .await
-                .map_err(said)?
-                .map_err(|reason| format!("{reason:?}"))?;
-            let planned = gate.plan(caller, run, written(&nodes, tag)).await.map_err(said)?;
-            let planned = planned.map_err(|reason| format!("no plan: {reason:?}"))?;
-            if planned.verdict.ruling != Ruling::Allow {
-                return Err(format!("the plan is denied: {:#?}", planned.verdict));
+            if !self.case.grouped {
+                self.planned(run, &nodes, tag).await?;
             }
-            self.acts.push(Act { run, tag, nodes });
+            self.acts.push(Act { run, tag, nodes, back: Back::NotAsked });
         }
         Ok(())
+    }
+
+    async fn opened(&self, parent: Option<RunId>) -> Result<RunId, String> {
+        let life = self.life()?;
+        let caller = if self.case.grouped { &life.joiner } else { &life.caller };
+        let opened =
+            life.gate.run_open(caller, OpenAsk { parent, ..OpenAsk::default() }).await.map_err(said)?;
+        Ok(opened.map_err(|reason| format!("no run: {reason:?}"))?.run)
+    }
+
+    async fn planned(&self, run: RunId, nodes: &[Node], tag: &str) -> Result<(), String> {
+        let Life { gate, caller, .. } = self.life()?;
+        gate.phase(caller, run, Phase::Decide)
+            .await
+            .map_err(said)?
+            .map_err(|reason| format!("{reason:?}"))?;
+        let planned = gate.plan(caller, run, written(nodes, tag)).await.map_err(said)?;
+        let planned = planned.map_err(|reason| format!("no plan: {reason:?}"))?;
+        match planned.verdict.ruling {
+            Ruling::Allow => Ok(()),
+            _ => Err(format!("the plan is denied: {:#?}", planned.verdict)),
+        }
     }
 
     /// Nobody waits for the answer: what came of it is asked for.
     fn commit(&self) -> Result<(), String> {
-        for act in &self.acts {
-            self.commit_one(act)?;
+        self.acts.iter().try_for_each(|act| self.commit_one(act))
+    }
+
+    fn commit_one(&self, act: &Act) -> Result<(), String> {
+        let Life { gate, caller, joiner, .. } = self.life()?;
+        let (gate, world, run) = (gate.clone(), self.house.world.clone(), act.run);
+        if self.case.grouped {
+            let (caller, nodes, tag) = (joiner.clone(), act.nodes.clone(), act.tag);
+            tokio::spawn(async move { group::carried(&gate, &caller, &world, run, &nodes, tag).await });
+        } else {
+            world.commits(act.tag);
+            let caller = caller.clone();
+            tokio::spawn(async move { gate.commit(&caller, run, None).await });
         }
         Ok(())
     }
 
-    fn commit_one(&self, act: &Act) -> Result<(), String> {
-        let Life { gate, caller, .. } = self.life()?;
-        let (gate, caller, run) = (gate.clone(), caller.clone(), act.run);
-        tokio::spawn(async move { gate.commit(&caller, run, None).await });
-        Ok(())
-    }
-
     async fn lived_through(&mut self) -> Result<(Vec<PlanShown>, u64), String> {
-        let started = Instant::now();
         let mut appends = None;
+        let (mut still, mut last) = (0, (0, 0));
         loop {
             if self.house.world.life() != self.life()?.number {
                 appends = appends.or(Some(self.life()?.appends()));
+                self.appends += self.life()?.appends();
                 self.live_again().await?;
                 continue;
             }
-            let mut shown = Vec::new();
-            for act in &self.acts {
-                // A life that is just ending may know nothing.
-                let plan = self.life()?.gate.plan_of(act.run).await.ok().flatten();
-                shown.extend(plan);
-            }
-            let is_over = |plan: &PlanShown| {
-                matches!(plan.stage, Stage::Committed | Stage::RolledBack | Stage::Quarantined)
-            };
-            if shown.len() == self.acts.len() && shown.iter().all(is_over) {
+            let shown = self.shown().await?;
+            if shown.len() == self.acts.len() && shown.iter().all(is_over) && self.is_back(&shown)? {
                 return Ok((shown, appends.unwrap_or(self.life()?.appends())));
             }
             for plan in &shown {
                 self.asked += self.answered(plan).await?;
             }
-            if started.elapsed() > PATIENCE {
+            let written = self.appends + self.life()?.appends();
+            let moved = (written, self.house.world.requests());
+            still = if moved == last { still + 1 } else { 0 };
+            last = moved;
+            if still > STILL_MAX || written > APPENDS_MAX {
                 return Err(format!("it does not end: {shown:#?}"));
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(LOOK).await;
         }
+    }
+
+    async fn shown(&self) -> Result<Vec<PlanShown>, String> {
+        let mut shown = Vec::new();
+        for act in &self.acts {
+            // A life that is just ending may know nothing.
+            let plan = self.life()?.gate.plan_of(act.run).await.ok().flatten();
+            shown.extend(plan.map(|plan| if self.case.grouped { named(plan, &act.nodes) } else { plan }));
+        }
+        Ok(shown)
     }
 
     async fn live_again(&mut self) -> Result<(), String> {
@@ -218,14 +272,49 @@ impl Play<'_> {
             self.house.world.will_next(fault);
         }
         self.life = Some(self.house.reborn(last, self.again.take()).await?);
-        // What was not begun is begun again by its agent.
+        // What was not begun is begun again by its agent, or by the person.
+        for act in &mut self.acts {
+            if let Back::Asked(_) = act.back {
+                act.back = Back::NotAsked;
+            }
+        }
         for act in &self.acts {
             let plan = self.life()?.gate.plan_of(act.run).await.ok().flatten();
-            if plan.is_some_and(|plan| plan.stage == Stage::Proposed) {
+            let is_new = if self.case.grouped { plan.is_none() } else { false };
+            if is_new || plan.is_some_and(|plan| plan.stage == Stage::Proposed) {
                 self.commit_one(act)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether what is to be taken back afterwards was; if nobody has asked for it yet, somebody does.
+    fn is_back(&mut self, shown: &[PlanShown]) -> Result<bool, String> {
+        if !self.case.later {
+            return Ok(true);
+        }
+        let gate = self.life()?.gate.clone();
+        let mut is_back = true;
+        // What is beneath another is taken back first.
+        for (act, plan) in self.acts.iter_mut().zip(shown).rev() {
+            act.back = match std::mem::replace(&mut act.back, Back::Answered) {
+                Back::NotAsked if plan.stage == Stage::Committed && is_back => {
+                    is_back = false;
+                    let (gate, run) = (gate.clone(), act.run);
+                    let (by, why) = ("ann".to_owned(), "a mistake".to_owned());
+                    let ask = TakeBackAsk { run, step: None, dry: false, by, why };
+                    Back::Asked(tokio::spawn(async move { drop(gate.take_back(ask).await) }))
+                }
+                Back::Asked(asked) => {
+                    // What became of it is seen at the next look.
+                    is_back = false;
+                    if asked.is_finished() { Back::Answered } else { Back::Asked(asked) }
+                }
+                Back::NotAsked if plan.stage == Stage::Committed => Back::NotAsked,
+                _ => Back::Answered,
+            };
+        }
+        Ok(is_back)
     }
 
     /// A person looks at the server, and says what became of what is stuck.
@@ -244,99 +333,23 @@ impl Play<'_> {
         Ok(asked)
     }
 
-    // ---- Judgement ---------------------------------------------------------------------------------------------
-
-    fn judged(
-        &self,
-        before: &super::world::Holdings,
-        shown: Vec<PlanShown>,
-    ) -> Result<Vec<Judgement>, String> {
+    fn judged(&self, before: &Holdings, shown: Vec<PlanShown>) -> Result<Vec<Judgement>, String> {
         let world = &self.house.world;
+        if let Some(note) = world.premature() {
+            return Err(format!("something irreversible before the commit: `{note}`"));
+        }
         let all_back = shown.iter().all(|plan| plan.stage == Stage::RolledBack);
         if all_back && world.holdings() != *before {
             return Err(format!("rolled back, and the server is not as it was: {:?}", world.holdings()));
         }
         let judged = self.acts.iter().zip(shown).map(|(act, plan)| {
-            self.judge(act, &plan).map_err(|why| format!("{why}\n{plan:#?}\n{:#?}", world.order()))
+            let judged = judge(world, act, &plan, self.case);
+            judged.map_err(|why| format!("{why}\n{plan:#?}\n{:#?}", world.order()))
         });
         judged.collect()
     }
-
-    fn judge(&self, act: &Act, plan: &PlanShown) -> Result<Judgement, String> {
-        let world = &self.house.world;
-        let mut left = BTreeSet::new();
-        for node in &act.nodes {
-            let note = node.note(act.tag);
-            let (done, undone) = (world.done(&note), world.undone(&note));
-            if done > 1 || undone > done {
-                return Err(format!("`{}` was done {done} times and taken back {undone} times", node.id));
-            }
-            if done > undone {
-                left.insert(node.id.clone());
-            }
-            let state = plan.steps.iter().find(|step| step.id == node.id).map(|step| step.state);
-            let claims = matches!(state, Some(StepState::Done | StepState::UndoFailed));
-            let denies = matches!(
-                state,
-                Some(
-                    StepState::Waiting
-                        | StepState::Outbox
-                        | StepState::Failed
-                        | StepState::Undone
-                        | StepState::Skipped
-                )
-            );
-            if (claims && done == undone) || (denies && done > undone) {
-                return Err(format!("`{}` is said to be {state:?}, and is not so", node.id));
-            }
-        }
-        let all: BTreeSet<String> = act.nodes.iter().map(|node| node.id.clone()).collect();
-        match plan.stage {
-            Stage::Committed if left != all => return Err("committed, and not all of it is there".to_owned()),
-            Stage::RolledBack if !left.is_empty() => {
-                return Err(format!("rolled back, and {left:?} are there"));
-            }
-            Stage::Quarantined => residue_is_true(plan, &left)?,
-            _ => {}
-        }
-        self.finals_came_last(act)?;
-        Ok(Judgement { stage: plan.stage, left })
-    }
-
-    /// When something that cannot be taken back took effect, all that it does not hinder stood.
-    fn finals_came_last(&self, act: &Act) -> Result<(), String> {
-        let order = self.house.world.order();
-        let own: Vec<(Side, &str)> = order
-            .iter()
-            .filter_map(|(side, note)| Some((*side, note.strip_prefix(act.tag)?.strip_prefix('/')?)))
-            .collect();
-        let is_final = |id: &str| act.nodes.iter().any(|node| node.id == id && node.is_final());
-        let Some(first) = own.iter().position(|(_, id)| is_final(id)) else { return Ok(()) };
-        let stood: BTreeSet<&str> = own.iter().take(first).map(|(_, id)| *id).collect();
-        let finals: Vec<&str> =
-            act.nodes.iter().filter(|node| node.is_final()).map(|node| node.id.as_str()).collect();
-        let others = act.nodes.iter().filter(|node| !node.is_final());
-        for node in others.filter(|node| !node.after.iter().any(|after| finals.contains(&after.as_str()))) {
-            if !stood.contains(node.id.as_str()) {
-                return Err(format!("something irreversible was done before `{}`", node.id));
-            }
-        }
-        let undone = own.iter().take(first).any(|(side, _)| *side == Side::Undo);
-        if undone { Err("something irreversible was done after an undo".to_owned()) } else { Ok(()) }
-    }
 }
 
-/// What the report says is left is what the server says is there.
-fn residue_is_true(plan: &PlanShown, left: &BTreeSet<String>) -> Result<(), String> {
-    let told = |is: Standing| -> BTreeSet<String> {
-        let those = plan.residue.iter().filter(|residue| residue.is == is);
-        those.map(|residue| residue.step.clone()).collect()
-    };
-    let (stands, unknown) = (told(Standing::Stands), told(Standing::Unknown));
-    if !stands.is_subset(left) {
-        return Err(format!("the residue says that {stands:?} stand, and {left:?} do"));
-    }
-    let missing: Vec<&String> =
-        left.iter().filter(|id| !stands.contains(*id) && !unknown.contains(*id)).collect();
-    if missing.is_empty() { Ok(()) } else { Err(format!("the residue does not name {missing:?}")) }
+fn is_over(plan: &PlanShown) -> bool {
+    matches!(plan.stage, Stage::Committed | Stage::RolledBack | Stage::Quarantined)
 }

@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 
 use crate::books;
 
-pub(super) const AGENT: &str = "writer";
+/// Plans what it writes.
+pub(crate) const AGENT: &str = "writer";
+/// Works without phases, and groups its single calls.
+pub(crate) const JOINER: &str = "joiner";
 /// A tool that says nothing is given up after this.
 pub(super) const TIMEOUT_MS: u64 = 25;
 /// Tries after the first to take a deed back.
@@ -22,15 +25,17 @@ pub const UNDO_RETRIES: u32 = 2;
 const RUN_TTL_MS: u64 = 30 * 24 * 3_600_000;
 
 pub(super) fn rules() -> Result<Arc<Rules>, String> {
-    let may = books::may(AGENT, 0, "*", None);
-    let manifest = Manifest { phases: true, ..books::plain_manifest(AGENT, vec![may]) };
+    let manifest = |agent: &str| {
+        let may = books::may(agent, 0, "*", None);
+        Manifest { phases: agent == AGENT, ..books::plain_manifest(agent, vec![may]) }
+    };
     let house = House {
         calls_per_run_max: 100_000,
         limits: StoppingRules::default(),
         run_ttl_ms: RUN_TTL_MS,
         ..House::default()
     };
-    let agents = BTreeMap::from([(AGENT.to_owned(), manifest)]);
+    let agents = [AGENT, JOINER].map(|agent| (agent.to_owned(), manifest(agent))).into_iter().collect();
     books::compile(Book { agents, house, rules: Vec::new(), tools: contracts() })
 }
 

@@ -1,6 +1,6 @@
 //! A server with a state of its own, by which everything is judged: what it holds, what was done to it and how often.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,8 +18,10 @@ const FULL: i64 = 100;
 /// How one request goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// It says no, and does nothing.
+    /// It is in trouble itself, whatever it did before.
     Error,
+    /// It says no to what it has not done yet.
+    Refusal,
     /// It does nothing and says nothing.
     Hang,
     /// It does it, and its answer is lost.
@@ -63,6 +65,11 @@ struct State {
     /// The next request of a write that is not of a listed fault.
     next: Option<Fault>,
     handles: u64,
+    requests: u64,
+    /// Plans, by the beginning of their notes, whose agents have said that they are to be committed.
+    committing: BTreeSet<String>,
+    /// What cannot be taken back and took effect before that.
+    premature: Option<String>,
     /// Which process may still do anything here; a crash ends it.
     life: u64,
 }
@@ -124,6 +131,21 @@ impl World {
     /// Deeds and what took them back, in the order in which they took effect.
     pub fn order(&self) -> Vec<(Side, String)> {
         self.lock().order.clone()
+    }
+
+    /// From now on what this agent planned may have effects that cannot be taken back.
+    pub fn commits(&self, tag: &str) {
+        self.lock().committing.insert(tag.to_owned());
+    }
+
+    /// The first effect that cannot be taken back and came before its commit.
+    pub fn premature(&self) -> Option<String> {
+        self.lock().premature.clone()
+    }
+
+    /// How many came, whatever became of them.
+    pub fn requests(&self) -> u64 {
+        self.lock().requests
     }
 
     /// Somebody else than Remit writes.
@@ -189,7 +211,7 @@ impl Reach for Arm {
             let told = { asked.carried_out(&mut world.lock(), life, writes) };
             match told {
                 Told::Answer(outcome, body) => ended(outcome, &body, None),
-                Told::Refusal => ended(Outcome::Failed, &json!({ "error": "no" }), Some("status_409")),
+                Told::Refusal(status) => ended(Outcome::Failed, &json!({ "error": "no" }), Some(status)),
                 Told::Silence => {
                     let outcome = if writes { Outcome::Unknown } else { Outcome::Failed };
                     tokio::select! {
@@ -216,7 +238,7 @@ fn ended(outcome: Outcome, body: &Value, trouble: Option<&str>) -> Reached {
 
 enum Told {
     Answer(Outcome, Value),
-    Refusal,
+    Refusal(&'static str),
     Silence,
     /// The process that asked is no more.
     Death,
@@ -244,6 +266,7 @@ impl Asked {
     }
 
     fn carried_out(&self, state: &mut State, life: u64, writes: bool) -> Told {
+        state.requests += 1;
         if state.life != life {
             return Told::Death;
         }
@@ -252,7 +275,11 @@ impl Asked {
         }
         match self.fault(state) {
             None => Told::Answer(Outcome::Succeeded, self.done(state)),
-            Some(Fault::Error) => Told::Refusal,
+            Some(Fault::Error) => Told::Refusal("status_500"),
+            Some(Fault::Refusal) => match self.known(state) {
+                Some(answer) => Told::Answer(Outcome::Succeeded, answer),
+                None => Told::Refusal("status_422"),
+            },
             Some(Fault::Hang) => Told::Silence,
             Some(Fault::Lost) => {
                 self.done(state);
@@ -287,10 +314,15 @@ impl Asked {
         }
     }
 
+    /// What was answered under its key.
+    fn known(&self, state: &State) -> Option<Value> {
+        state.answers.get(self.key.as_ref()?).cloned()
+    }
+
     /// Takes effect, unless its key has done so before.
     fn done(&self, state: &mut State) -> Value {
-        if let Some(answer) = self.key.as_ref().and_then(|key| state.answers.get(key)) {
-            return answer.clone();
+        if let Some(answer) = self.known(state) {
+            return answer;
         }
         let counts = if self.side == Side::Deed { &mut state.deeds } else { &mut state.undos };
         *counts.entry(self.note.clone()).or_default() += 1;
@@ -305,6 +337,10 @@ impl Asked {
     fn effect(&self, state: &mut State) -> Value {
         match self.tool.as_str() {
             "mail" | "mail_later" | "mail_late" | "mail_plain" => {
+                let tag = self.note.split('/').next().unwrap_or_default();
+                if !state.committing.contains(tag) {
+                    state.premature.get_or_insert_with(|| self.note.clone());
+                }
                 state.holdings.mails.push(self.note.clone());
                 json!({ "sent": true })
             }

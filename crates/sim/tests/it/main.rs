@@ -9,6 +9,7 @@
 
 mod plans;
 mod sagas;
+mod schedules;
 
 use sim::Mutant;
 

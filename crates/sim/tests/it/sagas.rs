@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use kernel::progress::Stage;
-use sim::saga::{Case, Death, Fault, SHAPES, Side, Store, Tally, cases, deaths, play, play_all, rules};
+use sim::saga::{
+    Case, Death, Fault, SHAPES, Side, Store, Tally, cases, deaths, grouped, play, play_all, rules, taken_back,
+};
 
 fn whole(tally: &Tally, what: &str) {
     let some: Vec<&String> = tally.broken.iter().take(3).collect();
@@ -82,6 +84,35 @@ async fn whatever_goes_wrong_at_a_step_ends_as_it_must() {
     eprintln!("{tally:?} in {:?}", started.elapsed());
 }
 
+/// The same faults where single calls join into a group.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_goes_wrong_in_a_group_ends_as_it_must() {
+    let rules = rules().unwrap();
+    let calm = Case { grouped: true, ..Case::of("a:make b:set@a c:mail<b") };
+    let ended = play(&rules, &calm).await.unwrap();
+    assert_eq!((ended.plans[0].stage, ended.plans[0].left.len()), (Stage::Committed, 3));
+    let failing = calm.hit("b", Side::Deed, &[Fault::Error]);
+    let ended = play(&rules, &failing).await.unwrap();
+    assert_eq!((ended.plans[0].stage, ended.plans[0].left.len()), (Stage::RolledBack, 0));
+    let all =
+        ["a:take b:set<a c:make<b", "a:make b:set@a", "a:take_probed b:take_plain<a", "a:take b:mail<a"];
+    let tally = play_all(&rules, all.into_iter().flat_map(grouped).collect()).await;
+    whole(&tally, "a fault at each call of a group");
+    assert!(tally.plays > 100 && tally.deaths > 30, "{tally:?}");
+    for count in [tally.committed, tally.rolled_back, tally.quarantined] {
+        assert!(count > 5, "{tally:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_goes_wrong_while_a_commit_is_taken_back_ends_as_it_must() {
+    let rules = rules().unwrap();
+    let shapes = ["a:take b:set<a c:make<b", "a:take b:mail<a c:make", "a:take b:take<a / c:take d:set<c"];
+    let tally = play_all(&rules, shapes.into_iter().flat_map(taken_back).collect()).await;
+    whole(&tally, "a fault while a commit is taken back");
+    assert!(tally.plays > 60 && tally.deaths > 20 && tally.rolled_back > 20, "{tally:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_at_any_append_ends_as_it_must() {
     let rules = rules().unwrap();
@@ -93,6 +124,9 @@ async fn a_death_at_any_append_ends_as_it_must() {
         whole(&tally, shape);
         assert!(tally.deaths > appends, "{tally:?}");
     }
+    let as_group = |case: Case| Case { grouped: true, ..case };
+    let all = deaths("a:take b:make<a c:mail<b", 14, 5).into_iter().step_by(2).map(as_group).collect();
+    whole(&play_all(&rules, all).await, "a group");
     // A death that never comes kills nobody.
     let late = Case { death: Some(Death { append: 10_000, durable: true }), ..Case::of("a:take") };
     assert_eq!(play(&rules, &late).await.unwrap().deaths, 0);

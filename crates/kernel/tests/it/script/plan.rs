@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use kernel::before;
 use kernel::call::{Call, Carrier, Look, Outcome, Part};
-use kernel::command::{Command, ControlCommand, Looked};
+use kernel::command::{Answer, Command, ControlCommand, Looked};
 use kernel::decide::Decision;
 use kernel::event::CommitEnded;
 use kernel::id::{CallId, Mark, RunId};
@@ -99,8 +99,7 @@ impl Stage {
             "commit" => {
                 let version =
                     cell("args").parse().unwrap_or(self.plan_of(run).map_or(1, |plan| plan.version));
-                let (ticket, credential) = (kernel::id::CallId(900), None);
-                Command::Commit { run, agent, version, ticket, credential, is_last: true }
+                return Some(self.commit(run, agent, version, now));
             }
             "begin" => {
                 self.drafted.clear();
@@ -131,6 +130,19 @@ impl Stage {
             _ => return None,
         };
         Some(self.lane(now, &command))
+    }
+
+    /// Where the lane is short, control lends, and it is asked once more.
+    fn commit(&mut self, run: RunId, agent: String, version: u32, now: Time) -> Decision {
+        let commit = |is_last| {
+            let (agent, ticket, credential) = (agent.clone(), CallId(900), None);
+            Command::Commit { run, agent, version, ticket, credential, is_last }
+        };
+        let decision = self.lane(now, &commit(false));
+        let Answer::Short(needs) = &decision.answer else { return decision };
+        let lent = kernel::decide::lend::decide_lend(&self.control, &self.rules, 1, 1, needs, now);
+        self.fold_control(now, &lent);
+        self.lane(now, &commit(true))
     }
 
     fn plan_of(&self, run: RunId) -> Option<&PlanState> {
@@ -199,6 +211,8 @@ impl Stage {
     }
 
     fn draft(&self, agent: &str, step: &WrittenStep) -> StepDraft {
+        let (places, hosts) = self.rules.places(agent, &step.tool, &step.args);
+        let marks = |places: Vec<String>| places.iter().map(|place| mark(place)).collect();
         StepDraft {
             template: mark(&format!("{} {}", step.tool, step.args)),
             touches: self.touches(&step.tool, &step.args),
@@ -206,8 +220,8 @@ impl Stage {
                 true => self.wants(agent, &step.tool, &step.args),
                 false => Vec::new(),
             },
-            destinations: Vec::new(),
-            hosts: Vec::new(),
+            destinations: marks(places),
+            hosts: marks(hosts),
         }
     }
 
@@ -258,6 +272,7 @@ impl Stage {
         let mut made = call(id, run, agent, tool, &written.args.to_string(), None, carrier);
         made.args = told_ones(&written.args);
         (made.part, made.touches, made.facts) = (Some(part), draft.touches, draft.facts);
+        (made.destinations, made.hosts) = (draft.destinations, draft.hosts);
         if made.facts.is_empty() {
             made.facts = self.wants(agent, tool, &made.args);
         }

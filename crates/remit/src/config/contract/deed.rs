@@ -10,7 +10,7 @@ use stdx::nearest::nearest;
 
 use super::destination::{missing, missing_value};
 use super::shape::{Effect, ToolEntry};
-use super::undo::{Companion, Expect, RETRIES, Restore, Undo, UndoBy, Version};
+use super::undo::{Companion, Expect, Preview, RETRIES, Restore, Undo, UndoBy, Version};
 use crate::config::yaml::{At, Page, Place};
 
 const DELAY_MS_MAX: u64 = 86_400_000;
@@ -56,7 +56,8 @@ impl ToolEntry {
         deed::Deed {
             delay_ms,
             expect: self.expect.as_ref().map(|expect| reading.expect(expect, &["args", "deed"])),
-            preview: self.preview.as_ref().map(|read| reading.companion(read, &["args"])),
+            becomes: self.preview.as_ref().and_then(|read| reading.becomes(read)),
+            preview: self.preview.as_ref().map(|read| reading.preview(read)),
             probe: self.probe.as_ref().map(|probe| reading.expect(probe, &["args"])),
             touches,
             undo: self.undo.as_ref().and_then(|undo| reading.undo(undo)),
@@ -142,6 +143,17 @@ impl ToolEntry {
 impl Reading<'_, '_> {
     fn companion(&mut self, read: &Companion, roots: &[&str]) -> deed::Companion {
         deed::Companion { args: self.args(&read.args, read.tool.place, roots), tool: read.tool.value.clone() }
+    }
+
+    fn preview(&mut self, read: &Preview) -> deed::Companion {
+        deed::Companion {
+            args: self.args(&read.args, read.tool.place, &["args"]),
+            tool: read.tool.value.clone(),
+        }
+    }
+
+    fn becomes(&mut self, read: &Preview) -> Option<Value> {
+        read.becomes.as_ref().map(|becomes| self.args(becomes, read.tool.place, &["args"]))
     }
 
     fn expect(&mut self, expect: &Expect, roots: &[&str]) -> deed::Expect {

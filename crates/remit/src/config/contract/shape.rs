@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::undo::{Companion, Expect, Undo, Version};
+use super::undo::{Expect, Preview, Undo, Version};
 use super::{RESULT_BYTES_MAX, TIMEOUT_MS};
 use crate::config::house::words;
 use crate::config::yaml::{At, Later, Usd};
@@ -175,7 +175,7 @@ pub(in crate::config) struct ToolEntry {
     /// What answers in its place while it is left alone or its server is down. Agents are told that it is a fallback.
     pub(in crate::config) fallback: Option<At<Fallback>>,
     /// A read that shows how things are before it, for whoever looks at a plan.
-    pub(in crate::config) preview: Option<Companion>,
+    pub(in crate::config) preview: Option<Preview>,
     /// A read that tells whether it happened, for when its answer was lost.
     pub(in crate::config) probe: Option<Expect>,
     /// What may not pass in its arguments, and what agents do not see of its results.

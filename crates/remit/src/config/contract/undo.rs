@@ -23,6 +23,23 @@ pub(in crate::config) struct Companion {
     pub(in crate::config) args: At<Map<String, Value>>,
 }
 
+/// A read of what is there before a call, and what that becomes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(in crate::config) struct Preview {
+    /// The full name of a tool whose effect is `read`.
+    pub(in crate::config) tool: At<String>,
+    /// Its arguments. A text that is one template, such as `"{args.charge_id}"`, becomes the value itself.
+    #[serde(default = "no_args")]
+    #[schemars(with = "Map<String, Value>", extend("default" = {}))]
+    pub(in crate::config) args: At<Map<String, Value>>,
+    /// What the read would answer afterwards, such as `{ content: "{args.content}" }`: whoever looks sees what differs.
+    /// Without it the arguments are compared, where they share names with what was read.
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub(in crate::config) becomes: Option<At<Map<String, Value>>>,
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]

@@ -6,6 +6,7 @@ use kernel::plan::StepVerdict;
 use kernel::reason::Reason;
 use kernel::verdict::Ruling;
 use serde_json::{Value, json};
+use stdx::difference::Difference;
 use stdx::money::usd;
 
 use super::super::told::{META_RECEIPT, plain, receipt, told, tool_error};
@@ -56,6 +57,10 @@ pub(super) fn planned(planned: &Planned) -> Members {
         if let Some(before) = preview.and_then(|preview| preview.before.as_ref()) {
             text.push_str(&format!("\n  As things are now: {}", cut(before)));
         }
+        let differs = preview.into_iter().flat_map(|preview| &preview.differs);
+        for line in differs.flat_map(|one| one.says()) {
+            text.push_str(&format!("\n  It would change {line}"));
+        }
     }
     if !verdict.asks.is_empty() {
         text.push_str(&format!("\nSomebody of {} would have to say yes.", verdict.asks.join(", ")));
@@ -88,6 +93,14 @@ pub(super) fn planned(planned: &Planned) -> Members {
     result
 }
 
+fn differs(differs: &[Difference]) -> Vec<Value> {
+    let told = |one: &Difference| match one.lines.is_empty() {
+        true => json!({ "after": one.after, "at": one.at, "before": one.before }),
+        false => json!({ "at": one.at, "lines": one.lines }),
+    };
+    differs.iter().map(told).collect()
+}
+
 fn cut(value: &Value) -> String {
     value.to_string().chars().take(RESULT_CHARS_MAX).collect()
 }
@@ -115,6 +128,7 @@ fn step_told(planned: &Planned, step: &StepVerdict) -> Value {
     let preview = planned.previews.iter().find(|preview| preview.step == step.id);
     json!({
         "before": preview.and_then(|preview| preview.before.as_ref()),
+        "differs": preview.map(|preview| differs(&preview.differs)).unwrap_or_default(),
         "conflicts": step.conflicts.iter().map(told).collect::<Vec<_>>(),
         "cost": step.cost,
         "decided_when_it_runs": step.later,
