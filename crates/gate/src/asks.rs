@@ -17,8 +17,11 @@ use stdx::digest::Digest;
 
 use crate::caller::{Caller, Ticket};
 use crate::error::Error;
-use crate::gate::Gate;
+use crate::gate::{DECIDE_WAIT, Gate};
 use crate::released::PLAN;
+
+/// How long one look at the disk waits for the next.
+const LAG: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// A call that waits for people, without its payloads.
 #[derive(Clone, Debug)]
@@ -164,6 +167,7 @@ impl Gate {
         let call = self.ticket_of(call);
         let Some((lane, pending)) = self.find_pending(call) else { return Ok(None) };
         let waiting = shown(call, &pending, &self.law().rules, self.0.clock.now());
+        self.on_disk(lane, pending.args_seq).await?;
         let asked = self.0.asked.clone();
         let read = tokio::task::spawn_blocking(move || {
             let mut log = asked.lock().map_err(|_| Error::Stopping)?;
@@ -186,6 +190,20 @@ impl Gate {
         });
         let (args, asked_args, reasoning) = read.await.map_err(|_| Error::Stopping)??;
         Ok(Some(Shown { waiting, args, asked_args, reasoning }))
+    }
+
+    /// Lanes are ahead of the disk: whoever looks that soon waits a moment, and is not told that there is nothing.
+    pub(crate) async fn on_disk(&self, lane: u16, seq: u64) -> Result<(), Error> {
+        let until = tokio::time::Instant::now() + DECIDE_WAIT;
+        while tokio::time::Instant::now() < until {
+            let (log, head) = (self.0.asked.clone(), *self.0.head.borrow());
+            let find = move || log.lock().map_err(|_| Error::Stopping)?.index_of(lane, seq).map_err(Error::from);
+            if tokio::task::spawn_blocking(find).await.map_err(|_| Error::Stopping)??.is_some() {
+                return Ok(());
+            }
+            self.wait_past(head, LAG).await;
+        }
+        Err(Error::Overloaded)
     }
 
     /// What waits of this agent, or of one of its runs, the oldest first.

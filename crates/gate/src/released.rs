@@ -121,6 +121,7 @@ impl Gate {
 
     pub(crate) async fn stored_args(&self, pending: &Pending) -> Result<Value, Error> {
         let lane = u16::try_from(self.lane_of(pending.run) + 1).unwrap_or(u16::MAX);
+        self.on_disk(lane, pending.args_seq).await?;
         let (log, seq, commitment) = (self.0.asked.clone(), pending.args_seq, pending.args);
         let read = tokio::task::spawn_blocking(move || {
             let mut log = log.lock().map_err(|_| Error::Stopping)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use kernel::agent::May;
-use kernel::approval::Pending;
+use kernel::approval::{Pending, Subject};
 use kernel::approvers::{Approvals, Group};
 use kernel::book::Book;
 use kernel::call::{Call, Carrier};
@@ -147,6 +147,36 @@ fn a_yes_is_bound_to_all_that_matters() {
         assert_ne!(other, bound, "a yes is not bound to {what}");
     }
     assert_eq!(under(|_| ()), bound, "the same is the same");
+}
+
+/// What another part covers, too, counts by itself: no two parts lean on each other.
+#[test]
+fn each_part_of_what_a_yes_is_bound_to_counts_alone() {
+    let stage = asked();
+    let waits = pending(&stage.state);
+    let with = |change: fn(&mut Pending)| {
+        let mut other = waits.clone();
+        change(&mut other);
+        other.bound(ASKED, stage.rules)
+    };
+    assert_ne!(with(|it| it.subject = Subject::Plan), waits.bound(ASKED, stage.rules), "a call is no plan");
+    let one = with(|it| (it.subject, it.plan) = (Subject::Plan, Some(1)));
+    let two = with(|it| (it.subject, it.plan) = (Subject::Plan, Some(2)));
+    assert_ne!(one, two, "another version of the plan");
+    // Two that no contract tells apart.
+    assert_ne!(with(|it| it.tool = "x.one".into()), with(|it| it.tool = "x.two".into()), "another tool");
+    // Rules whose digest is said to be the same.
+    let lying = |change: fn(&mut Book)| {
+        let mut book = two_of_leads();
+        change(&mut book);
+        let mut rules = compile(book);
+        rules.digest = stage.rules.digest;
+        waits.bound(ASKED, &rules)
+    };
+    let bound = waits.bound(ASKED, stage.rules);
+    assert_eq!(lying(|_| ()), bound);
+    let schema = lying(|book| book.tools.get_mut("pay.refund").unwrap().timeout_ms += 1);
+    assert_ne!(schema, bound, "another contract");
 }
 
 #[test]

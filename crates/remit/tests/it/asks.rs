@@ -143,10 +143,11 @@ async fn a_client_of_2026_waits_by_a_sealed_state_and_is_restarted_as_remit_is()
     assert_eq!(first["waiting"], json!([ticket]), "{first}");
     let state = first["state"].as_str().unwrap().to_owned();
     assert!(state.starts_with("tk_") && !state.contains(&ticket[5..]), "{state}");
-    // Nobody has answered: it comes back, is held, and is told to come again.
-    let second = desk.client(&["asks.py", "manual", "7", &state]).said();
-    assert_eq!((&second["wanted"], second["state"].is_string()), (&json!({}), true), "{second}");
+    // Nobody has answered: it comes back, is held, and is told to come again. Meanwhile somebody tries its state.
+    let second = desk.client(&["asks.py", "manual", "7", &state]);
     let other = desk.client(&["asks.py", "manual", "8", &state]).0.wait_with_output().unwrap();
+    let second = second.said();
+    assert_eq!((&second["wanted"], second["state"].is_string()), (&json!({}), true), "{second}");
     assert!(!other.status.success(), "a state is good for one request");
     drop(desk.serve);
     desk.serve = desk.install.serve();

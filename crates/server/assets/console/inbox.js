@@ -146,7 +146,7 @@ function change(it, one, may) {
       one.undo && h("span", { class: "muted" }, " taken back by ", words(one.undo)),
       one.cost_usd_nanos > 0 && h("span", { class: "muted" }, " at most ", usd(one.cost_usd_nanos))),
     one.replaced_by && h("p", { class: "muted" }, "Will not be done: ", short(one.replaced_by), ", proposed later, takes its place."),
-    one.against.length > 0 && h("p", { class: "bad" }, "Touches the same as ", one.against.map(short).join(", "), ": look at them together."),
+    one.against?.length > 0 && h("p", { class: "bad" }, "Touches the same as ", one.against.map(short).join(", "), ": look at them together."),
     one.reason && h("p", { class: "muted" }, "In the agent's words: ", words(one.reason)),
     before(one),
     one.after === null ? h("p", { class: "bad" }, "The arguments were erased.") : one.replaced_by ? folded("What it was", json(one.after)) : json(one.after));
