@@ -11,7 +11,7 @@ use crate::approval::{Pending, Standing};
 use crate::claim::{Claims, Touches};
 use crate::habit::Habit;
 use crate::halt::{Halt, Scope};
-use crate::id::{CallId, KeyId, RunId};
+use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::{ByAccount, Lending, Share};
 use crate::rate::{AgentRates, ToolRates};
 use crate::run::{OpenCall, Past, Refusals, Run};

@@ -148,6 +148,7 @@ impl Yard {
         let bytes = canonical(&args);
         let id = CallId::new(self.now, self.random.bytes());
         Call {
+            bound: Default::default(),
             part,
             touches,
             facts: Vec::new(),

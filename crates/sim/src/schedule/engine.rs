@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kernel::account::Used;
 use kernel::call::{Call, Outcome, Part, Settlement};
 use kernel::command::{Command, ControlCommand, Looked};
 use kernel::contract::Contract;
@@ -283,7 +284,7 @@ pub(super) fn settlement(call: CallId, outcome: Outcome, undo: Option<UndoKept>)
         result: None,
         result_mark: None,
         transient: false,
-        used: None,
+        used: Used::default(),
         duration_ms: 1,
         trouble: None,
         undo,
