@@ -90,7 +90,7 @@ impl Maker {
 
     fn take(&mut self, command: &Command, payloads: Vec<Payload>) {
         let now = START.plus_ms(self.written);
-        let (_, entries) = self.desk.take(&self.law, command, payloads, now).unwrap();
+        let entries = self.desk.take(&self.law, command, payloads, now).unwrap().entries;
         self.written += u64::try_from(entries.len()).unwrap();
         self.batch.extend(entries);
         if self.batch.len() > 2_000 {

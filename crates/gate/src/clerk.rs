@@ -16,7 +16,7 @@ use ledger::Payload;
 
 use crate::clock::Clock;
 use crate::committer::{Waiter, Write};
-use crate::desk::{Desk, Law};
+use crate::desk::{Desk, Law, Taken};
 use crate::error::Error;
 use crate::tray::{Haste, Tray};
 
@@ -132,11 +132,12 @@ impl Clerk {
             return;
         }
         ledger::failpoint::hit("gate.before_append");
-        let (answer, entries) = match lane.desk.take(&lane.law, &command, payloads, self.clock.now()) {
+        let taken = match lane.desk.take(&lane.law, &command, payloads, self.clock.now()) {
             Ok(taken) => taken,
             Err(error) => return drop(waiter.send(Err(error))),
         };
+        let Taken { answer, entries, events } = taken;
         let law = lane.law.clone();
-        self.tray.put(Write { entries, answer, law, waiter, turn: Some(turn) }, haste);
+        self.tray.put(Write { entries, events, answer, law, waiter, turn: Some(turn) }, haste);
     }
 }

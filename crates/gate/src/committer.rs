@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use kernel::command::Answer;
+use kernel::event::{Event, Stamp};
 use ledger::{Batch, Entry, Log, Receipt};
 use tokio::sync::{oneshot, watch};
 
@@ -13,6 +14,7 @@ use crate::clerk::Turn;
 use crate::counts::{Tally, bump};
 use crate::desk::Law;
 use crate::error::Error;
+use crate::views::{Durable, Fed};
 
 /// Entries written in one transaction; the log's own limit is above it.
 const BATCH_ENTRIES_MAX: usize = 2048;
@@ -30,6 +32,8 @@ pub(crate) type Waiter = oneshot::Sender<Result<Written, Error>>;
 
 pub(crate) struct Write {
     pub(crate) entries: Vec<Entry>,
+    /// The same, for whoever wants to know of them.
+    pub(crate) events: Vec<(Stamp, Event)>,
     pub(crate) answer: Answer,
     pub(crate) law: Arc<Law>,
     pub(crate) waiter: Waiter,
@@ -66,15 +70,16 @@ pub(crate) struct Committer {
     pub(crate) closed: Arc<AtomicBool>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) head: watch::Sender<u64>,
+    pub(crate) views: Fed,
 }
 
-/// A write whose entries went into the batch, and how many they were.
+/// A write whose entries went into the batch, and the events that they are.
 #[allow(
     clippy::large_enum_variant,
     reason = "nearly all are writes; a box would be one more allocation a call"
 )]
 enum Waiting {
-    Write { count: usize, answer: Answer, law: Arc<Law>, waiter: Waiter, turn: Option<Turn> },
+    Write { events: Vec<(Stamp, Event)>, answer: Answer, law: Arc<Law>, waiter: Waiter, turn: Option<Turn> },
     Flush(SyncSender<()>),
 }
 
@@ -128,22 +133,36 @@ impl Committer {
 
     fn release(&self, waiting: Vec<Waiting>, receipts: Vec<Receipt>) {
         ledger::failpoint::hit("gate.after_commit");
-        if let Some(last) = receipts.last() {
-            self.head.send_replace(last.index + 1);
-        }
+        let mut durable = Vec::with_capacity(receipts.len());
         let mut receipts = receipts.into_iter();
+        let mut released = Vec::with_capacity(waiting.len());
         for item in waiting {
             match item {
-                Waiting::Write { count, answer, law, waiter, turn } => {
+                Waiting::Write { events, answer, law, waiter, turn } => {
                     drop(turn);
-                    let receipts: Vec<Receipt> = receipts.by_ref().take(count).collect();
-                    // Perhaps nobody waits any more: the line's own deadline has taken care of it.
-                    let _ = waiter.send(Ok(Written { answer, receipts, law }));
+                    let receipts: Vec<Receipt> = receipts.by_ref().take(events.len()).collect();
+                    let placed = receipts.iter().zip(events);
+                    durable.extend(placed.map(|(receipt, (stamp, event))| Durable {
+                        index: receipt.index,
+                        stamp,
+                        event,
+                    }));
+                    released.push((waiter, Written { answer, receipts, law }));
                 }
                 Waiting::Flush(done) => {
                     let _ = done.send(());
                 }
             }
+        }
+        // Whoever is told that it is durable finds it in the head of the log, and the views are fed before they are
+        // woken.
+        if let Some(end) = durable.last().map(|last| last.index + 1) {
+            self.views.put(durable);
+            self.head.send_replace(end);
+        }
+        for (waiter, written) in released {
+            // Perhaps nobody waits any more: the line's own deadline has taken care of it.
+            let _ = waiter.send(Ok(written));
         }
     }
 
@@ -175,11 +194,11 @@ fn spread(item: Item, fetched: &mut VecDeque<Item>) {
 
 fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>, snapshots: &mut Vec<Snapshot>) {
     match item {
-        Item::Write(Write { mut entries, answer, law, waiter, turn }) => {
+        Item::Write(Write { mut entries, events, answer, law, waiter, turn }) => {
             batch.control_head = Some(law.epoch);
-            let count = entries.len();
+            // INVARIANT: there is one event for each entry.
             batch.entries.append(&mut entries);
-            waiting.push(Waiting::Write { count, answer, law, waiter, turn });
+            waiting.push(Waiting::Write { events, answer, law, waiter, turn });
         }
         Item::Writes(writes) => {
             writes.into_iter().for_each(|write| gather(Item::Write(write), batch, waiting, snapshots));

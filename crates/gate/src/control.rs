@@ -194,7 +194,8 @@ impl ControlClerk {
         }
         ledger::failpoint::hit("gate.in_control");
         let (waiter, wait) = oneshot::channel();
-        let write = Write { entries, answer: decision.answer, law: law.clone(), waiter, turn: None };
+        let (answer, events) = (decision.answer, stamped);
+        let write = Write { entries, events, answer, law: law.clone(), waiter, turn: None };
         self.committer.send(Item::Write(write)).map_err(|_| Error::Stopping)?;
         let written = wait.blocking_recv().map_err(|_| Error::Stopping)??;
         let epoch = if bumps { control.seq } else { law.epoch };

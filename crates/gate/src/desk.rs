@@ -31,6 +31,14 @@ pub struct Desk {
     pub state: State,
 }
 
+/// What one command came to: its answer, and its events as they are and as the log takes them.
+#[derive(Debug)]
+pub struct Taken {
+    pub answer: Answer,
+    pub entries: Vec<Entry>,
+    pub events: Vec<(Stamp, Event)>,
+}
+
 impl Desk {
     /// Decides one command and moves the state on; what the log could not take is refused, and nothing moves.
     pub fn take(
@@ -39,7 +47,7 @@ impl Desk {
         command: &Command,
         payloads: Vec<Payload>,
         now: Time,
-    ) -> Result<(Answer, Vec<Entry>), Error> {
+    ) -> Result<Taken, Error> {
         let decision = decide(&self.state, &law.control, &law.rules, command, now);
         let at = now.max(self.state.last);
         let tenant = &law.rules.book.house.tenant;
@@ -52,7 +60,7 @@ impl Desk {
         for (stamp, event) in &stamped {
             self.state.apply(stamp, event);
         }
-        Ok((decision.answer, entries))
+        Ok(Taken { answer: decision.answer, entries, events: stamped })
     }
 }
 

@@ -9,7 +9,7 @@ use kernel::obligation::{Bound, Obligation};
 use ledger::Payload;
 use serde_json::Value;
 use stdx::digest::Digest;
-use stdx::json::canonical;
+use stdx::json::{canonical, canonical_value};
 
 use crate::caller::{CallAsk, Caller};
 use crate::error::Error;
@@ -72,7 +72,7 @@ impl Gate {
         let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
         let id = known.map_or_else(|| CallId::new(self.0.clock.now(), seal::random()), |(id, _)| id);
         let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
-        let mut bytes = canonical(&args);
+        let mut bytes = canonical_value(&args);
         let args_mark = known.map_or_else(|| self.args_mark(run, &tool, &bytes), |(_, mark)| mark);
         let law = self.law();
         let (touches, facts) = self.about(&law, run, agent, &tool, &args);
@@ -83,7 +83,7 @@ impl Gate {
             && !is_plain
             && stamp::stamp(&known.contract, &mut args, run, &key)
         {
-            bytes = canonical(&args);
+            bytes = canonical_value(&args);
         }
         let key_mark = idempotency_key.map(|key| mark("key", key.as_bytes()));
         let context_tokens = context_tokens.map(bounds::count);

@@ -31,7 +31,7 @@ impl Gate {
     ) -> Result<Answered, Error> {
         let Some(kept) = self.kept(&ask) else { return self.call_walked(caller, ask, feed, unwanted).await };
         let answered = self.call_walked(caller, ask, feed.clone(), unwanted.clone()).await?;
-        self.stood_in(caller, kept, answered, feed, unwanted).await
+        Box::pin(self.stood_in(caller, kept, answered, feed, unwanted)).await
     }
 
     /// None: its contract has nothing for that case.

@@ -139,16 +139,20 @@ impl Gate {
         ledger::failpoint::hit("gate.before_settle");
 
         // 5 settle: how it went is decided before it is told; of a write it is durable, too
-        let result = Payload::new("result", seal::random(), reached.body.clone(), false);
         let left = self.left_by(&written.law, &call, &reached, before.as_ref());
+        let result_mark = self.result_mark(call.run, &call.tool, &reached.body);
+        let transient = is_transient(&reached) || (is_again && is_vague(&reached));
+        let used = used(&tool.contract, &reached);
+        let body = Arc::new(reached.body);
+        let result = Payload::new("result", seal::random(), body.clone(), false);
         let settlement = Settlement {
             call: call.id,
             agent: None,
             outcome: reached.outcome,
             result: Some(result.commitment),
-            result_mark: Some(self.result_mark(call.run, &call.tool, &reached.body)),
-            transient: is_transient(&reached) || (is_again && is_vague(&reached)),
-            used: used(&tool.contract, &reached),
+            result_mark: Some(result_mark),
+            transient,
+            used,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             trouble: reached.trouble.as_deref().map(bounds::code),
             undo: left.undo,
@@ -161,7 +165,7 @@ impl Gate {
 
         // 6 answer
         answered.outcome = Some(reached.outcome);
-        answered.result = reached.said.or_else(|| serde_json::from_slice(&reached.body).ok());
+        answered.result = reached.said.or_else(|| serde_json::from_slice(&body).ok());
         answered.trouble = reached.trouble;
         Ok(Walked { answered, settling })
     }

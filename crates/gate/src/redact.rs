@@ -5,7 +5,7 @@
 use kernel::call::Outcome;
 use kernel::contract::{Contract, Pattern};
 use serde_json::{Map, Value, json};
-use stdx::json::canonical;
+use stdx::json::canonical_value;
 
 use crate::port::Reached;
 
@@ -29,7 +29,7 @@ pub(crate) fn redacted(contract: &Contract, reached: Reached) -> Reached {
             None => without(heard, &redact.fields),
         };
     }
-    Reached { body: canonical(&blotted(heard, &redact.results)), said: None, ..reached }
+    Reached { body: canonical_value(&blotted(heard, &redact.results)), said: None, ..reached }
 }
 
 /// What a tool itself answered: of MCP that is inside of an envelope.

@@ -32,10 +32,11 @@ pub(crate) fn used(contract: &Contract, reached: &Reached) -> Used {
         return Used::all(used);
     }
     let is_told = contract.meter.told != Told::default() && reached.outcome == Outcome::Succeeded;
-    let said = reached.said.clone().filter(|_| is_told);
-    let said = said.or_else(|| serde_json::from_slice(&reached.body).ok().filter(|_| is_told));
-    let result = said.map(|said| inside(contract, said));
-    price::used(contract, reached.outcome, result.as_ref())
+    if !is_told {
+        return price::used(contract, reached.outcome, None);
+    }
+    let said = reached.said.clone().or_else(|| serde_json::from_slice(&reached.body).ok());
+    price::used(contract, reached.outcome, said.map(|said| inside(contract, said)).as_ref())
 }
 
 impl Gate {

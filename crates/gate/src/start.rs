@@ -26,7 +26,7 @@ use crate::port::Reach;
 use crate::seal::{self, Seal};
 use crate::snapshot::Snapshots;
 use crate::tray::Tray;
-use crate::views::Views;
+use crate::views::{Fed, Views};
 
 /// Decided and not yet durable; room for control's own writes and for snapshots is beside what comes over lanes.
 const COMMIT_QUEUE_MAX: usize = WAITING_MAX + 64;
@@ -55,7 +55,8 @@ impl Gate {
         let closed = Arc::new(AtomicBool::new(false));
         let tally = Arc::new(Tally::default());
         let (head_sender, head_receiver) = watch::channel(head);
-        let views = Views::open(&options.folder, log.reader()?, head_receiver.clone())?;
+        let fed = Fed::default();
+        let views = Views::open(&options.folder, log.reader()?, fed.clone(), head_receiver.clone())?;
         let tray = Tray::new(committer.clone());
         let clerk = |desk| {
             let (law, clock) = (law.load_full(), options.clock.clone());
@@ -79,8 +80,14 @@ impl Gate {
         };
         let payloads = Arc::new(std::sync::Mutex::new(log.reader()?));
         let asked = Arc::new(std::sync::Mutex::new(log.reader()?));
-        let committer =
-            Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head: head_sender };
+        let committer = Committer {
+            log,
+            queue,
+            closed: closed.clone(),
+            tally: tally.clone(),
+            head: head_sender,
+            views: fed,
+        };
         start_threads(committer, control_clerk)?;
         let (stop, _) = watch::channel(false);
         Ok(Gate(Arc::new(Inner {

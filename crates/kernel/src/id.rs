@@ -23,12 +23,18 @@ impl fmt::Display for NotAnId {
 }
 
 fn written(value: u128) -> [u8; LENGTH] {
+    // Twelve digits at a time fit into what a processor adds and shifts at once.
+    const TWELVE: u128 = (1 << 60) - 1;
     let mut text = [b'0'; LENGTH];
     let mut rest = value;
-    for place in text.iter_mut().rev() {
-        let digit = usize::try_from(rest & 31).unwrap_or_default();
-        *place = DIGITS.get(digit).copied().unwrap_or(b'?');
-        rest >>= 5;
+    for places in text.rchunks_mut(12) {
+        let mut part = u64::try_from(rest & TWELVE).unwrap_or_default();
+        rest >>= 60;
+        for place in places.iter_mut().rev() {
+            let digit = usize::try_from(part & 31).unwrap_or_default();
+            *place = DIGITS.get(digit).copied().unwrap_or(b'?');
+            part >>= 5;
+        }
     }
     text
 }
@@ -94,7 +100,13 @@ macro_rules! id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.collect_str(self)
+                // By hand: each event holds several of them.
+                let mut text = [b'_'; $prefix.len() + 1 + LENGTH];
+                let (prefix, digits) = text.split_at_mut($prefix.len() + 1);
+                prefix.iter_mut().zip($prefix.bytes()).for_each(|(to, from)| *to = from);
+                digits.copy_from_slice(&written(self.0));
+                // INVARIANT: it is ASCII.
+                out.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
 
@@ -144,7 +156,10 @@ pub struct Mark(pub [u8; 16]);
 
 impl Serialize for Mark {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_str(&stdx::encode::hex(&self.0))
+        let mut text = [b'0'; 32];
+        stdx::encode::hex_into(&self.0, &mut text);
+        // INVARIANT: it is ASCII.
+        out.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -45,10 +45,28 @@ pub struct Pace {
 
 /// How often each of the latest was seen.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Kept")]
 pub struct Seen {
     known: BTreeMap<Mark, Times>,
     count: u64,
+    /// The same marks, those that are forgotten first in front. It follows from `known`, so no snapshot holds it.
+    #[serde(skip_serializing)]
+    ages: BTreeSet<(bool, u64, Mark)>,
+}
+
+/// What a snapshot holds of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    known: BTreeMap<Mark, Times>,
+    count: u64,
+}
+
+impl From<Kept> for Seen {
+    fn from(Kept { known, count }: Kept) -> Seen {
+        let ages = known.iter().map(|(mark, times)| times.age(*mark)).collect();
+        Seen { known, count, ages }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -71,23 +89,41 @@ pub struct Turns {
     in_a_row: u64,
 }
 
+impl Times {
+    /// What was not seen for longest is the oldest; but a write that failed is forgotten last.
+    fn age(&self, mark: Mark) -> (bool, u64, Mark) {
+        (self.broken_seq.is_some(), self.last, mark)
+    }
+}
+
 impl Seen {
     pub fn get(&self, mark: &Mark) -> Times {
         self.known.get(mark).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, mark: Mark) -> &mut Times {
+    fn add(&mut self, mark: Mark) {
         self.count += 1;
-        if self.known.len() >= REMEMBERED_MAX && !self.known.contains_key(&mark) {
-            // A write that failed is forgotten last.
-            let age = |times: &Times| (times.broken_seq.is_some(), times.last);
-            let oldest = self.known.iter().min_by_key(|(_, times)| age(times)).map(|(mark, _)| *mark);
-            oldest.map(|oldest| self.known.remove(&oldest));
+        let known = self.known.get(&mark).copied();
+        if known.is_none() && self.known.len() >= REMEMBERED_MAX {
+            let oldest = self.ages.pop_first();
+            oldest.map(|(_, _, oldest)| self.known.remove(&oldest));
         }
-        let times = self.known.entry(mark).or_default();
-        times.count += 1;
-        times.last = self.count;
-        times
+        let before = known.unwrap_or_default();
+        self.set(mark, Times { count: before.count + 1, last: self.count, ..before })
+    }
+
+    fn change(&mut self, mark: &Mark, change: impl FnOnce(&mut Times)) {
+        let Some(mut times) = self.known.get(mark).copied() else { return };
+        change(&mut times);
+        self.set(*mark, times);
+    }
+
+    // INVARIANT: each of `known` stands in `ages` as old as it is.
+    fn set(&mut self, mark: Mark, times: Times) {
+        if let Some(before) = self.known.insert(mark, times) {
+            self.ages.remove(&before.age(mark));
+        }
+        self.ages.insert(times.age(mark));
     }
 }
 
@@ -217,18 +253,18 @@ impl Pace {
         self.destinations.extend(step.destinations);
         self.hosts.extend(step.hosts);
         self.turns.add(step.mark);
-        let times = self.made.add(step.mark);
-        (times.failed, times.broken_seq) = (false, None);
+        self.made.add(step.mark);
+        self.made.change(&step.mark, |times| (times.failed, times.broken_seq) = (false, None));
     }
 
     fn end(&mut self, end: &End<'_>, under_way: bool) {
         if under_way {
             self.open = self.open.saturating_sub(1);
         }
-        if let Some(times) = self.made.known.get_mut(&end.mark) {
+        self.made.change(&end.mark, |times| {
             times.failed = !end.succeeded;
             times.broken_seq = end.broken.then_some(end.seq);
-        }
+        });
         if end.succeeded && end.reads {
             self.read_seq = self.read_seq.max(end.decided_seq);
             if let Some(result) = end.result {

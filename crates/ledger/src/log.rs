@@ -1,6 +1,7 @@
 //! The words of the log, and the two traits that a store keeps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use stdx::digest::Digest;
 
@@ -43,13 +44,15 @@ pub struct Payload {
     pub commitment: Digest,
     pub salt: [u8; 32],
     pub tag: String,
-    pub body: Vec<u8>,
+    /// Shared: whoever may have to write it again keeps it, and it may be large.
+    pub body: Arc<Vec<u8>>,
     /// Never erased: the text of rules, which past decisions are recomputed from.
     pub keep: bool,
 }
 
 impl Payload {
-    pub fn new(tag: &str, salt: [u8; 32], body: Vec<u8>, keep: bool) -> Payload {
+    pub fn new(tag: &str, salt: [u8; 32], body: impl Into<Arc<Vec<u8>>>, keep: bool) -> Payload {
+        let body = body.into();
         Payload { commitment: Digest::commit(tag, &salt, &body), salt, tag: tag.to_owned(), body, keep }
     }
 }

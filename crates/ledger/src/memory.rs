@@ -83,7 +83,7 @@ impl Memory {
         let mut disk = self.lock();
         let mut rows = disk.payloads_mut(index, commitment);
         let content = rows.next().and_then(|row| row.content.as_mut());
-        let byte = content.and_then(|payload| payload.body.get_mut(at));
+        let byte = content.and_then(|payload| Arc::make_mut(&mut payload.body).get_mut(at));
         byte.map(|byte| *byte ^= 1).is_some()
     }
 
@@ -193,7 +193,7 @@ impl Read for Memory {
             let why = format!("the payload {commitment} is not what was committed to");
             return Err(Error::damaged(index, why));
         }
-        Ok(payload.body.clone())
+        Ok(payload.body.to_vec())
     }
 
     fn place(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {

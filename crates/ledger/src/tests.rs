@@ -133,7 +133,7 @@ fn limits_hold() {
 fn a_payload_is_checked_kept_under_its_entry_and_forgotten_for_good() {
     on_both(|log| {
         let (body, absent) = (payload("a body"), payload("another"));
-        let forged = Payload { body: b"a b0dy".to_vec(), ..body.clone() };
+        let forged = Payload { body: b"a b0dy".to_vec().into(), ..body.clone() };
         assert!(matches!(log.append(&with_payload(forged)), Err(Error::WrongCommitment)));
         assert_eq!(head(log), Head::default());
         let two = Entry { payloads: vec![payload("first"), body.clone()], ..entry(9, 1) };

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use gate::desk::{Desk, Law};
+use gate::desk::{Desk, Law, Taken};
 use gate::fold::{Folded, fold};
 use kernel::call::{Call, Settlement};
 use kernel::command::{Answer, Command, ControlCommand};
@@ -115,7 +115,7 @@ impl Pipeline {
     ) {
         let desk = self.desks.iter_mut().find(|desk| desk.lane == lane);
         let Some(desk) = desk else { return };
-        let (answer, entries) = match desk.take(&self.law, command, payloads, now) {
+        let Taken { answer, entries, .. } = match desk.take(&self.law, command, payloads, now) {
             Ok(taken) => taken,
             Err(error) => {
                 self.trouble = Some(format!("a desk refuses what is well within bounds: {error}"));

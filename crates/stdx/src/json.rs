@@ -4,9 +4,12 @@
 //! differently is refused, never repaired: duplicate members, lone surrogates, numbers that do not survive a double,
 //! trailing bytes, and depth or size beyond a limit.
 
+mod write;
+
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Deeper documents are refused: recursion is a resource.
@@ -35,11 +38,14 @@ impl std::error::Error for Refused {}
 /// Reads one document, strictly.
 pub fn parse(bytes: &[u8]) -> Result<Value, Refused> {
     let mut input = serde_json::Deserializer::from_slice(bytes);
-    let mut nodes = NODES_MAX;
-    let strict = Strict { depth: DEPTH_MAX, nodes: &mut nodes };
+    let mut seen = Seen { nodes_left: NODES_MAX, is_fractional: false };
+    let strict = Strict { depth: DEPTH_MAX, seen: &mut seen };
     let value = strict.deserialize(&mut input).map_err(refused)?;
     input.end().map_err(refused)?;
-    exact_numbers(bytes)?;
+    // A literal that is read as a whole number, and is in bounds, is exact.
+    if seen.is_fractional {
+        exact_numbers(bytes)?;
+    }
     Ok(value)
 }
 
@@ -47,6 +53,13 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Refused> {
 pub fn canonical(value: &impl serde::Serialize) -> Vec<u8> {
     // INVARIANT: values that came through `parse`, and our own types, hold no NaN and only string keys.
     serde_json_canonicalizer::to_vec(value).unwrap_or_default()
+}
+
+/// The same bytes, of a value that is at hand: in one pass.
+pub fn canonical_value(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    write::value(value, &mut out);
+    out
 }
 
 fn refused(error: serde_json::Error) -> Refused {
@@ -60,16 +73,23 @@ fn refused(error: serde_json::Error) -> Refused {
 
 struct Strict<'n> {
     depth: usize,
-    nodes: &'n mut usize,
+    seen: &'n mut Seen,
+}
+
+/// Of the whole document.
+struct Seen {
+    nodes_left: usize,
+    /// Some number was read as a double.
+    is_fractional: bool,
 }
 
 impl Strict<'_> {
     fn child<E: serde::de::Error>(&mut self) -> Result<Strict<'_>, E> {
         let depth =
             self.depth.checked_sub(1).ok_or_else(|| E::custom(format!("deeper than {DEPTH_MAX} levels")))?;
-        *self.nodes =
-            self.nodes.checked_sub(1).ok_or_else(|| E::custom(format!("more than {NODES_MAX} values")))?;
-        Ok(Strict { depth, nodes: self.nodes })
+        let left = self.seen.nodes_left.checked_sub(1);
+        self.seen.nodes_left = left.ok_or_else(|| E::custom(format!("more than {NODES_MAX} values")))?;
+        Ok(Strict { depth, seen: self.seen })
     }
 }
 
@@ -105,6 +125,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        self.seen.is_fractional = true;
         if value.fract() == 0.0 && value.abs() > INTEGER_MAX as f64 {
             return Err(too_large());
         }
@@ -130,11 +151,12 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if map.contains_key(&name) {
-                return Err(A::Error::custom(format!("duplicate member `{name}`")));
+            match map.entry(name) {
+                Entry::Vacant(place) => drop(place.insert(members.next_value_seed(self.child()?)?)),
+                Entry::Occupied(known) => {
+                    return Err(A::Error::custom(format!("duplicate member `{}`", known.key())));
+                }
             }
-            let value = members.next_value_seed(self.child()?)?;
-            map.insert(name, value);
         }
         Ok(Value::Object(map))
     }

@@ -19,16 +19,17 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Extension, Path, State};
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use bytes::Bytes;
 use gate::{Caller, Gate};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use kernel::contract::Contract;
 use kernel::id::RunId;
 
 use crate::mcp::Catalogue;
+use crate::mcp::headers::Mirrors;
 
 mod legacy;
 mod live;
@@ -51,14 +52,17 @@ mod tickets;
 mod told;
 mod tools;
 
+/// Whoever mounts the door holds requests to less.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
 /// The path under which all servers are one, and below which each is by itself.
 pub const PATH: &str = "/mcp";
 
 /// The routes of the door. A request without a `Caller` in its extensions is answered by an error. `console` is where
 /// people answer, without a path at its end.
 pub fn router(gate: Gate, catalogue: Catalogue, console: String) -> Router {
-    let (sessions, seats, states, parked, tasks) = Default::default();
-    routes(Arc::new(Door { gate, catalogue, console, sessions, seats, states, parked, tasks }))
+    let (sessions, seats, states, parked, tasks, mirrored) = Default::default();
+    routes(Arc::new(Door { gate, catalogue, console, sessions, seats, states, parked, tasks, mirrored }))
 }
 
 fn routes(door: Arc<Door>) -> Router {
@@ -75,6 +79,7 @@ struct Door {
     states: states::States,
     parked: Arc<live::Parked>,
     tasks: tasks::Tasks,
+    mirrored: Mirrors,
 }
 
 /// One request: who asks, and through which door.
@@ -88,18 +93,16 @@ struct Visit {
     headers: HeaderMap,
 }
 
-async fn enter(
-    State(door): State<Arc<Door>>,
-    Extension(caller): Extension<Caller>,
-    run: Option<Extension<RunId>>,
-    server: Option<Path<String>>,
-    method: Method,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn enter(State(door): State<Arc<Door>>, server: Option<Path<String>>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let (caller, run) = (parts.extensions.remove::<Caller>(), parts.extensions.remove::<RunId>());
+    // Whoever mounts the door reads bodies within limits; what cannot be read here came from nobody.
+    let (Some(caller), Ok(body)) = (caller, to_bytes(body, BODY_BYTES_MAX).await) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
     let scope = Scope(server.map(|Path(server)| server));
-    let visit = Visit { door, caller, run: run.map(|Extension(run)| run), scope, headers };
-    match method {
+    let visit = Visit { door, caller, run, scope, headers: parts.headers };
+    match parts.method {
         Method::POST => post::post(visit, &body).await,
         Method::GET => legacy::listen(&visit).await,
         Method::DELETE => legacy::end(&visit).await,

@@ -13,7 +13,7 @@ fn contract(fields: Value, results: Value, via: Value) -> Contract {
 }
 
 fn after(contract: &Contract, outcome: Outcome, heard: &Value) -> Value {
-    let reached = Reached { outcome, body: canonical(heard), trouble: None, said: None, used: None };
+    let reached = Reached { outcome, body: canonical_value(heard), trouble: None, said: None, used: None };
     serde_json::from_slice(&redacted(contract, reached).body).unwrap()
 }
 

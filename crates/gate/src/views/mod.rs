@@ -5,6 +5,7 @@
 mod answers;
 mod ask;
 mod days;
+mod fed;
 mod observed;
 mod project;
 mod search;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 pub use answers::{AskStats, Similar, StatRow};
 pub use ask::{CallQuery, Only, Page, RunQuery, RunShown, StoredEvent};
 pub use days::{DayRow, DaysBy};
+pub(crate) use fed::{Durable, Fed};
 pub use observed::ObservedRow;
 pub use shape::{CallView, Finished, ReasonView, RunView};
 pub use spend::{SpendBy, SpendRow, Tokens, TopRow};
@@ -82,6 +84,7 @@ impl Views {
     pub(crate) fn open(
         folder: &Path,
         log: Box<dyn Read>,
+        fed: Fed,
         head: watch::Receiver<u64>,
     ) -> Result<Views, Error> {
         let (db, reader) = open(folder, *head.borrow())?;
@@ -90,7 +93,7 @@ impl Views {
         let (wanted, waited_for) = watch::channel(0);
         let (folder, readers) = (folder.to_owned(), reader.clone());
         let projector =
-            project::Projector { folder, db, readers, log, head, wanted: waited_for, as_of: sender };
+            project::Projector { folder, db, readers, log, fed, head, wanted: waited_for, as_of: sender };
         std::thread::Builder::new()
             .name("remit-views".to_owned())
             .spawn(move || projector.run())

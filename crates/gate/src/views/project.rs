@@ -16,10 +16,11 @@ use kernel::id::{CallId, RunId};
 use kernel::time::Time;
 use kernel::verdict::Ruling;
 use ledger::{READ_ROWS_MAX, Read};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Statement, Transaction, params};
 use tokio::sync::watch;
 
 use super::days::Days;
+use super::fed::{Durable, Fed};
 use super::observed::Observed;
 use super::spend::Tokens;
 use super::{anew, is_damaged, key};
@@ -40,6 +41,7 @@ pub(super) struct Projector {
     /// Whoever reads goes on with the new file if this one is damaged.
     pub(super) readers: Arc<Mutex<Connection>>,
     pub(super) log: Box<dyn Read>,
+    pub(super) fed: Fed,
     /// Where the log ends.
     pub(super) head: watch::Receiver<u64>,
     /// What somebody waits for.
@@ -68,7 +70,7 @@ impl Projector {
                 let wanted = self.wanted.wait_for(|wanted| *wanted > next);
                 let _ = runtime.block_on(async { tokio::time::timeout(GATHER, wanted).await });
             }
-            match advance(&mut self.db, self.log.as_mut(), next) {
+            match advance(&mut self.db, self.log.as_mut(), &self.fed, next) {
                 Ok(next) => drop(self.as_of.send_replace(next)),
                 Err(Error::Views(error)) if is_damaged(&error) => self.build_again(),
                 Err(error) => {
@@ -99,16 +101,11 @@ impl Projector {
     }
 }
 
-fn advance(db: &mut Connection, log: &mut dyn Read, next: u64) -> Result<u64, Error> {
-    let stored = log.read(next, usize::try_from(BATCH_MAX).unwrap_or(READ_ROWS_MAX))?;
+fn advance(db: &mut Connection, log: &mut dyn Read, fed: &Fed, next: u64) -> Result<u64, Error> {
+    let (events, end) = fed.following(log, next, usize::try_from(BATCH_MAX).unwrap_or(READ_ROWS_MAX))?;
     let mut sheet = Sheet::default();
-    let mut end = next;
-    for row in &stored {
-        match Event::decode(&row.bytes) {
-            Ok((stamp, event)) => sheet.take(row.index, &stamp, event),
-            Err(why) => tracing::error!(index = row.index, why, "an event cannot be read"),
-        }
-        end = row.index + 1;
+    for Durable { index, stamp, event } in events {
+        sheet.take(index, &stamp, event);
     }
     let transaction = db.transaction()?;
     sheet.write(&transaction)?;
@@ -308,6 +305,8 @@ impl Sheet {
     }
 
     fn write(mut self, db: &Transaction<'_>) -> rusqlite::Result<()> {
+        // Asked for once: a batch has thousands of calls.
+        let (mut insert, mut finish) = (db.prepare_cached(INSERT_CALL)?, db.prepare_cached(FINISH_CALL)?);
         for (call, change) in &self.calls {
             // A call that was unknown and now has its outcome leaves the count of its run.
             let was_unknown = match change.decided {
@@ -319,7 +318,10 @@ impl Sheet {
                 self.runs.entry(ended.run).or_default().unknown +=
                     i64::from(is_unknown) - i64::from(was_unknown);
             }
-            write_call(db, *call, change)?;
+            match &change.decided {
+                Some(decided) => insert_call(&mut insert, *call, decided, change)?,
+                None => finish_call(&mut finish, *call, change)?,
+            }
         }
         for (index, at, answered) in &self.answers {
             write_answer(db, *index, *at, answered)?;
@@ -344,34 +346,38 @@ fn stored_outcome(db: &Transaction<'_>, call: CallId) -> rusqlite::Result<Option
     Ok(row.flatten())
 }
 
-fn write_call(db: &Transaction<'_>, call: CallId, change: &CallChange) -> rusqlite::Result<()> {
+const FINISH_CALL: &str = "UPDATE calls SET outcome = ?2, finished = ?3 WHERE id = ?1";
+const INSERT_CALL: &str =
+    "INSERT INTO calls (id, run, agent, tool, ruling, decided, outcome, finished, asked, asked_at, rule)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+     ON CONFLICT (id) DO UPDATE SET ruling = ?5, decided = ?6, outcome = ?7, finished = ?8";
+
+fn finish_call(statement: &mut Statement<'_>, call: CallId, change: &CallChange) -> rusqlite::Result<()> {
     let outcome = change.finished.as_ref().map(|ended| ended.outcome.name());
     let finished = change.finished.as_ref().map(|ended| ended.index);
-    let Some(decided) = &change.decided else {
-        return db
-            .prepare_cached("UPDATE calls SET outcome = ?2, finished = ?3 WHERE id = ?1")?
-            .execute(params![key(call.0), outcome, finished])
-            .map(drop);
-    };
-    db.prepare_cached(
-        "INSERT INTO calls (id, run, agent, tool, ruling, decided, outcome, finished, asked, asked_at, rule)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-         ON CONFLICT (id) DO UPDATE SET ruling = ?5, decided = ?6, outcome = ?7, finished = ?8",
-    )?
-    .execute(params![
+    statement.execute(params![key(call.0), outcome, finished]).map(drop)
+}
+
+fn insert_call(
+    statement: &mut Statement<'_>,
+    call: CallId,
+    decided: &Decided,
+    change: &CallChange,
+) -> rusqlite::Result<()> {
+    let parameters = params![
         key(call.0),
         decided.run.map(|run| key(run.0)),
         decided.agent,
         decided.tool,
         decided.ruling.name(),
         decided.index,
-        outcome,
-        finished,
+        change.finished.as_ref().map(|ended| ended.outcome.name()),
+        change.finished.as_ref().map(|ended| ended.index),
         change.asked.as_ref().map(|asked| asked.index),
         change.asked.as_ref().map(|asked| asked.at.0),
         change.asked.as_ref().and_then(|asked| asked.rule.as_deref()),
-    ])
-    .map(drop)
+    ];
+    statement.execute(parameters).map(drop)
 }
 
 fn write_answer(db: &Transaction<'_>, index: u64, at: Time, answered: &Answered) -> rusqlite::Result<()> {

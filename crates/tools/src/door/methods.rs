@@ -43,12 +43,12 @@ pub(super) async fn answer(request: Request<'_>) -> Result<Members, Refused> {
         ("logging/setLevel", false) => set_level(&request),
         ("tools/list", _) => tools::list(&request).map(kept),
         ("tools/call", _) => tasks::call(request).await,
-        (method, _) if tasks::is_known(version, method) => tasks::answer(&request).await,
-        ("resources/list", _) => offers::list(&request, Kind::Resources).await.map(kept),
-        ("resources/templates/list", _) => offers::list(&request, Kind::Templates).await.map(kept),
-        ("prompts/list", _) => offers::list(&request, Kind::Prompts).await.map(kept),
+        (method, _) if tasks::is_known(version, method) => Box::pin(tasks::answer(&request)).await,
+        ("resources/list", _) => Box::pin(offers::list(&request, Kind::Resources)).await.map(kept),
+        ("resources/templates/list", _) => Box::pin(offers::list(&request, Kind::Templates)).await.map(kept),
+        ("prompts/list", _) => Box::pin(offers::list(&request, Kind::Prompts)).await.map(kept),
         ("resources/read" | "prompts/get" | "completion/complete", _)
-        | ("resources/subscribe" | "resources/unsubscribe", false) => offers::carry(request).await,
+        | ("resources/subscribe" | "resources/unsubscribe", false) => Box::pin(offers::carry(request)).await,
         _ => Err(RpcError::method_not_found(&method).into()),
     };
     match result {

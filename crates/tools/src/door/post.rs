@@ -35,12 +35,12 @@ pub(super) async fn post(visit: Visit, body: &[u8]) -> Response {
     }
     let message = match wire::read(body) {
         Ok(message) => message,
-        Err(_) if first(body) == Some(b'[') => return legacy::batch(visit, body).await,
+        Err(_) if first(body) == Some(b'[') => return Box::pin(legacy::batch(visit, body)).await,
         Err(broken) => return error(&visit, None, broken.into()).await,
     };
     match is_stateless(&visit.headers, &message) {
         Ok(true) => stateless::post(visit, message, accepts).await,
-        Ok(false) => legacy::post(visit, message, accepts).await,
+        Ok(false) => Box::pin(legacy::post(visit, message, accepts)).await,
         Err(refused) => error(&visit, id_of(&message), refused).await,
     }
 }
@@ -55,7 +55,7 @@ pub(super) async fn error(visit: &Visit, id: Option<Id>, refused: Refused) -> Re
 /// The message that tells of a refusal, which is in the ledger before it is told.
 pub(super) async fn failed(visit: &Visit, id: Option<Id>, refused: Refused) -> Message {
     if !refused.is_recorded {
-        visit.door.gate.refused(&visit.caller, visit.run, refused.code()).await;
+        Box::pin(visit.door.gate.refused(&visit.caller, visit.run, refused.code())).await;
     }
     Message::Error { id, error: *refused.error }
 }

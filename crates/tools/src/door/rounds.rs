@@ -58,6 +58,9 @@ enum Begun {
     Denied(String, Box<Answered>),
 }
 
+// What is seldom waited for stands in boxes: the state of a call that is under way is moved several times, and would
+// else be as large as the largest of it.
+
 /// Carries a call out; in as many rounds as its server wants and its client answers.
 pub(super) async fn walk(
     request: &Request<'_>,
@@ -78,7 +81,7 @@ pub(super) async fn walk(
     for _ in 0..ROUNDS_MAX {
         let answered = match begun {
             Begun::Denied(tool, denied) => return Ok(Walked::Denied(tool, denied)),
-            Begun::Live(live) => round.go_on(live).await?,
+            Begun::Live(live) => Box::pin(round.go_on(live)).await?,
             Begun::With(aside) => {
                 let feed = feed.clone().with_aside(aside);
                 round.carried(ask.clone(), feed, unwanted.clone()).await?
@@ -98,7 +101,7 @@ pub(super) async fn walk(
             (Some(wanted), Some(client))
                 if wanted.requests.values().all(|asked| round.may(asked).is_ok()) =>
             {
-                begun = Begun::With(round.answers(client, wanted).await?);
+                begun = Begun::With(Box::pin(round.answers(client, wanted)).await?);
             }
             // What the client cannot be asked, its revision says as well as it can.
             (Some(_), Some(_)) => return Ok(Walked::Told(result)),
@@ -161,12 +164,12 @@ impl<'r> Round<'r> {
         let answer = |name: &String| answers.and_then(|all| all.get(name)).filter(|it| it.is_object());
         if let Some(name) = parked {
             let live = self.visit.door.parked.take(&name, self.visit.caller.key).ok_or_else(too_old)?;
-            return self.taken_up(live, &wanted.requests, answer).await;
+            return Box::pin(self.taken_up(live, &wanted.requests, answer)).await;
         }
         let mut given = Members::new();
         for (name, asked) in &wanted.requests {
             let Some(answer) = answer(name) else { continue };
-            match self.answer(asked, answer).await? {
+            match Box::pin(self.answer(asked, answer)).await? {
                 Ok(answer) => given.insert(name.clone(), answer),
                 Err((tool, denied)) => return Ok(Begun::Denied(tool, denied)),
             };
@@ -204,8 +207,21 @@ impl<'r> Round<'r> {
             return Ok(Came::Ended(Box::new(ended)));
         }
         let Some(client) = &self.client else {
-            return self.go_on(Box::new(Live::begin(gate.clone(), caller.clone(), ask, feed))).await;
+            let live = Box::new(Live::begin(gate.clone(), caller.clone(), ask, feed));
+            return Box::pin(self.go_on(live)).await;
         };
+        Box::pin(self.carried_and_asked(client, ask, feed, unwanted)).await
+    }
+
+    /// As `carried`, for a client that answers while its call is under way.
+    async fn carried_and_asked(
+        &self,
+        client: &Client,
+        ask: CallAsk,
+        feed: Feed,
+        unwanted: Option<watch::Receiver<bool>>,
+    ) -> Result<Came, Refused> {
+        let (gate, caller) = (&self.visit.door.gate, &self.visit.caller);
         let (to, mut questions) = mpsc::channel(live::OPEN_MAX);
         let work = gate.call_fed(caller, ask, feed.with_questions(to), unwanted);
         let mut work = std::pin::pin!(work);

@@ -1,5 +1,8 @@
 //! 2026-07-28: each request stands alone. What it says of itself in headers must be what its body says.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use gate::port::Feed;
 use http::StatusCode;
@@ -44,7 +47,7 @@ async fn answer(
     accepts: Accepts,
 ) -> Response {
     if method == "subscriptions/listen" {
-        return match news::subscribe(&visit, version, &id, &params, accepts).await {
+        return match Box::pin(news::subscribe(&visit, version, &id, &params, accepts)).await {
             Ok(response) => response,
             Err(refused) => reject(&visit, version, id, refused).await,
         };
@@ -134,8 +137,9 @@ fn agrees(visit: &Visit, name: &str, body: Option<&str>) -> Result<(), Refused> 
 }
 
 /// Arguments that the tool's schema wants mirrored into headers must stand there as they stand in the body.
-fn mirrors(visit: &Visit, contract: &Contract, params: &Members) -> Result<(), Refused> {
-    let Some(mirrored) = headers::mirrored(&contract.input) else { return Ok(()) };
+fn mirrors(visit: &Visit, contract: &Arc<Contract>, params: &Members) -> Result<(), Refused> {
+    let mirrored = visit.door.mirrored.of(contract);
+    let Some(mirrored) = mirrored.as_deref() else { return Ok(()) };
     let none = Members::new();
     let arguments = params.get("arguments").and_then(Value::as_object).unwrap_or(&none);
     mirrored.iter().try_for_each(|one| mirror(visit, one, arguments))
@@ -143,15 +147,18 @@ fn mirrors(visit: &Visit, contract: &Contract, params: &Members) -> Result<(), R
 
 fn mirror(visit: &Visit, one: &Mirrored, arguments: &Members) -> Result<(), Refused> {
     let (header, body) = (once(&visit.headers, &one.header)?, headers::mirror(one, arguments));
-    let decode =
-        |value: &str| headers::decode(value).ok_or_else(|| mismatch(&one.header, "is wrapped wrongly"));
-    let (header, body) = (header.map(decode).transpose()?, body.as_deref().map(decode).transpose()?);
+    let header = header.map(|value| decoded(one, value)).transpose()?;
+    let body = body.as_deref().map(|value| decoded(one, value)).transpose()?;
     match (&header, &body) {
         (None, None) => Ok(()),
         (Some(header), Some(body)) if header == body || is_same_number(header, body) => Ok(()),
         (None, Some(_)) => Err(mismatch(&one.header, "is missing")),
         (Some(_), _) => Err(mismatch(&one.header, "is not what the body says")),
     }
+}
+
+fn decoded<'v>(one: &Mirrored, value: &'v str) -> Result<Cow<'v, str>, Refused> {
+    headers::decode(value).ok_or_else(|| mismatch(&one.header, "is wrapped wrongly"))
 }
 
 /// `42` and `42.0` are one number; what is not written plainly is compared as text alone.

@@ -78,7 +78,7 @@ enum Wish {
 // ---- Calls that may become tasks ---------------------------------------------------------------------------
 
 pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
-    let Some(wish) = wish(&request)? else { return tools::call(request).await };
+    let Some(wish) = wish(&request)? else { return Box::pin(tools::call(request)).await };
     let tasks = &request.visit.door.tasks;
     let owner = request.visit.caller.key;
     let ttl_ms = match wish {
@@ -87,7 +87,7 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
     };
     let task = match (tasks.begin(owner, request.version, ttl_ms, request.params.clone()), &wish) {
         (Some(task), _) => task,
-        (None, Wish::Able) => return tools::call(request).await,
+        (None, Wish::Able) => return Box::pin(tools::call(request)).await,
         (None, Wish::Asked(_)) => {
             let words = "too many tasks of this key are there: fetch their results, or cancel some";
             return Err(Refused::new(wire::INTERNAL_ERROR, words).recorded());

@@ -44,7 +44,7 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
         return Err(Refused::params("`name` is missing: which tool is called"));
     };
     if own::is_own(&name) {
-        return own::call(&request).await;
+        return Box::pin(own::call(&request)).await;
     }
     let contract = visit.tool(&name);
     if contract.as_deref().is_some_and(|contract| !is_tool(contract)) {
@@ -53,7 +53,7 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
     let (args, reason) = arguments(request.params.get("arguments"), contract.as_deref())?;
     let run = match methods::run(&request).await {
         Ok(run) => run,
-        Err(refused) if refused.is_law() => return Ok(told::unrun(visit, &refused).await),
+        Err(refused) if refused.is_law() => return Ok(Box::pin(told::unrun(visit, &refused)).await),
         Err(refused) => return Err(refused),
     };
     let tool = visit.scope.full_name(&name);
@@ -80,12 +80,12 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
     let sent = || arguments(request.params.get("arguments"), contract.as_deref());
     let mut wait = Wait::of(&request, &ask.tool, || sent().map(|(args, _)| args).unwrap_or_default());
     if let Some(ticket) = wait.brought_back()? {
-        return waited(wait.taken_up(ticket).await?, told);
+        return waited(Box::pin(wait.taken_up(ticket)).await?, told);
     }
     match rounds::walk(&request, contract.as_deref(), ask, &told).await? {
         Walked::Told(result) => Ok(result),
         Walked::Asked(answered) => match answered.ticket.clone() {
-            Some(ticket) => waited(wait.wait(ticket).await?, told),
+            Some(ticket) => waited(Box::pin(wait.wait(ticket)).await?, told),
             None => told(*answered),
         },
         Walked::Denied(tool, denied) => Ok(told::refusal(&tool, None, &denied)),

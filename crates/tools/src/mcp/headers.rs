@@ -2,8 +2,13 @@
 //!
 //! A header never decides anything here: it is written from the body, and compared with the body.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kernel::contract::Contract;
 use serde_json::Value;
 
 use crate::mcp::wire::Members;
@@ -43,10 +48,10 @@ pub fn encode(text: &str) -> String {
 }
 
 /// The text that a header carries; none if it is wrapped wrongly.
-pub fn decode(value: &str) -> Option<String> {
+pub fn decode(value: &str) -> Option<Cow<'_, str>> {
     match wrapped(value) {
-        None => Some(value.to_owned()),
-        Some(inner) => String::from_utf8(STANDARD.decode(inner).ok()?).ok(),
+        None => Some(value.into()),
+        Some(inner) => String::from_utf8(STANDARD.decode(inner).ok()?).ok().map(Cow::Owned),
     }
 }
 
@@ -59,6 +64,26 @@ fn wrapped(value: &str) -> Option<&str> {
 pub struct Mirrored {
     pub path: Vec<String>,
     pub header: String,
+}
+
+/// What the schemas of contracts want mirrored: found once for each, and anew when a contract changes.
+#[derive(Default)]
+pub struct Mirrors(Mutex<HashMap<String, (Arc<Contract>, Wanted)>>);
+
+type Wanted = Option<Arc<[Mirrored]>>;
+
+impl Mirrors {
+    pub fn of(&self, contract: &Arc<Contract>) -> Wanted {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&contract.name) {
+            Some((of, wanted)) if Arc::ptr_eq(of, contract) => wanted.clone(),
+            _ => {
+                let wanted: Wanted = mirrored(&contract.input).map(Arc::from);
+                known.insert(contract.name.clone(), (contract.clone(), wanted.clone()));
+                wanted
+            }
+        }
+    }
 }
 
 /// What a tool's input schema wants mirrored; none if any of its marks is one that clients must not follow.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue};
+use ::http::HeaderValue;
 use gate::Gate;
 use gate::permit::Permit;
 use gate::port::{Cancel, Feed, Reach, Reached, Reaching};
@@ -23,7 +23,7 @@ use crate::client;
 use crate::error::Error;
 use crate::mcp::era;
 use crate::mcp::upstream::{
-    Accepted, Asking, Connection, House, Kind, List, News, Stop, Trouble, Upstream, Watcher, What,
+    Accepted, Asking, Connection, House, Kind, List, News, Stop, Trail, Trouble, Upstream, Watcher, What,
 };
 use crate::mcp::via::{self, Place};
 use crate::mcp::wire::Members;
@@ -33,9 +33,6 @@ mod judge;
 mod questions;
 mod tasks;
 
-const RUN: HeaderName = HeaderName::from_static("remit-run-id");
-const CALL: HeaderName = HeaderName::from_static("remit-call-id");
-const TRACE: HeaderName = HeaderName::from_static("traceparent");
 /// News that nobody has fetched yet; the oldest are dropped, and who lags is told so.
 const NEWS_MAX: usize = 1024;
 /// What Remit asks for a list that somebody waits for.
@@ -263,6 +260,7 @@ impl Reach for Mcp {
             let order = Order {
                 contract: permit.contract(),
                 args: &permit.call().args,
+                bytes: permit.bytes(),
                 run: permit.call().run,
                 call: permit.call().id,
                 key: permit.key(),
@@ -278,6 +276,8 @@ impl Reach for Mcp {
 struct Order<'p> {
     contract: &'p Contract,
     args: &'p Value,
+    /// The same, in the form in which the law decided on them: nothing else goes to a tool.
+    bytes: &'p [u8],
     run: RunId,
     call: CallId,
     /// The same for each try of one deed.
@@ -323,8 +323,8 @@ fn asking<'o>(order: &'o Order<'_>, route: &'o Route) -> Result<Asking<'o>, &'st
         None => {
             let mut params = Members::new();
             params.insert("name".to_owned(), contract.tool.as_str().into());
-            params.insert("arguments".to_owned(), order.args.clone());
             let mut asking = Asking::new("tools/call", params, bytes_max);
+            asking.arguments = Some((order.bytes, args));
             asking.tool = Some(Accepted { name: &contract.tool, pin: contract.pin });
             if tasks::is_required(contract) {
                 asking.params.insert("task".to_owned(), json!({ "ttl": contract.timeout_ms }));
@@ -333,12 +333,11 @@ fn asking<'o>(order: &'o Order<'_>, route: &'o Route) -> Result<Asking<'o>, &'st
         }
     };
     let (run, call) = (order.run.to_string(), order.call.to_string());
-    let trace = traceparent(order.run, order.call);
-    asking.meta.insert(era::META_RUN.to_owned(), run.as_str().into());
-    asking.meta.insert(era::META_CALL.to_owned(), call.as_str().into());
-    asking.meta.insert(TRACE.as_str().to_owned(), trace.as_str().into());
-    asking.headers =
-        headers(contract, [(RUN, run), (CALL, call), (TRACE, trace)], order.key).ok_or(UNUSABLE)?;
+    asking.trail = Some(Trail { run, call, trace: traceparent(order.run, order.call) });
+    if let Some(name) = contract.idempotency_header.as_deref() {
+        let name = catalog::parse_idempotency_header(name).map_err(|_| UNUSABLE)?;
+        asking.header = Some((name, HeaderValue::from_str(order.key).map_err(|_| UNUSABLE)?));
+    }
     asking.secret = order.secret;
     let aside = |name: &str| order.feed.aside().get(name);
     asking.capabilities = aside(via::CAPABILITIES).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -347,18 +346,6 @@ fn asking<'o>(order: &'o Order<'_>, route: &'o Route) -> Result<Asking<'o>, &'st
     }
     asking.feed = order.feed.clone();
     Ok(asking)
-}
-
-fn headers(contract: &Contract, ours: [(HeaderName, String); 3], key: &str) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in ours {
-        headers.insert(name, HeaderValue::try_from(value).ok()?);
-    }
-    if let Some(name) = contract.idempotency_header.as_deref() {
-        let name = catalog::parse_idempotency_header(name).ok()?;
-        headers.insert(name, HeaderValue::try_from(key).ok()?);
-    }
-    Some(headers)
 }
 
 /// A run is a trace and a call is a span in it, so that what a server logs can be found by either.

@@ -23,7 +23,7 @@ use crate::mcp::era::Reply;
 use crate::mcp::via::Place;
 use crate::mcp::wire::{self, Members};
 
-pub use ask::{Accepted, Asked, Asking, Ended, Held, Stop, Trouble};
+pub use ask::{Accepted, Asked, Asking, Ended, Held, Stop, Trail, Trouble};
 pub use connection::Connection;
 pub use lists::{Kind, Known, List};
 pub use news::{News, What};

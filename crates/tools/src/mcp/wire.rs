@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub const PARSE_ERROR: i64 = -32700;
@@ -75,6 +75,15 @@ impl fmt::Display for RpcError {
 
 impl std::error::Error for RpcError {}
 
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Id::Number(number) => out.serialize_i64(*number),
+            Id::Text(text) => out.serialize_str(text),
+        }
+    }
+}
+
 impl Id {
     pub fn value(&self) -> Value {
         match self {
@@ -95,41 +104,102 @@ impl Id {
 impl Message {
     /// The message as it goes out.
     pub fn bytes(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512);
-        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
+        let held = match &self {
+            Message::Request { params, .. } | Message::Notification { params, .. } => members_len(params),
+            Message::Result { result, .. } => members_len(result),
+            Message::Error { .. } => 256,
+        };
+        let mut out = Vec::with_capacity(held + 128);
+        let mut message = Writing::begin(&mut out);
+        message.raw("jsonrpc", b"\"2.0\"");
         match self {
             Message::Request { id, method, params } => {
-                member(&mut out, "id", &id.value());
-                member(&mut out, "method", &method);
-                member(&mut out, "params", &params);
+                message.member("id", &id);
+                message.member("method", &method);
+                message.member("params", &params);
             }
             Message::Notification { method, params } => {
-                member(&mut out, "method", &method);
+                message.member("method", &method);
                 if !params.is_empty() {
-                    member(&mut out, "params", &params);
+                    message.member("params", &params);
                 }
             }
             Message::Result { id, result } => {
-                member(&mut out, "id", &id.value());
-                member(&mut out, "result", &result);
+                message.member("id", &id);
+                message.member("result", &result);
             }
             Message::Error { id, error } => {
-                member(&mut out, "id", &id.as_ref().map_or(Value::Null, Id::value));
-                member(&mut out, "error", &error.value());
+                message.member("id", &id);
+                message.member("error", &error.value());
             }
         }
-        out.push(b'}');
+        message.end();
         out
     }
 }
 
-/// A further member of an object that is being written. Names are ours: nothing in them is escaped.
-fn member(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-    // INVARIANT: JSON values are always written, and a vector takes all.
-    let _ = serde_json::to_writer(out, value);
+/// How long members are when they are written, as near as can be told without writing them: what is large is then
+/// written into its place at once.
+fn members_len(members: &Members) -> usize {
+    members.iter().map(|(name, value)| name.len() + 4 + value_len(value)).sum::<usize>() + 2
+}
+
+fn value_len(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 16,
+        // A few bytes of it may be written as two.
+        Value::String(text) => text.len() + text.len() / 32 + 8,
+        Value::Array(items) => items.iter().map(value_len).sum::<usize>() + items.len() + 2,
+        Value::Object(members) => members_len(members),
+    }
+}
+
+/// An object that is written member by member. Whoever writes it writes no name twice.
+pub(in crate::mcp) struct Writing<'o> {
+    out: &'o mut Vec<u8>,
+    before: &'static [u8],
+}
+
+impl<'o> Writing<'o> {
+    pub(in crate::mcp) fn begin(out: &'o mut Vec<u8>) -> Writing<'o> {
+        Writing { out, before: b"{" }
+    }
+
+    pub(in crate::mcp) fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.name(name);
+        self.write(value);
+    }
+
+    /// A value that is JSON already.
+    pub(in crate::mcp) fn raw(&mut self, name: &str, json: &[u8]) {
+        self.name(name);
+        self.out.extend_from_slice(json);
+    }
+
+    /// A member that is an object; nothing else is written here before its end.
+    pub(in crate::mcp) fn object(&mut self, name: &str) -> Writing<'_> {
+        self.name(name);
+        Writing::begin(self.out)
+    }
+
+    pub(in crate::mcp) fn end(self) {
+        if self.before == b"{" {
+            self.out.push(b'{');
+        }
+        self.out.push(b'}');
+    }
+
+    fn name(&mut self, name: &str) {
+        self.out.extend_from_slice(std::mem::replace(&mut self.before, b","));
+        self.write(name);
+        self.out.push(b':');
+    }
+
+    fn write(&mut self, value: &(impl Serialize + ?Sized)) {
+        // INVARIANT: JSON values are always written, and a vector takes all.
+        let _ = serde_json::to_writer(&mut *self.out, value);
+    }
 }
 
 /// Reads one message. What two parsers could read differently is refused.

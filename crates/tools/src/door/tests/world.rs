@@ -67,7 +67,7 @@ impl World {
         let gate = Gate::open(options, log, rules(book)).unwrap();
         gate.begin().await.unwrap();
         let catalogue = crate::mcp::Mcp::new(&Default::default()).unwrap().catalogue();
-        let (sessions, seats, states, parked, tasks) = Default::default();
+        let (sessions, seats, states, parked, tasks, mirrored) = Default::default();
         let door = Arc::new(Door {
             gate: gate.clone(),
             catalogue,
@@ -77,6 +77,7 @@ impl World {
             states,
             parked,
             tasks,
+            mirrored,
         });
         World { router: routes(door.clone()), door, gate, cancelled, _folder: folder }
     }

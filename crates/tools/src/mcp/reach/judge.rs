@@ -49,7 +49,7 @@ pub(super) fn judge(effect: Effect, ended: Ended, secrets: &[String]) -> Reached
         Ended::Answered(Reply::Result(result)) => {
             let failed = result.get("isError") == Some(&Value::Bool(true));
             let said = clean(result.into(), secrets);
-            let body = stdx::json::canonical(&said);
+            let body = stdx::json::canonical_value(&said);
             let reached = match failed {
                 true => reached(Outcome::Failed, Some("tool_error"), body),
                 false => reached(Outcome::Succeeded, None, body),
@@ -72,7 +72,7 @@ fn words(trouble: &Trouble, secrets: &[String]) -> Vec<u8> {
 }
 
 fn body(value: Value, secrets: &[String]) -> Vec<u8> {
-    stdx::json::canonical(&clean(value, secrets))
+    stdx::json::canonical_value(&clean(value, secrets))
 }
 
 fn clean(value: Value, secrets: &[String]) -> Value {

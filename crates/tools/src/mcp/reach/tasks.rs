@@ -146,7 +146,8 @@ async fn answer(
 fn about<'a>(asking: &Asking<'a>, method: &'static str, handle: &Handle) -> Asking<'a> {
     let params = Members::from_iter([("taskId".to_owned(), Value::from(handle.id.as_str()))]);
     let mut about = Asking::new(method, params, asking.bytes_max);
-    about.headers = asking.headers.clone();
+    about.trail = asking.trail.clone();
+    about.header = asking.header.clone();
     about.secret = asking.secret;
     about
 }
@@ -164,12 +165,13 @@ fn unclear(ended: Ended) -> Ended {
 /// Nobody waits any more. Whether the server heard it changes nothing of what is recorded.
 fn cancel(upstream: &Arc<Upstream>, asking: &Asking<'_>, handle: &Handle) {
     let upstream = upstream.clone();
-    let (headers, secret) = (asking.headers.clone(), asking.secret.map(<[u8]>::to_vec));
+    let (trail, header) = (asking.trail.clone(), asking.header.clone());
+    let secret = asking.secret.map(<[u8]>::to_vec);
     let params = json!({ "taskId": handle.id });
     tokio::spawn(async move {
         let params = params.as_object().cloned().unwrap_or_default();
         let mut asking = Asking::new("tasks/cancel", params, 64 * 1024);
-        asking.headers = headers;
+        (asking.trail, asking.header) = (trail, header);
         asking.secret = secret.as_deref();
         upstream.tell(&asking).await;
     });

@@ -62,8 +62,8 @@ fn mcp() -> Mcp {
 }
 
 fn order<'o>(contract: &'o Contract, args: &'o Value) -> Order<'o> {
-    let (run, call) = (RunId(7), CallId(9));
-    Order { contract, args, run, call, key: "deed-1", secret: None, feed: Feed::default() }
+    let (run, call, bytes) = (RunId(7), CallId(9), stdx::json::canonical_value(args).leak());
+    Order { contract, args, bytes, run, call, key: "deed-1", secret: None, feed: Feed::default() }
 }
 
 async fn carry(mcp: &Mcp, order: Order<'_>) -> Reached {

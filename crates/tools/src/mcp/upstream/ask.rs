@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gate::port::{Cancel, Feed};
-use http::HeaderMap;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use stdx::digest::Digest;
 use tokio::time::Instant;
 
 use crate::mcp::era::{self, Reply, Version};
-use crate::mcp::wire::{Id, Members, RpcError};
+use crate::mcp::wire::{Id, Members, RpcError, Writing};
 
 /// How long a call may stand still in all while somebody thinks about what its server asked.
 const HELD_MAX: Duration = Duration::from_secs(15 * 60);
@@ -26,14 +26,30 @@ pub type Asked = Arc<
     dyn Fn(String, Members) -> Pin<Box<dyn Future<Output = Result<Members, RpcError>> + Send>> + Send + Sync,
 >;
 
+/// Trace context, in `_meta` and as a header.
+pub(in crate::mcp) const TRACE: &str = "traceparent";
+const EXTENSIONS: &str = "extensions";
+/// The same as `client_info`, written.
+const CLIENT_INFO: &str = concat!("{\"name\":\"remit\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}");
+
+/// What a call is found again by: it travels along in `_meta`, and in headers.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    pub run: String,
+    pub call: String,
+    pub trace: String,
+}
+
 /// One request.
 pub struct Asking<'a> {
     pub method: &'a str,
-    /// Without `_meta`.
+    /// Without `_meta`, and without what stands in `arguments`.
     pub params: Members,
-    pub meta: Members,
-    /// Further headers, where the server is reached over HTTP.
-    pub headers: HeaderMap,
+    /// Of `tools/call`: what the law decided on, as bytes and read.
+    pub arguments: Option<(&'a [u8], &'a Members)>,
+    pub trail: Option<Trail>,
+    /// A further header, where the server is reached over HTTP.
+    pub header: Option<(HeaderName, HeaderValue)>,
     pub secret: Option<&'a [u8]>,
     pub feed: Feed,
     pub asked: Option<Asked>,
@@ -56,8 +72,9 @@ impl<'a> Asking<'a> {
         Asking {
             method,
             params,
-            meta: Members::new(),
-            headers: HeaderMap::new(),
+            arguments: None,
+            trail: None,
+            header: None,
             secret: None,
             feed: Feed::default(),
             asked: None,
@@ -67,38 +84,63 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// What the client can be asked for, and that Remit itself waits for a call that becomes a task.
-    fn capabilities(&self) -> Members {
-        let mut can = self.capabilities.clone();
-        if self.method == "tools/call" || self.method.starts_with("tasks/") {
-            let extensions = can.entry("extensions").or_insert_with(|| json!({}));
-            if let Value::Object(extensions) = extensions {
-                extensions.insert(era::TASKS.to_owned(), json!({}));
-            }
+    /// The whole message, as this revision wants it; none is that of `initialize`.
+    pub(super) fn message(&self, version: Option<Version>, id: &Id) -> Vec<u8> {
+        let arguments = self.arguments.map_or(0, |(bytes, _)| bytes.len());
+        let mut out = Vec::with_capacity(1024 + arguments);
+        let mut message = Writing::begin(&mut out);
+        message.raw("jsonrpc", b"\"2.0\"");
+        message.member("id", id);
+        message.member("method", self.method);
+        let mut params = message.object("params");
+        let others = self.params.iter().filter(|(name, _)| *name != "_meta");
+        others.for_each(|(name, value)| params.member(name, value));
+        if let Some((bytes, _)) = self.arguments {
+            params.raw("arguments", bytes);
         }
-        can
+        let is_stateless = version.is_some_and(Version::is_stateless);
+        if is_stateless || self.trail.is_some() || self.feed.is_heard() {
+            self.write_meta(params.object("_meta"), is_stateless, id);
+        }
+        params.end();
+        message.end();
+        out
     }
 
-    /// The whole `params`, as this revision wants them; none is that of `initialize`.
-    pub(super) fn params_for(&self, version: Option<Version>, id: &Id) -> Members {
-        let mut meta = self.meta.clone();
-        if self.feed.is_heard() {
-            meta.insert(era::PROGRESS_TOKEN.to_owned(), id.value());
+    fn write_meta(&self, mut meta: Writing<'_>, is_stateless: bool, id: &Id) {
+        if let Some(Trail { run, call, trace }) = &self.trail {
+            meta.member(era::META_RUN, run);
+            meta.member(era::META_CALL, call);
+            meta.member(TRACE, trace);
         }
-        if version.is_some_and(Version::is_stateless) {
-            let mut with = |name: &str, value: Value| meta.insert(name.to_owned(), value);
-            with(era::META_VERSION, Version::LATEST.text().into());
-            with(era::META_CLIENT_INFO, client_info());
-            with(era::META_CLIENT_CAPABILITIES, self.capabilities().into());
+        if self.feed.is_heard() {
+            meta.member(era::PROGRESS_TOKEN, id);
+        }
+        if is_stateless {
+            meta.member(era::META_VERSION, Version::LATEST.text());
+            meta.raw(era::META_CLIENT_INFO, CLIENT_INFO.as_bytes());
+            self.write_capabilities(meta.object(era::META_CLIENT_CAPABILITIES));
             if self.feed.is_heard() {
-                with(era::META_LOG_LEVEL, "info".into());
+                meta.member(era::META_LOG_LEVEL, "info");
             }
         }
-        let mut params = self.params.clone();
-        if !meta.is_empty() {
-            params.insert("_meta".to_owned(), meta.into());
+        meta.end();
+    }
+
+    /// What the client can be asked for, and that Remit itself waits for a call that becomes a task.
+    fn write_capabilities(&self, mut can: Writing<'_>) {
+        let own = self.method == "tools/call" || self.method.starts_with("tasks/");
+        let others = self.capabilities.iter().filter(|(name, _)| !own || *name != EXTENSIONS);
+        others.for_each(|(name, value)| can.member(name, value));
+        if own {
+            let mut extensions = can.object(EXTENSIONS);
+            let known = self.capabilities.get(EXTENSIONS).and_then(Value::as_object).into_iter().flatten();
+            let known = known.filter(|(name, _)| *name != era::TASKS);
+            known.for_each(|(name, value)| extensions.member(name, value));
+            extensions.raw(era::TASKS, b"{}");
+            extensions.end();
         }
-        params
+        can.end();
     }
 }
 

@@ -10,7 +10,7 @@ use gate::port::Feed;
 use gate::vault;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::connect::capture_connection;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use crate::client::{self, Wire};
 use crate::mcp::era::{self, Reply, Version};
 use crate::mcp::headers::{self, Mirrored};
 use crate::mcp::sse::{End, Events};
-use crate::mcp::upstream::ask::{Asked, Asking, Ended, Stop, Trouble, answer_to};
+use crate::mcp::upstream::ask::{self, Asked, Asking, Ended, Stop, Trail, Trouble, answer_to};
 use crate::mcp::upstream::news::Inbox;
 use crate::mcp::wire::{self, Id, Members, Message};
 
@@ -41,6 +41,14 @@ const RESUME_WAIT_MS: u64 = 1_000;
 const RESUME_WAIT_MS_MIN: u64 = 20;
 const RESUME_WAIT_MS_MAX: u64 = 10_000;
 const SESSION_BYTES_MAX: usize = 1024;
+/// Headers of most requests.
+const HEADERS_USUAL: usize = 12;
+const RUN: HeaderName = HeaderName::from_static("remit-run-id");
+const CALL: HeaderName = HeaderName::from_static("remit-call-id");
+const TRACE: HeaderName = HeaderName::from_static(ask::TRACE);
+const METHOD: HeaderName = HeaderName::from_static(headers::METHOD);
+const NAME: HeaderName = HeaderName::from_static(headers::NAME);
+const VERSION: HeaderName = HeaderName::from_static(headers::VERSION);
 
 pub(super) struct HttpLink {
     wire: Wire,
@@ -166,21 +174,26 @@ impl HttpLink {
         id: &Id,
     ) -> Result<Request<Full<Bytes>>, Trouble> {
         let mut head = self.head(version)?;
-        head.extend(asking.headers.clone());
-        let params = asking.params_for(version, id);
+        if let Some(Trail { run, call, trace }) = &asking.trail {
+            for (name, text) in [(RUN, run), (CALL, call), (TRACE, trace)] {
+                head.insert(name, HeaderValue::from_str(text).map_err(|_| unusable())?);
+            }
+        }
+        if let Some((name, value)) = &asking.header {
+            head.insert(name.clone(), value.clone());
+        }
         if version.is_some_and(Version::is_stateless) {
-            mirror(&mut head, asking.method, &params, mirrored)?;
+            mirror(&mut head, asking, mirrored)?;
         }
         self.authorize(&mut head, asking.secret)?;
-        let message = Message::Request { id: id.clone(), method: asking.method.to_owned(), params };
-        Ok(self.built(Method::POST, head, Bytes::from(message.bytes())))
+        Ok(self.built(Method::POST, head, Bytes::from(asking.message(version, id))))
     }
 
     fn head(&self, version: Option<Version>) -> Result<HeaderMap, Trouble> {
-        let mut head = HeaderMap::new();
+        let mut head = HeaderMap::with_capacity(HEADERS_USUAL);
         head.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         if let Some(version) = version.filter(|version| version.has_version_header()) {
-            head.insert(headers::VERSION, HeaderValue::from_static(version.text()));
+            head.insert(VERSION, HeaderValue::from_static(version.text()));
         }
         // INVARIANT: there is a session only where `initialize` gave one.
         if let Some(session) = self.session.get() {
@@ -431,30 +444,27 @@ pub(super) fn cancelled(id: &Id, why: &str) -> Message {
 }
 
 /// Headers that say again what the body says, so that proxies need not read bodies.
-fn mirror(
-    head: &mut HeaderMap,
-    method: &str,
-    params: &Members,
-    mirrored: &[Mirrored],
-) -> Result<(), Trouble> {
-    let value = |text: String| {
-        HeaderValue::try_from(text).map_err(|_| Trouble::saying("contract_unusable", "a name cannot be sent"))
-    };
-    head.insert(headers::METHOD, value(method.to_owned())?);
-    let name = headers::name_param(method).and_then(|name| params.get(name)).and_then(Value::as_str);
-    if let Some(name) = name {
-        head.insert(headers::NAME, value(headers::encode(name))?);
+fn mirror(head: &mut HeaderMap, asking: &Asking<'_>, mirrored: &[Mirrored]) -> Result<(), Trouble> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| unusable());
+    head.insert(METHOD, value(asking.method)?);
+    let name = headers::name_param(asking.method).and_then(|name| asking.params.get(name));
+    if let Some(name) = name.and_then(Value::as_str) {
+        head.insert(NAME, value(&headers::encode(name))?);
     }
-    if let Some(arguments) = params.get("arguments").and_then(Value::as_object) {
+    if let Some((_, arguments)) = asking.arguments {
         for one in mirrored {
             if let (Some(text), Ok(name)) =
                 (headers::mirror(one, arguments), HeaderName::try_from(one.header.as_str()))
             {
-                head.insert(name, value(text)?);
+                head.insert(name, value(&text)?);
             }
         }
     }
     Ok(())
+}
+
+fn unusable() -> Trouble {
+    Trouble::saying("contract_unusable", "a name cannot be sent")
 }
 
 enum Media {
@@ -484,14 +494,20 @@ fn answer_in(heard: &[u8], id: &Id) -> Ended {
     }
 }
 
-async fn hear(body: Incoming, bytes_max: usize) -> Result<Bytes, &'static str> {
+async fn hear(mut body: Incoming, bytes_max: usize) -> Result<Vec<u8>, &'static str> {
     // An answer that is announced too large is not waited for.
-    if usize::try_from(body.size_hint().lower()).is_ok_and(|announced| announced > bytes_max) {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > bytes_max {
         return Err("too_large");
     }
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err("too_large"),
-        Err(_) => Err("reset"),
+    // Into one place as it comes: a large answer is never there twice.
+    let mut heard = Vec::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(|_| "reset")?.into_data() else { continue };
+        if chunk.len() > bytes_max - heard.len() {
+            return Err("too_large");
+        }
+        heard.extend_from_slice(&chunk);
     }
+    Ok(heard)
 }

@@ -101,12 +101,12 @@ impl StdioLink {
         if !self.is_alive() {
             return Ended::Unsent(self.words.trouble("connection_lost"));
         }
-        let params = asking.params_for(version, &id);
-        let message = Message::Request { id: id.clone(), method: asking.method.to_owned(), params };
+        let mut asked = asking.message(version, &id);
+        asked.push(b'\n');
         let sent = tokio::select! {
             biased;
             trouble = stop.wanted() => return Ended::Unsent(trouble),
-            sent = self.to.send(line(message)) => sent,
+            sent = self.to.send(asked) => sent,
         };
         if sent.is_err() {
             return Ended::Unsent(self.words.trouble("connection_lost"));
@@ -129,8 +129,9 @@ impl StdioLink {
     /// Sends a request whose answer nobody waits for: what it brings are notifications.
     pub(super) fn listen(&self, version: Version, method: &str, params: Members) -> Id {
         let id = Id::Number(self.next.fetch_add(1, Ordering::Relaxed));
-        let params = Asking::new(method, params, 0).params_for(Some(version), &id);
-        self.tell(Message::Request { id: id.clone(), method: method.to_owned(), params });
+        let mut asked = Asking::new(method, params, 0).message(Some(version), &id);
+        asked.push(b'\n');
+        let _ = self.to.try_send(asked);
         id
     }
 

@@ -13,7 +13,7 @@ use super::{HttpLink, Media, RESUME_WAIT_MS_MAX, media_type, mirror};
 use crate::mcp::era::Version;
 use crate::mcp::sse::Events;
 use crate::mcp::upstream::ask::Asking;
-use crate::mcp::wire::{self, Id, Members, Message};
+use crate::mcp::wire::{self, Id, Members};
 
 const EVENT_BYTES_MAX: usize = 256 * 1024;
 /// A stream that has carried this much is opened anew.
@@ -70,12 +70,11 @@ impl HttpLink {
         }
         const METHOD: &str = "subscriptions/listen";
         let id = Id::Number(self.next.fetch_add(1, Ordering::Relaxed));
-        let params = Asking::new(METHOD, params, EVENT_BYTES_MAX).params_for(Some(version), &id);
+        let asking = Asking::new(METHOD, params, EVENT_BYTES_MAX);
         let mut head = head;
-        mirror(&mut head, METHOD, &params, &[]).map_err(|_| NoStream::Ever)?;
+        mirror(&mut head, &asking, &[]).map_err(|_| NoStream::Ever)?;
         self.authorize(&mut head, None).map_err(|_| NoStream::Now)?;
-        let message = Message::Request { id, method: METHOD.to_owned(), params };
-        let request = self.built(Method::POST, head, Bytes::from(message.bytes()));
+        let request = self.built(Method::POST, head, Bytes::from(asking.message(Some(version), &id)));
         let response = self.wire.request(request).await.map_err(|_| NoStream::Now)?;
         match (response.status(), media_type(&response)) {
             (StatusCode::OK, Media::Events) => Ok(response.into_body()),
