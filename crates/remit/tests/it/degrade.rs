@@ -48,7 +48,7 @@ async fn house(budget: &str) -> House {
     let install = Install::new(&tools.url());
     install.edit("tools/desk.yaml", "tools:\n", &TOOLS.replace("&words ", ""));
     install.edit("agents/refund-desk.yaml", "may:\n", &format!("roles: [executor]\n{MAY}"));
-    install.edit("agents/refund-desk.yaml", "per_run: { calls: 40, usd: 2.00, irreversible: 2 }", budget);
+    install.edit("agents/refund-desk.yaml", "per_run: { calls: 40, usd: 20.00, irreversible: 2 }", budget);
     let serve = install.serve();
     let minted: api::people::KeyMinted =
         people(&install, &serve).post("/v1/agents/refund-desk/keys", &json!({})).await.unwrap();

@@ -56,12 +56,18 @@ const LINES = (by) => [
   ["Succeeded", (line) => `${line.now.completion_percent} %`, "amount"],
   ["Cost", (line) => compared(line, "cost_usd_nanos"), "amount"],
   ["For each success", (line) => compared(line, "cost_per_success_usd_nanos"), "amount"],
+  ["Tokens", (line) => tokens(line.now), "amount"],
   ["People stepped in", (line) => count(line.now.interventions), "amount"],
 ];
 
 /** A figure, and what it was in the time before. */
 function compared(line, name) {
   return [usd(line.now[name]), line.before.runs > 0 && h("span", { class: "muted" }, ` was ${usd(line.before[name])}`)];
+}
+
+/** All of them; in, out and cached in the hint. */
+function tokens({ tokens, tokens_in, tokens_out, tokens_cached }) {
+  return h("span", { title: `${count(tokens_in)} in, ${count(tokens_out)} out, ${count(tokens_cached)} cached` }, count(tokens));
 }
 
 const TOP = [

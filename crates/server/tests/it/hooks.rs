@@ -14,6 +14,7 @@ const CLERK: &str = "clerk";
 /// A run that its agent closed as a success.
 async fn closed(world: &World) -> String {
     let (key, token) = world.run(CLERK).await;
+    world.catch_up().await;
     let (_, runs) = get("/v1/runs").operator().send(&world.people).await;
     let run = runs["items"][0]["run"].as_str().unwrap().to_owned();
     let close = post(&format!("/v1/runs/{run}/close"), &json!({ "outcome": "success" }));
@@ -118,6 +119,7 @@ async fn what_is_not_of_now_is_not_heeded() {
 async fn it_may_correct_a_closed_run_and_nothing_else() {
     let world = World::new().await;
     let (_, _) = world.run(CLERK).await;
+    world.catch_up().await;
     let (_, runs) = get("/v1/runs").operator().send(&world.people).await;
     let open = runs["items"][0]["run"].as_str().unwrap().to_owned();
     let now = seconds_ago(0);
