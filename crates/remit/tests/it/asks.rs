@@ -25,6 +25,23 @@ may:
 ";
 const LEE: &str = "lee@example.com";
 
+const PLANNER: &str = "\
+agent: door
+owner: dana@example.com
+purpose: try the door
+env: prod
+mode: enforce
+phases: on
+may:
+  - { tool: modern.* }
+";
+/// The last step waits so long that a client hears of the first one meanwhile.
+const DELAYED: &str = "\
+tools:
+  add: { effect: reversible, undo: { tool: modern.add, args: { a: \"{args.a}\", b: \"{args.b}\" } } }
+  era: { effect: irreversible, delay: 2s }
+";
+
 /// Remit in front of the SDK's own server, whose tool is asked for.
 struct Desk {
     install: Install,
@@ -36,6 +53,11 @@ struct Desk {
 impl Desk {
     /// `hold` is how long a client is held.
     async fn up(hold: &str) -> Option<Desk> {
+        let tools = "tools:\n  add: { effect: reversible, limits: { timeout: 60s } }\n";
+        Desk::of(hold, AGENT, tools).await
+    }
+
+    async fn of(hold: &str, agent: &str, tools: &str) -> Option<Desk> {
         let peers = peers()?;
         let install = Install::new("http://127.0.0.1:9");
         let (python, server) = (peers.join("python/bin/python"), root().join("tests/peers/modern.py"));
@@ -48,7 +70,7 @@ impl Desk {
         std::fs::write(install.path("tools/modern.yaml"), tools).unwrap();
         std::fs::copy(root().join("tests/peers/modern.pins.json"), install.path("tools/modern.pins.json"))
             .unwrap();
-        std::fs::write(install.path("agents/door.yaml"), AGENT).unwrap();
+        std::fs::write(install.path("agents/door.yaml"), agent).unwrap();
         install.edit("remit.yaml", "store:", &format!("approvals: {{ hold: {hold} }}\nstore:"));
         let serve = install.serve();
         let people = people(&install, &serve);
@@ -247,4 +269,19 @@ async fn a_client_that_is_held_no_longer_is_told_the_ticket_and_asks_again() {
     let second = desk.client(&["asks.py", "legacy", "7"]).said();
     assert_eq!(second["structured"], json!({ "result": 8 }), "{second}");
     assert!(desk.is_empty().await, "the same call asks nobody anew");
+}
+
+/// A commit may take long: clients of both eras hear how far it is before it is answered.
+#[tokio::test]
+async fn clients_hear_how_far_a_commit_is() {
+    let Some(desk) = Desk::of("1s", PLANNER, DELAYED).await else { return };
+    for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+        let said = desk.client(&["commits.py", mode]).said();
+        assert_eq!(
+            (&said["version"], &said["planned"], &said["stage"], &said["plan"]),
+            (&json!(version), &json!("allow"), &json!("committed"), &json!("committed")),
+            "{said}"
+        );
+        assert_eq!(said["progress"], json!([[1.0, 2.0, "1 of 2 steps stand"]]), "{said}");
+    }
 }

@@ -1,7 +1,8 @@
 // Plans: what a run means to write, what became of each step, and how it is taken back.
 
-import { part, post } from "./api.js";
+import { get, part, post, url } from "./api.js";
 import { code, h, moment, several, short, words } from "./dom.js";
+import { before } from "./inbox.js";
 import { card, link, pill, question, table, trouble } from "./parts.js";
 
 /** Step states and stages in the colours of outcomes. */
@@ -15,6 +16,7 @@ export function plan(house, run, it) {
   const may = house.session.may_operate;
   const stands = it.steps.some((step) => step.state === "done" && step.undo);
   return card(["Plan ", pill(it.stage, KINDS[it.stage] ?? "plain"), h("span", { class: "muted" }, `version ${it.version}`),
+    it.stage === "proposed" && h("button", { type: "button", id: "would-change", class: "quiet", onclick: () => wouldChange(run) }, "What would it change?"),
     may && it.stage === "committed" && stands
       && h("button", { type: "button", class: "danger", id: "take-back", onclick: () => takeBack(house, run) }, "Take back"),
     may && it.stage === "quarantined" && !it.accepted
@@ -45,6 +47,20 @@ function back(step) {
   if (!step.undo) return h("span", { class: "muted" }, "nothing");
   const by = [words(step.undo), !step.guarded && h("span", { class: "muted" }, " (unguarded)")];
   return step.undo_call ? [by, ": ", link(`/calls/${part(step.undo_call)}`, short(step.undo_call))] : by;
+}
+
+/** What is there now is read for this: those reads are calls of the run, so nobody makes them unasked. */
+async function wouldChange(run) {
+  let says;
+  try {
+    const shown = await get(url(`/v1/runs/${part(run.run)}/plan`, { look: true }));
+    says = (shown.changes ?? []).map((one) => h("section", { class: "change" },
+      h("p", null, code(one.id), " ", words(one.tool)),
+      before(one) ?? h("p", { class: "muted" }, "Its contract names no read for what is there before it.")));
+  } catch (error) {
+    says = trouble(error);
+  }
+  await question({ title: "What the plan would change", says, deed: "Understood", act: async () => true });
 }
 
 /** Asks Remit first what would be done, so that nobody agrees to what they have not seen. */

@@ -13,7 +13,7 @@ mod world;
 
 pub use cases::{Tally, by_chance, cases, deaths, grouped, play_all, taken_back};
 pub use life::{Death, Store};
-pub use play::{Case, Ended, Hit, Judgement, play, rules};
+pub use play::{Case, Ended, Hit, Judgement, play, rules, rules_where};
 pub use scene::Scene;
 pub use shapes::{Node, SHAPES, plans, written};
 pub use tools::UNDO_RETRIES;

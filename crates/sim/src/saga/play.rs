@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gate::{OpenAsk, PlanShown, TakeBackAsk};
+use kernel::book::Book;
 use kernel::id::RunId;
 use kernel::phase::Phase;
 use kernel::progress::Stage;
@@ -117,7 +118,12 @@ enum Back {
 }
 
 pub fn rules() -> Result<Arc<Rules>, String> {
-    tools::rules()
+    tools::rules_where(|_| ())
+}
+
+/// The same with something of it changed.
+pub fn rules_where(change: impl FnOnce(&mut Book)) -> Result<Arc<Rules>, String> {
+    tools::rules_where(change)
 }
 
 /// Plays it to its end, and judges it by the server's own state.

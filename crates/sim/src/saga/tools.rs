@@ -24,7 +24,7 @@ pub const UNDO_RETRIES: u32 = 2;
 /// No run ends by itself here.
 const RUN_TTL_MS: u64 = 30 * 24 * 3_600_000;
 
-pub(super) fn rules() -> Result<Arc<Rules>, String> {
+pub(super) fn rules_where(change: impl FnOnce(&mut Book)) -> Result<Arc<Rules>, String> {
     let manifest = |agent: &str| {
         let may = books::may(agent, 0, "*", None);
         Manifest { phases: agent == AGENT, ..books::plain_manifest(agent, vec![may]) }
@@ -36,7 +36,9 @@ pub(super) fn rules() -> Result<Arc<Rules>, String> {
         ..House::default()
     };
     let agents = [AGENT, JOINER].map(|agent| (agent.to_owned(), manifest(agent))).into_iter().collect();
-    books::compile(Book { agents, house, rules: Vec::new(), tools: contracts() })
+    let mut book = Book { agents, house, rules: Vec::new(), tools: contracts() };
+    change(&mut book);
+    books::compile(book)
 }
 
 fn contracts() -> BTreeMap<String, Contract> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use gate::{HaltAsk, TakeBackAsk};
 use kernel::halt::Scope;
 use kernel::id::RunId;
-use kernel::progress::{Stage, Standing, StepState};
+use kernel::progress::{OnFailure, Stage, Standing, StepState};
 use kernel::verdict::Ruling;
 use serde_json::{Value, json};
-use sim::saga::{Fault, Scene, Side, rules};
+use sim::saga::{Fault, Scene, Side, rules, rules_where};
 
 async fn scene() -> Scene {
     Scene::new(rules().unwrap()).await.unwrap()
@@ -218,4 +218,39 @@ async fn what_nobody_knows_waits_for_a_person_across_a_restart() {
     scene.gate().resolve_call(call, true, "ann", "it is there").await.unwrap().unwrap();
     until(async || scene.gate().plan_of(run).await.unwrap().unwrap().stage == Stage::RolledBack).await;
     assert_eq!(scene.world().holdings(), empty);
+}
+
+/// The sweep takes it back, and its engine, which had nothing to do any more, must be woken for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_plan_whose_run_is_over_is_taken_back() {
+    let pauses = rules_where(|book| {
+        // Five seconds here: long enough to commit on a busy machine.
+        book.house.run_ttl_ms = 1_000_000;
+        for agent in book.agents.values_mut() {
+            agent.commits.on_failure = OnFailure::PauseForReplan;
+        }
+    });
+    let scene = Scene::new(pauses.unwrap()).await.unwrap();
+    let empty = scene.world().holdings();
+    let run = scene.proposed("a:take b:take<a", "t").await.unwrap();
+    scene.world().will_always("t/b", Side::Deed, Fault::Refusal);
+    assert_eq!(scene.commit(run).await.unwrap().unwrap().stage, Stage::Paused);
+    assert_ne!(scene.world().holdings(), empty);
+    until(async || scene.gate().plan_of(run).await.unwrap().unwrap().stage == Stage::RolledBack).await;
+    assert_eq!(scene.world().holdings(), empty);
+}
+
+/// A version is read once after the deed and once before the undo, whether or not something is expected, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_without_an_expectation_is_enough() {
+    let plain = rules_where(|book| book.tools.get_mut("box.set").unwrap().deed.expect = None);
+    let scene = Scene::new(plain.unwrap()).await.unwrap();
+    let run = scene.proposed("a:set", "t").await.unwrap();
+    let before = scene.world().requests();
+    assert_eq!(scene.commit(run).await.unwrap().unwrap().stage, Stage::Committed);
+    // What was there, the deed, the version.
+    assert_eq!(scene.world().requests() - before, 3);
+    scene.world().meddle("t-a", 7);
+    let back = scene.gate().take_back(take_back(run, None, false)).await.unwrap().unwrap().shown.unwrap();
+    assert_eq!(back.stage, Stage::Quarantined, "the version guards it all the same");
 }

@@ -14,6 +14,8 @@ use crate::mcp::wire::Members;
 
 /// Longer results are not repeated to a model that has to read the outcome.
 const RESULT_CHARS_MAX: usize = 2_000;
+/// Lines of what one step would change, in the words for a model.
+const DIFFERENCE_LINES_MAX: usize = 40;
 
 pub(super) fn phase(phase: Phase) -> Members {
     let words = match phase {
@@ -58,7 +60,7 @@ pub(super) fn planned(planned: &Planned) -> Members {
             text.push_str(&format!("\n  As things are now: {}", cut(before)));
         }
         let differs = preview.into_iter().flat_map(|preview| &preview.differs);
-        for line in differs.flat_map(|one| one.says()) {
+        for line in differs.flat_map(|one| one.says()).take(DIFFERENCE_LINES_MAX) {
             text.push_str(&format!("\n  It would change {line}"));
         }
     }

@@ -8,9 +8,13 @@ use super::world::{Answer, CLERK, Client, OTHER, World, book, contract, rules};
 
 /// The clerk works in phases; what it sets is unset when it is taken back, and what fails fails.
 async fn world() -> World {
+    world_where(true).await
+}
+
+async fn world_where(phases: bool) -> World {
     let world = World::new().await;
     let mut book = book();
-    book.agents.get_mut(CLERK).unwrap().phases = true;
+    book.agents.get_mut(CLERK).unwrap().phases = phases;
     let undo = Undo::Tool {
         args: json!({ "ticket": "{args.ticket}" }),
         retries: 0,
@@ -23,7 +27,8 @@ async fn world() -> World {
     let mut fail = contract("desk", "fail", Effect::Reversible, &input);
     fail.deed = Deed { undo: Some(undo), ..Deed::default() };
     let unset = contract("desk", "unset", Effect::Reversible, &input);
-    book.tools.extend([set, fail, unset].map(|tool| (tool.name.clone(), tool)));
+    let last = contract("desk", "last", Effect::Irreversible, &input);
+    book.tools.extend([set, fail, unset, last].map(|tool| (tool.name.clone(), tool)));
     world.gate.activate(rules(book), "test").await.unwrap();
     world
 }
@@ -123,4 +128,41 @@ async fn what_is_no_plan_says_where_and_what_is_denied_says_why() {
     assert_eq!(phase.result()["structuredContent"]["phase"], "explore");
     let version = clerk.call("remit.commit", json!({ "version": "newest" })).await;
     assert_eq!(version.error().1, -32602);
+}
+
+async fn status(client: &Client) -> Value {
+    client.call("remit.status", json!({})).await.result()["structuredContent"].clone()
+}
+
+#[tokio::test]
+async fn the_status_tells_the_phase_the_plan_and_what_is_staged() {
+    let world = world().await;
+    let clerk = world.client(CLERK).await;
+    let told = status(&clerk).await;
+    assert_eq!((&told["phase"], &told["plan"]), (&json!("explore"), &Value::Null), "{told}");
+    clerk.call("remit.plan", json!({ "steps": [step("set", "desk.marked", &[])] })).await;
+    let told = status(&clerk).await;
+    assert_eq!((&told["phase"], &told["plan"]["stage"]), (&json!("decide"), &json!("proposed")), "{told}");
+    assert_eq!((&told["plan"]["version"], &told["plan"]["grouped"]), (&json!(1), &json!(false)), "{told}");
+    assert_eq!(told["plan"]["steps"][0]["id"], "set", "{told}");
+    clerk.call("remit.commit", json!({})).await;
+    let told = status(&clerk).await;
+    assert_eq!(told["plan"]["stage"], "committed", "{told}");
+    assert_eq!(told["plan"]["steps"][0]["state"], "done", "{told}");
+}
+
+#[tokio::test]
+async fn the_status_of_a_group_tells_what_waits_for_its_commit() {
+    let world = world_where(false).await;
+    let clerk = world.client(CLERK).await;
+    clerk.call("remit.begin", json!({})).await;
+    for tool in ["desk.marked", "desk.last"] {
+        let answer = clerk.call(tool, json!({ "ticket": 7 })).await;
+        assert!(answer.result()["isError"].is_null(), "{tool}: {}", answer.text);
+    }
+    let told = status(&clerk).await;
+    assert_eq!((&told["phase"], &told["plan"]["stage"]), (&json!("off"), &json!("open")), "{told}");
+    assert_eq!(told["plan"]["staged"], json!([{ "id": "w2", "tool": "desk.last" }]), "{told}");
+    clerk.call("remit.abort", json!({})).await;
+    assert_eq!(status(&clerk).await["plan"]["stage"], "rolled_back");
 }
