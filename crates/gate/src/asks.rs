@@ -197,7 +197,8 @@ impl Gate {
         let until = tokio::time::Instant::now() + DECIDE_WAIT;
         while tokio::time::Instant::now() < until {
             let (log, head) = (self.0.asked.clone(), *self.0.head.borrow());
-            let find = move || log.lock().map_err(|_| Error::Stopping)?.index_of(lane, seq).map_err(Error::from);
+            let find =
+                move || log.lock().map_err(|_| Error::Stopping)?.index_of(lane, seq).map_err(Error::from);
             if tokio::task::spawn_blocking(find).await.map_err(|_| Error::Stopping)??.is_some() {
                 return Ok(());
             }

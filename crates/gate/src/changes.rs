@@ -162,7 +162,7 @@ impl Gate {
         for (place, one) in changes.iter_mut().enumerate().filter(|(_, one)| one.replaced_by.is_none()) {
             let known = rules.tool(&one.tool).filter(|tool| tool.contract.deed.preview.is_some());
             let (Some(known), Some(args)) = (known, one.after.clone()) else { continue };
-            one.trouble = Some("what is there now could not be read in time".to_owned());
+            one.trouble = Some("its preview was not read in time".to_owned());
             let (gate, run, agent) = (self.clone(), pending.run, pending.agent.clone());
             let contract = known.contract.clone();
             looking.spawn(async move { (place, gate.look(run, &agent, &contract, &args).await) });
@@ -173,7 +173,7 @@ impl Gate {
             let Some(one) = changes.get_mut(place) else { continue };
             (one.before, one.trouble) = match looked {
                 Ok(Some(before)) => (Some(before), None),
-                Ok(None) => (None, Some("what is there now could not be read".to_owned())),
+                Ok(None) => (None, Some("its preview could not be read".to_owned())),
                 Err(error) => (None, Some(error.to_string())),
             };
         }
