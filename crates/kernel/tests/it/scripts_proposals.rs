@@ -480,7 +480,10 @@ fn what_joins_others_ends_when_they_do() {
         11m | yes   | a   |         |          | c1   | vic |
         11m | sweep | a   |         |          |      |     |
     "#;
-    check(book, table, expect![[r#"
+    check(
+        book,
+        table,
+        expect![[r#"
         at  | do    | run | tool    | args     | call | by  | key                   | answer                | code                                                 | account | event
         0s  | open  | a   |         |          |      |     |                       | a open until 13:00:00 |                                                      |         | run_opened
         1s  | call  | a   | box.set | {"id":1} |      |     |                       | ask                   | proposed ask owner:vic                               |         | call_decided c1 ask until 12:10:01
@@ -489,7 +492,8 @@ fn what_joins_others_ends_when_they_do() {
         9m  | call  | a   | box.set | {"id":2} |      |     |                       | ask                   | proposed ask owner:vic                               |         | call_decided c2 ask until 12:10:01
         11m | yes   | a   |         |          | c1   | vic |                       | refused               | approval_expired                                     |         |
         11m | sweep | a   |         |          |      |     |                       | done                  |                                                      |         | call_decided c2 deny; call_decided c1 deny
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -508,7 +512,10 @@ fn what_was_approved_is_not_gathered_while_paused_nor_once_it_is_over() {
         9s  | yes    | b   |         |          | c2   | vic
         61m | gather | b   |         |          | c2   |
     "#;
-    check(proposing(), table, expect![[r#"
+    check(
+        proposing(),
+        table,
+        expect![[r#"
         at  | do     | run | tool    | args     | call | by  | answer                | code                                                                                                  | account | event
         0s  | open   | a   |         |          |      |     | a open until 13:00:00 |                                                                                                       |         | run_opened
         1s  | call   | a   | box.set | {"id":1} |      |     | ask                   | proposed ask owner:vic                                                                                |         | call_decided c1 ask until 13:00:00
@@ -521,5 +528,6 @@ fn what_was_approved_is_not_gathered_while_paused_nor_once_it_is_over() {
         8s  | call   | b   | box.set | {"id":1} |      |     | ask                   | proposed ask owner:vic                                                                                |         | call_decided c2 ask until 13:00:07
         9s  | yes    | b   |         |          | c2   | vic | enough                |                                                                                                       |         | answered yes by vic for owner:vic
         61m | gather | b   |         |          | c2   |     | refused               | approval_expired                                                                                      |         | call_decided c2 deny
-    "#]]);
+    "#]],
+    );
 }
