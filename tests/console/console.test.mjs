@@ -731,8 +731,9 @@ test("inbox: what a run proposes is seen as one change, with what is there befor
   await of(better).locator(".diff .came").getByText('"status": "closed"').waitFor();
   await of(first).getByText("Will not be done").waitFor();
   assert.equal(await of(first).getByRole("checkbox").count(), 0, "nobody approves what is replaced");
-  for (const call of [note, better]) await of(call).getByText("Touches the same as").waitFor();
-  await of(gone).getByText("What is there now is not known").waitFor();
+  await of(note).getByText("Touches the same as desk.set_status").waitFor();
+  await of(better).getByText("Touches the same as desk.add_note").waitFor();
+  await of(gone).getByText("What is there now is not known: its preview could not be read.").waitFor();
   await of(refund).getByText("irreversible").waitFor();
   assert.equal(await own.locator("input.pick:checked").count(), 4);
   assert.ok((await of(note).innerText()).includes(HARMLESS));
@@ -757,9 +758,15 @@ test("inbox: some of what a run proposes is approved by keyboard, and the rest i
     await own.locator(`#change-${call} input`).focus();
     await own.keyboard.press("Space");
   }
+  // Another comes while somebody looks: what was left out stays left out.
+  const late = await run.note("T-3", "one more", "it was forgotten");
+  await own.locator(`#change-${late} input:checked`).waitFor();
+  for (const call of [gone, refund]) assert.equal(await own.locator(`#change-${call} input`).isChecked(), false);
+  await own.locator(`#change-${late} input`).focus();
+  await own.keyboard.press("Space");
   await own.keyboard.press("y");
   const dialog = own.getByRole("dialog");
-  await dialog.getByText("2 of 4 writes; what is left out is refused.").waitFor();
+  await dialog.getByText("2 of 5 writes; what is left out is refused.").waitFor();
   assert.equal(await dialog.getByText("It cannot be undone.").count(), 0, "what cannot be undone is not ticked");
   await own.screenshot({ path: join(SHOTS, "proposals-some.png") });
   await own.keyboard.type("the money another time");
@@ -800,6 +807,8 @@ test("inbox: what a run proposes is approved by mouse, or denied with words", as
   await dialog.waitFor({ state: "detached" });
   for (const call of [other.note, other.refund]) assert.equal((await other.run.ended(call)).words, "not on a Sunday");
   await own.context().close();
+  // The page draws itself anew on what was answered a moment ago.
+  browser.fine("404");
 });
 
 test("inbox: who may not answer what is proposed is offered no ticks", async () => {

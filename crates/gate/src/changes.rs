@@ -192,7 +192,7 @@ impl Gate {
             if !template::references(&args).is_empty() {
                 continue;
             }
-            one.trouble = Some("what is there now could not be read in time".to_owned());
+            one.trouble = Some("its preview was not read in time".to_owned());
             let (gate, agent) = (self.clone(), agent.to_owned());
             let contract = known.contract.clone();
             looking.spawn(async move { (place, gate.look(run, &agent, &contract, &args).await) });
@@ -208,7 +208,7 @@ impl Gate {
             }
             (one.before, one.trouble) = match looked {
                 Ok(Some(before)) => (Some(before), None),
-                Ok(None) => (None, Some("what is there now could not be read".to_owned())),
+                Ok(None) => (None, Some("its preview could not be read".to_owned())),
                 Err(error) => (None, Some(error.to_string())),
             };
         }

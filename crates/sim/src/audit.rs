@@ -185,11 +185,13 @@ impl Audit {
         }
         let rules = self.rules.get(&decided.rules_digest).cloned();
         let rules = rules.ok_or_else(|| format!("{call} cites rules that the ledger does not hold"))?;
-        let args = reader.payload(index, &decided.args).map_err(|error| error.to_string())?;
+        // What is released is what was stored with the ask.
+        let stored = self.asks.index_of(call).filter(|_| decided.ends_ask).unwrap_or(index);
+        let args = reader.payload(stored, &decided.args).map_err(|error| error.to_string())?;
         self.recompute(stamp, decided, &rules, &args)?;
         let empty = lane();
         let state = self.lanes.get(&stamp.lane).unwrap_or(&empty);
-        self.asks.decided(stamp.at, decided, state, &rules)?;
+        self.asks.decided(index, stamp.at, decided, state, &rules)?;
         if decided.ruling != Ruling::Allow {
             self.denied += 1;
             return Ok(());

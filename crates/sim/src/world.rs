@@ -119,7 +119,10 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         self.now = self.now.plus_ms(self.random.below(3_000));
-        if self.random.percent(10) {
+        if self.random.percent(25) {
+            self.propose_asked();
+        }
+        if self.random.percent(20) {
             self.answer();
         }
         if self.random.percent(if self.ready.is_empty() { 3 } else { 50 }) {

@@ -290,7 +290,14 @@ fn sentence(what: &str, event: &Value, console: &str) -> String {
             let groups = groups.into_iter().flatten().filter_map(Value::as_str).map(plain);
             let groups = groups.collect::<Vec<_>>().join(" and ");
             let link = format!("{console}/inbox/{}", named("/call"));
-            format!("{} asks {groups} for a yes: {}. {link}", named("/agent"), named("/tool"))
+            match event.pointer("/body/asked/with") {
+                Some(_) => format!(
+                    "{} proposes to write, and {groups} may say yes or no: first {}. {link}",
+                    named("/agent"),
+                    named("/tool")
+                ),
+                None => format!("{} asks {groups} for a yes: {}. {link}", named("/agent"), named("/tool")),
+            }
         }
         "ask.escalated" => format!(
             "{} still waits for {}; {} may answer too: {}. {console}/inbox/{}",

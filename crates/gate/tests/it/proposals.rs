@@ -173,7 +173,7 @@ async fn a_preview_that_fails_is_said_and_hides_nothing() {
         let noted = note(&stage, run, "1", "a").await;
         let changes = stage.gate.changes(noted.call).await.unwrap();
         assert_eq!((changes.len(), &changes[0].before), (1, &None), "{preview}");
-        assert_eq!(changes[0].trouble.as_deref(), Some("what is there now could not be read"), "{preview}");
+        assert_eq!(changes[0].trouble.as_deref(), Some("its preview could not be read"), "{preview}");
         assert_eq!(changes[0].after, Some(json!({ "id": "1", "text": "a" })), "{preview}");
         let waiting = one(&stage);
         assert!(stage.gate.answer(says(&waiting, true, Vec::new())).await.unwrap().unwrap().complete);

@@ -8,10 +8,10 @@ use kernel::approval::{Pending, Subject};
 use kernel::approvers::{Approvals, Group};
 use kernel::book::Book;
 use kernel::call::{Call, Carrier};
-use kernel::command::{Answer, Command, OpenRun, PersonAnswer};
-use kernel::decide::{Decision, decide};
-use kernel::event::Stamp;
-use kernel::id::{CallId, RunId};
+use kernel::command::{Answer, Command, ControlCommand, OpenRun, PersonAnswer};
+use kernel::decide::{Decision, decide, decide_control};
+use kernel::event::{Event, Stamp};
+use kernel::id::{CallId, KeyId, RunId};
 use kernel::reason::Code;
 use kernel::rules::Rules;
 use kernel::state::{Control, State};
@@ -67,10 +67,31 @@ impl Lane {
         }
         decision
     }
+
+    fn control(&mut self, command: &ControlCommand) {
+        for event in &decide_control(&self.control, self.rules, command).events {
+            let stamp =
+                Stamp { at: START, lane: 0, lane_seq: self.control.seq + 1, tenant: "default".into() };
+            self.control.apply(&stamp, event);
+        }
+    }
+
+    /// Two of leads say yes, and it is not released yet.
+    fn approved(&mut self) -> Call {
+        let bound = pending(&self.state).bound(ASKED, self.rules);
+        says(self, "lou", bound);
+        says(self, "max", bound);
+        rebuilt(ASKED, pending(&self.state), r#"{"cents":5}"#)
+    }
 }
 
 /// A run for ann, and a refund of five cents that waits.
 fn asked() -> Lane {
+    asked_with(None)
+}
+
+/// The same, asked for with this key.
+fn asked_with(credential: Option<KeyId>) -> Lane {
     let mut stage = Lane { state: State::default(), control: Control::default(), rules: &RULES[0] };
     let (agent, run) = ("desk".to_owned(), RunId(1));
     let open = OpenRun {
@@ -87,6 +108,20 @@ fn asked() -> Lane {
     let args = r#"{"cents":5}"#;
     let mut call = crate::script::call(ASKED, run, &agent, "pay.refund", args, None, Carrier::Gate);
     call.ask_marks = Some(marks(stage.rules, &call, &[]));
+    call.credential = credential;
+    if let Some(key) = credential {
+        let (hash, by) = (Digest::of(b"secret"), "ops".to_owned());
+        let person = Some("Lee".to_owned());
+        let mint = ControlCommand::MintKey {
+            key,
+            agent: "desk".into(),
+            hash,
+            expires: START.plus_ms(1),
+            by,
+            person,
+        };
+        stage.control(&mint);
+    }
     let decision = stage.lane(START, &Command::Propose(Arc::new(call)));
     assert_eq!(decision.answer.ruling(), Some(Ruling::Ask));
     stage
@@ -211,6 +246,69 @@ fn only_the_stored_call_is_released() {
     assert_eq!(released.answer.ruling(), Some(Ruling::Allow));
     let again = stage.lane(START, &Command::Release(Arc::new(whole)));
     assert!(matches!(again.answer, Answer::Refused(_)));
+}
+
+/// A run may be opened with one key, and a call in it asked for with another.
+#[test]
+fn whom_the_asking_key_was_given_to_may_not_answer() {
+    let mut stage = asked_with(Some(KeyId(7)));
+    let bound = pending(&stage.state).bound(ASKED, stage.rules);
+    assert!(pending(&stage.state).persons.contains("lee"), "{:?}", pending(&stage.state).persons);
+    match says(&mut stage, "lee", bound) {
+        Answer::Refused(reason) => assert_eq!(reason.code, Code::OwnRequest),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(says(&mut stage, "lou", bound), Answer::Given { complete: false, .. }));
+}
+
+/// Between the last yes and the release its time runs out, it is halted, its key is revoked.
+#[test]
+fn what_was_approved_is_not_released_once_it_is_over() {
+    let reason_of = |decision: Decision| match decision.events.as_slice() {
+        [Event::CallDecided(decided)] => (decided.ruling, decided.reasons[0].code),
+        other => panic!("{other:?}"),
+    };
+    let mut stage = asked();
+    let call = stage.approved();
+    let late = pending(&stage.state).expires;
+    let decision = stage.lane(late, &Command::Release(Arc::new(call)));
+    assert_eq!(reason_of(decision), (Ruling::Deny, Code::ApprovalExpired));
+
+    let mut stage = asked();
+    let call = stage.approved();
+    let (why, by, scope) = ("smoke".to_owned(), "ops".to_owned(), "tool:pay.refund".parse().unwrap());
+    stage.control(&ControlCommand::Halt { scope, why, by, until: None, reads_allowed: false, force: false });
+    let decision = stage.lane(START, &Command::Release(Arc::new(call)));
+    assert_eq!(reason_of(decision), (Ruling::Deny, Code::ApprovalCancelled));
+
+    let mut stage = asked_with(Some(KeyId(7)));
+    let call = stage.approved();
+    let (why, by) = ("lost".to_owned(), "ops".to_owned());
+    stage.control(&ControlCommand::RevokeKey { key: KeyId(7), by, why });
+    let decision = stage.lane(START, &Command::Release(Arc::new(call)));
+    assert_eq!(reason_of(decision), (Ruling::Deny, Code::ApprovalCancelled));
+}
+
+/// Other arguments, and nothing else: not another tool, run or agent.
+#[test]
+fn an_edit_is_of_the_same_call() {
+    let mut stage = asked();
+    let bound = pending(&stage.state).bound(ASKED, stage.rules);
+    let whole = rebuilt(ASKED, pending(&stage.state), r#"{"cents":4}"#);
+    let others: [fn(&mut Call); 3] =
+        [|call| call.tool = "crm.note".into(), |call| call.run = RunId(9), |call| call.agent = "line".into()];
+    for change in others {
+        let mut edit = whole.clone();
+        change(&mut edit);
+        let (by, edit) = ("lou".to_owned(), Some(Arc::new(edit)));
+        let (call, yes, words, standing, only) = (ASKED, true, None, None, Vec::new());
+        let answer = PersonAnswer { call, by, yes, bound, words, edit, standing, only };
+        let answer = stage.lane(START, &Command::Answer(Box::new(answer))).answer;
+        assert!(
+            matches!(&answer, Answer::Refused(reason) if reason.code == Code::ApprovalUnknown),
+            "{answer:?}"
+        );
+    }
 }
 
 /// What may happen while a call waits.

@@ -20,6 +20,8 @@ pub(crate) const ALL: &[fn()] = &[
     no_answer_and_a_halt_end_all_of_it,
     what_fails_is_taken_back_with_the_rest,
     the_quota_holds_for_proposals,
+    what_joins_others_ends_when_they_do,
+    what_was_approved_is_not_gathered_while_paused_nor_once_it_is_over,
     rules_that_forbid_it_meanwhile_end_all_of_it,
 ];
 
@@ -459,6 +461,73 @@ fn rules_that_forbid_it_meanwhile_end_all_of_it() {
         4s | yes    | a   |         |              | c1   | vic |     | enough                |                                                                     |         | answered yes by vic for owner:vic
         5s | halt   | a   |         | tool:box.set |      |     |     | done                  |                                                                     |         | halted
         6s | gather | a   |         |              | c1   |     |     | refused               | halted (tool:box.set, since 2026-11-21T12:00:05.000Z by ann: smoke) |         | call_decided c1 deny
+    "#]],
+    );
+}
+
+/// Nobody keeps a question open by proposing more; and what is proposed is approved as it stands, and once.
+#[test]
+fn what_joins_others_ends_when_they_do() {
+    let mut book = proposing();
+    book.house.approvals.expires_ms = 600_000;
+    let table = r#"
+        at  | do    | run | tool    | args     | call | by  | key
+        0s  | open  | a   |         |          |      |     |
+        1s  | call  | a   | box.set | {"id":1} |      |     |
+        2s  | edit  | a   |         | {"id":9} | c1   | vic |
+        2s  | yes   | a   |         |          | c1   | vic | 2 times 1h same /id=1
+        9m  | call  | a   | box.set | {"id":2} |      |     |
+        11m | yes   | a   |         |          | c1   | vic |
+        11m | sweep | a   |         |          |      |     |
+    "#;
+    check(
+        book,
+        table,
+        expect![[r#"
+        at  | do    | run | tool    | args     | call | by  | key                   | answer                | code                                                 | account | event
+        0s  | open  | a   |         |          |      |     |                       | a open until 13:00:00 |                                                      |         | run_opened
+        1s  | call  | a   | box.set | {"id":1} |      |     |                       | ask                   | proposed ask owner:vic                               |         | call_decided c1 ask until 12:10:01
+        2s  | edit  | a   |         | {"id":9} | c1   | vic |                       | refused               | edit_refused (a plan is approved as it is, and once) |         |
+        2s  | yes   | a   |         |          | c1   | vic | 2 times 1h same /id=1 | refused               | edit_refused (a plan is approved as it is, and once) |         |
+        9m  | call  | a   | box.set | {"id":2} |      |     |                       | ask                   | proposed ask owner:vic                               |         | call_decided c2 ask until 12:10:01
+        11m | yes   | a   |         |          | c1   | vic |                       | refused               | approval_expired                                     |         |
+        11m | sweep | a   |         |          |      |     |                       | done                  |                                                      |         | call_decided c2 deny; call_decided c1 deny
+    "#]],
+    );
+}
+
+#[test]
+fn what_was_approved_is_not_gathered_while_paused_nor_once_it_is_over() {
+    let table = r#"
+        at  | do     | run | tool    | args     | call | by
+        0s  | open   | a   |         |          |      |
+        1s  | call   | a   | box.set | {"id":1} |      |
+        2s  | yes    | a   |         |          | c1   | vic
+        3s  | pause  | a   |         |          |      |
+        4s  | gather | a   |         |          | c1   |
+        5s  | halt   | a   |         | run:own  |      |
+        6s  | gather | a   |         |          | c1   |
+        7s  | open   | b   |         |          |      |
+        8s  | call   | b   | box.set | {"id":1} |      |
+        9s  | yes    | b   |         |          | c2   | vic
+        61m | gather | b   |         |          | c2   |
+    "#;
+    check(
+        proposing(),
+        table,
+        expect![[r#"
+        at  | do     | run | tool    | args     | call | by  | answer                | code                                                                                                  | account | event
+        0s  | open   | a   |         |          |      |     | a open until 13:00:00 |                                                                                                       |         | run_opened
+        1s  | call   | a   | box.set | {"id":1} |      |     | ask                   | proposed ask owner:vic                                                                                |         | call_decided c1 ask until 13:00:00
+        2s  | yes    | a   |         |          | c1   | vic | enough                |                                                                                                       |         | answered yes by vic for owner:vic
+        3s  | pause  | a   |         |          |      |     | done                  |                                                                                                       |         | run_paused by ann
+        4s  | gather | a   |         |          | c1   |     | waits as c1           |                                                                                                       |         |
+        5s  | halt   | a   |         | run:own  |      |     | done                  |                                                                                                       |         | halted
+        6s  | gather | a   |         |          | c1   |     | refused               | approval_cancelled (run:run_00000000000000000000000001, since 2026-11-21T12:00:05.000Z by ann: smoke) |         | call_decided c1 deny
+        7s  | open   | b   |         |          |      |     | b open until 13:00:07 |                                                                                                       |         | run_opened
+        8s  | call   | b   | box.set | {"id":1} |      |     | ask                   | proposed ask owner:vic                                                                                |         | call_decided c2 ask until 13:00:07
+        9s  | yes    | b   |         |          | c2   | vic | enough                |                                                                                                       |         | answered yes by vic for owner:vic
+        61m | gather | b   |         |          | c2   |     | refused               | approval_expired                                                                                      |         | call_decided c2 deny
     "#]],
     );
 }

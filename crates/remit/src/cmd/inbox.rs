@@ -41,13 +41,23 @@ fn row(item: &InboxItem, named: bool) -> Vec<String> {
         if asked.quorum > 1 { format!("{} ({missing} more)", asked.group) } else { asked.group.clone() }
     });
     let groups: Vec<String> = groups.collect();
-    let mut row = vec![item.call.clone(), item.risk.score.to_string(), item.tool.clone(), item.agent.clone()];
+    let mut row =
+        vec![item.call.clone(), item.risk.score.to_string(), name(item).to_owned(), item.agent.clone()];
     row.push(item.person.clone().unwrap_or_else(|| "-".to_owned()));
     row.extend([groups.join(", "), item.asked.clone(), item.expires.clone()]);
     if named {
         row.push(if item.may_answer { "may answer".to_owned() } else { "may not".to_owned() });
     }
     row
+}
+
+/// What it is about: a tool, or more than one write.
+fn name(item: &InboxItem) -> &str {
+    match item.kind.as_str() {
+        "proposals" => "what its run proposes",
+        "plan" => "a plan",
+        _ => &item.tool,
+    }
 }
 
 pub(super) async fn show(whose: &Whose, call: &str, person: Option<String>) -> Result<ExitCode> {
@@ -71,19 +81,18 @@ fn told(shown: &InboxShown) {
     let item = &shown.item;
     let say = |what: &str, says: &str| out::line(format!("{what:<13}{}", out::safe(says)));
     say("call", &item.call);
-    say("asks for", &format!("{} ({})", item.tool, item.effect));
+    say("asks for", &format!("{} ({})", name(item), item.effect));
     let person = item.person.as_deref().map(|person| format!(" for {person}")).unwrap_or_default();
     say("who", &format!("{}{person}, in {}", item.agent, item.run));
     if let Some(intent) = &shown.intent {
         say("intent", &format!("in the agent's words: “{intent}”"));
     }
-    say(
-        "because",
-        &match &shown.reason {
-            Some(reason) => format!("in the agent's words: “{reason}”"),
-            None => "the agent gives no reason".to_owned(),
-        },
-    );
+    match &shown.reason {
+        Some(reason) => say("because", &format!("in the agent's words: “{reason}”")),
+        // Of several writes each has its own.
+        None if item.kind == "call" => say("because", "the agent gives no reason"),
+        None => {}
+    }
     if item.kind == "call" {
         let args = shown.args.as_ref().map(|args| serde_json::to_string_pretty(args).unwrap_or_default());
         say("arguments", &args.unwrap_or_else(|| "erased".to_owned()));
@@ -173,8 +182,8 @@ async fn waiting(client: &Client, named: String) -> Result<String> {
 pub(super) async fn approve(whose: &Whose, options: Approve) -> Result<ExitCode> {
     let client = client(whose)?;
     let standing = standing(&options)?;
-    let Approve { call, person, why, bound, edit, only, .. } = options;
-    let call = waiting(&client, call).await?;
+    let Approve { call: named, person, why, bound, edit, only, .. } = options;
+    let call = waiting(&client, named.clone()).await?;
     let edit: Option<Value> =
         edit.map(|text| serde_json::from_str(&text)).transpose().context("--edit is not JSON")?;
     let bound = match bound {
@@ -182,7 +191,7 @@ pub(super) async fn approve(whose: &Whose, options: Approve) -> Result<ExitCode>
         None => seen(&client, &call, &person, edit.as_ref()).await?,
     };
     let answer = AnswerCall { yes: true, bound, words: why, only, edit, standing, person: Some(person) };
-    answered(whose, &client, &call, &answer).await
+    answered(whose, &client, (&named, &call), &answer).await
 }
 
 /// Shows it and asks. What is approved is what was shown, even if it changes before the answer.
@@ -205,16 +214,22 @@ async fn seen(client: &Client, call: &str, person: &str, edit: Option<&Value>) -
 }
 
 pub(super) async fn deny(whose: &Whose, call: &str, person: String, why: String) -> Result<ExitCode> {
-    let client = client(whose)?;
+    let (client, named) = (client(whose)?, call);
     let call = &waiting(&client, call.to_owned()).await?;
     // A no is good for whatever it has become.
     let shown = read(&client, call, Some(person.clone())).await?;
     let (words, person) = (Some(why), Some(person));
     let answer = AnswerCall { yes: false, bound: shown.item.bound, words, person, ..AnswerCall::default() };
-    answered(whose, &client, call, &answer).await
+    answered(whose, &client, (named, call), &answer).await
 }
 
-async fn answered(whose: &Whose, client: &Client, call: &str, answer: &AnswerCall) -> Result<ExitCode> {
+/// `named` is what the person called it: a call, or the run whose proposals wait as one.
+async fn answered(
+    whose: &Whose,
+    client: &Client,
+    (named, call): (&str, &str),
+    answer: &AnswerCall,
+) -> Result<ExitCode> {
     let path = format!("/v1/inbox/{}/answer", encode(call));
     let taken: AnswerTaken = client.post(&path, answer).await?;
     if whose.json {
@@ -230,7 +245,7 @@ async fn answered(whose: &Whose, client: &Client, call: &str, answer: &AnswerCal
             out::line(format!(
                 "approved, {event}; it is decided again on the rules of now, and then carried out"
             ));
-            out::talk(format!("what became of it: remit explain {call}"));
+            out::talk(format!("what became of it: remit explain {named}"));
         }
         (_, false) => out::line(format!("denied, {event}; the agent is told")),
     }

@@ -311,7 +311,8 @@ let after;
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !house.session || document.querySelector("dialog[open]")) return;
-  const typing = event.target.closest("input, textarea, select");
+  // Nobody types into a tick.
+  const typing = event.target.closest("input:not([type=checkbox]), textarea, select");
   if (typing) {
     if (event.key === "Escape") typing.blur();
     return;

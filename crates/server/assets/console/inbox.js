@@ -96,7 +96,7 @@ function shown(house, it, inbox) {
         : h("span", { class: "muted" }, words(item.may_not)))),
     it.about && h("p", null, words(it.about)),
     h("blockquote", null, h("p", { class: "muted" }, "Why, in the agent's own words. Nobody has checked them."),
-      h("p", null, it.reason ? words(it.reason) : "It gives no reason."),
+      (it.reason || item.kind === "call") && h("p", null, it.reason ? words(it.reason) : "It gives no reason."),
       it.intent && h("p", null, h("span", { class: "muted" }, "Its run is for: "), words(it.intent))),
     item.kind === "call"
       ? card(it.asked_args ? "What would be sent, as it was changed" : "What would be sent",
@@ -142,14 +142,28 @@ function change(it, one, may) {
   const picks = it.item.kind === "proposals" && may && !one.replaced_by;
   const title = [words(one.tool), " ", h("span", { class: one.effect === "irreversible" ? "bad" : "muted" }, plain(one.effect))];
   return h("section", { class: "change", id: `change-${one.id}` },
-    h("p", null, picks ? h("label", null, h("input", { type: "checkbox", class: "pick", value: one.id, checked: true }), " ", title) : title,
+    h("p", null, picks ? h("label", null, tick(one.id), h("span", null, title)) : title,
       one.undo && h("span", { class: "muted" }, " taken back by ", words(one.undo)),
       one.cost_usd_nanos > 0 && h("span", { class: "muted" }, " at most ", usd(one.cost_usd_nanos))),
-    one.replaced_by && h("p", { class: "muted" }, "Will not be done: ", short(one.replaced_by), ", proposed later, takes its place."),
-    one.against?.length > 0 && h("p", { class: "bad" }, "Touches the same as ", one.against.map(short).join(", "), ": look at them together."),
+    one.replaced_by && h("p", { class: "muted" }, "Will not be done: ", beside(it, one.replaced_by), ", proposed later, takes its place."),
+    one.against?.length > 0 && h("p", { class: "bad" }, "Touches the same as ", one.against.map((id) => beside(it, id)).join(", "), ": look at them together."),
     one.reason && h("p", { class: "muted" }, "In the agent's words: ", words(one.reason)),
     before(one),
     one.after === null ? h("p", { class: "bad" }, "The arguments were erased.") : one.replaced_by ? folded("What it was", json(one.after)) : json(one.after));
+}
+
+/** Another of the same set, by its tool and the end of its name. */
+function beside(it, id) {
+  const other = it.changes.find((one) => one.id === id);
+  return other ? `${plain(other.tool)} (${short(id)})` : short(id);
+}
+
+/** What somebody has left out stays left out when the page draws itself anew. */
+const leftOut = new Set();
+
+function tick(id) {
+  return h("input", { type: "checkbox", class: "pick", value: id, checked: !leftOut.has(id),
+    onchange: (event) => (event.target.checked ? leftOut.delete(id) : leftOut.add(id)) });
 }
 
 /** Those that are ticked; none named means all. */

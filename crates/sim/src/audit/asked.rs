@@ -15,6 +15,8 @@ use crate::books::{ASKED, ASKER, LEADS};
 
 /// A call that people were asked about, as the log tells it.
 struct Ask {
+    /// Of its event, which holds its arguments.
+    index: u64,
     run: RunId,
     tool: String,
     args: Digest,
@@ -38,6 +40,10 @@ pub(crate) struct Asks {
 }
 
 impl Asks {
+    pub(super) fn index_of(&self, call: CallId) -> Option<u64> {
+        self.all.get(&call).map(|ask| ask.index)
+    }
+
     pub(super) fn answered(
         &mut self,
         at: Time,
@@ -70,13 +76,14 @@ impl Asks {
 
     pub(super) fn decided(
         &mut self,
+        index: u64,
         at: Time,
         decided: &CallDecided,
         state: &State,
         rules: &Rules,
     ) -> Result<(), String> {
         match (decided.ends_ask, decided.ruling) {
-            (false, Ruling::Ask) => self.begun(decided),
+            (false, Ruling::Ask) => self.begun(index, decided),
             (false, Ruling::Allow) => self.unasked(at, decided, state),
             (false, Ruling::Deny) => Ok(()),
             (true, Ruling::Allow) => self.released(at, decided, state, rules),
@@ -84,10 +91,11 @@ impl Asks {
         }
     }
 
-    fn begun(&mut self, decided: &CallDecided) -> Result<(), String> {
+    fn begun(&mut self, index: u64, decided: &CallDecided) -> Result<(), String> {
         let call = decided.call;
         let Some(asked) = &decided.asked else { return Err(format!("{call} asks, and does not say what")) };
         let ask = Ask {
+            index,
             run: decided.run,
             tool: decided.tool.clone(),
             args: decided.args,

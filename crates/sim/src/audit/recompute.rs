@@ -15,6 +15,9 @@ use kernel::verdict::Ruling;
 use super::{Audit, lane};
 use crate::world::field_marks;
 
+/// How a call is put to the law.
+type Asking = fn(Arc<Call>) -> Command;
+
 impl Audit {
     /// The same decision again, by the same command: of what people were asked about, the second one is a release.
     pub(super) fn recompute(
@@ -51,10 +54,10 @@ impl Audit {
         let empty = lane();
         let state = self.lanes.get(&stamp.lane).unwrap_or(&empty);
         let control = self.controls.get(&decided.control_seq).unwrap_or(&self.control);
-        let by = |command: fn(Arc<Call>) -> Command, call: &Call| {
+        let by = |command: Asking, call: &Call| {
             decide(state, control, rules, &command(Arc::new(call.clone())), stamp.at)
         };
-        let (first, last): (fn(Arc<Call>) -> Command, fn(Arc<Call>) -> Command) = match decided.ends_ask {
+        let (first, last): (Asking, Asking) = match decided.ends_ask {
             true => (Command::Release, Command::ReleaseLast),
             false => (Command::Propose, Command::ProposeLast),
         };

@@ -12,7 +12,7 @@ use stdx::digest::Digest;
 use stdx::json::canonical;
 
 use super::{World, lane_of};
-use crate::books::{AGENTS, TOOLS};
+use crate::books::{AGENTS, ASKED, ASKER, TOOLS};
 use crate::pipeline::{LANES, Waiter};
 
 impl World {
@@ -32,10 +32,20 @@ impl World {
                 _ => None,
             };
         }
+        self.open(run, agent, None, parent, budget);
+    }
+
+    fn open(
+        &mut self,
+        run: RunId,
+        agent: String,
+        person: Option<String>,
+        parent: Option<RunId>,
+        budget: Option<Limits>,
+    ) {
         self.runs.push((run, agent.clone()));
-        let person = self.random.percent(20).then(|| "lee".to_owned());
-        let open =
-            OpenRun { run, agent, person, intent: None, implicit: None, parent, budget, credential: None };
+        let (intent, implicit, credential) = (None, None, None);
+        let open = OpenRun { run, agent, person, intent, implicit, parent, budget, credential };
         self.ask(lane_of(run), Command::OpenRun(open), Vec::new(), Waiter::Opening);
     }
 
@@ -64,6 +74,20 @@ impl World {
         // Few keys, so that they meet by chance too.
         let key = self.random.percent(50).then(|| mark(run, &self.random.below(40).to_be_bytes()));
         self.send(run, agent, tool, args, key, carrier);
+    }
+
+    /// What people must be asked about; the same few calls, so that one comes again while it waits.
+    pub(super) fn propose_asked(&mut self) {
+        let own = self.runs.iter().rev().filter(|(_, agent)| agent == ASKER).take(3);
+        let own: Vec<RunId> = own.map(|(run, _)| *run).collect();
+        let Some(run) = self.random.pick(&own).copied().filter(|_| !self.random.percent(25)) else {
+            let run = RunId::new(self.now, self.random.bytes());
+            let person = self.random.percent(20).then(|| "lee".to_owned());
+            return self.open(run, ASKER.to_owned(), person, None, None);
+        };
+        let args = json!({ "cents": self.random.below(25) });
+        let carrier = if self.random.percent(20) { Carrier::Executor } else { Carrier::Gate };
+        self.send(run, ASKER.to_owned(), ASKED, args, None, carrier);
     }
 
     /// The same key again: mostly the same call, sometimes with other arguments under it.

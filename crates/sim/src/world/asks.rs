@@ -59,12 +59,12 @@ impl World {
             _ => now,
         };
         let by = self.random.pick(&PEOPLE).copied().unwrap_or("zoe").to_owned();
-        let standing = self.random.percent(25).then(|| Terms {
+        let standing = self.random.percent(50).then(|| Terms {
             amount: Limits { usd_nanos: Some(20), ..Limits::default() },
             caps: [("/cents".to_owned(), 60)].into(),
             same: BTreeMap::new(),
             times: 1 + self.random.below(2),
-            until: self.now.plus_ms(30_000),
+            until: self.now.plus_ms(120_000),
         });
         let answer = PersonAnswer {
             call,

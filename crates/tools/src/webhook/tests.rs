@@ -49,6 +49,13 @@ fn a_chat_is_told_in_a_sentence_that_nobody_can_write_markup_into() {
     } });
     let says = sentence("ask.waits", &asked, "http://127.0.0.1:7471");
     assert_eq!(says, "desk asks leads and finance for a yes: pay.refund. http://127.0.0.1:7471/inbox/call_1");
+    let mut proposed = asked.clone();
+    proposed["body"]["asked"] = json!({ "with": "call_1" });
+    let says = sentence("ask.waits", &proposed, "http://r");
+    assert_eq!(
+        says,
+        "desk proposes to write, and leads and finance may say yes or no: first pay.refund. http://r/inbox/call_1"
+    );
     let late = json!({ "body": {
         "agent": "desk", "call": "call_1", "tool": "pay.refund", "group": "leads", "to": "management",
     } });
