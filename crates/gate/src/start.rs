@@ -52,10 +52,8 @@ impl Gate {
         let snapshots = Snapshots::open(log.as_mut(), &folded, committer.clone())?;
         let Folded { index: head, control, epoch, desks, .. } = folded;
         let law = Arc::new(ArcSwap::from_pointee(Law { rules, control: Arc::new(control.clone()), epoch }));
-        let closed = Arc::new(AtomicBool::new(false));
-        let tally = Arc::new(Tally::default());
+        let (closed, tally, fed): (Arc<AtomicBool>, Arc<Tally>, Fed) = Default::default();
         let (head_sender, head_receiver) = watch::channel(head);
-        let fed = Fed::default();
         let views = Views::open(&options.folder, log.reader()?, fed.clone(), head_receiver.clone())?;
         let tray = Tray::new(committer.clone());
         let clerk = |desk| {
@@ -80,14 +78,9 @@ impl Gate {
         };
         let payloads = Arc::new(std::sync::Mutex::new(log.reader()?));
         let asked = Arc::new(std::sync::Mutex::new(log.reader()?));
-        let committer = Committer {
-            log,
-            queue,
-            closed: closed.clone(),
-            tally: tally.clone(),
-            head: head_sender,
-            views: fed,
-        };
+        let head = head_sender;
+        let committer =
+            Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head, views: fed };
         start_threads(committer, control_clerk)?;
         let (stop, _) = watch::channel(false);
         Ok(Gate(Arc::new(Inner {
