@@ -160,8 +160,18 @@ pub(super) async fn spend(whose: &Whose, by: &str, within: &str) -> Result<ExitC
         let name = if line.of.is_empty() { "(none named)" } else { &line.of };
         [figures(name, &line.now), figures("  before", &line.before)]
     });
-    let head =
-        [by, "runs", "success", "completion", "cost", "a success", "people", "minutes", "time to success"];
+    let head = [
+        by,
+        "runs",
+        "success",
+        "completion",
+        "cost",
+        "a success",
+        "tokens",
+        "people",
+        "minutes",
+        "time to success",
+    ];
     out::table(&head, rows.collect());
     Ok(ExitCode::SUCCESS)
 }
@@ -176,6 +186,7 @@ fn figures(name: &str, figures: &SpendFigures) -> Vec<String> {
         format!("{} %", figures.completion_percent),
         out::usd(figures.cost_usd_nanos),
         per_success,
+        figures.tokens.to_string(),
         figures.interventions.to_string(),
         figures.human_minutes.to_string(),
         seconds,
