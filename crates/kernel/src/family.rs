@@ -59,7 +59,9 @@ impl State {
         for id in path {
             let Some(run) = self.runs.get_mut(id) else { continue };
             change(&mut run.account);
-            run.account.lent = run.account.lent.plus(&given).minus(&taken);
+            if !(taken.is_zero() && given.is_zero()) {
+                run.account.lent = run.account.lent.plus(&given).minus(&taken);
+            }
             if let Some(loan) = &mut run.loan {
                 // INVARIANT: held is the loan less what was spent of it, or nothing: a charge may go beyond a loan.
                 let spent = run.account.posted.plus(&run.account.pending);

@@ -249,6 +249,15 @@ impl Reason {
             Code::ExtensionTooLarge => {
                 format!("a run can be extended by as much as it began with, {limit}, in {detail}")
             }
+            Code::HaltUnknown => format!("nothing is halted by the name of {detail}"),
+            Code::ScopeUnknown => format!("nobody knows the {detail}"),
+            _ => self.says_of_budgets(detail, at, limit),
+        }
+    }
+
+    /// The same of budgets, and of runs under runs.
+    fn says_of_budgets(&self, detail: &str, at: &str, limit: u64) -> String {
+        match self.code {
             Code::CountInvalid => {
                 format!("`{detail}` is counted from the argument at {at}, which is no whole number")
             }
@@ -258,8 +267,6 @@ impl Reason {
             Code::DeliveryRepeated => "this very message came before, and was heeded then".to_owned(),
             Code::DepthReached => format!("runs may be opened {limit} deep under one another"),
             Code::ChildrenReached => format!("a run may have {limit} open runs under it"),
-            Code::HaltUnknown => format!("nothing is halted by the name of {detail}"),
-            Code::ScopeUnknown => format!("nobody knows the {detail}"),
             _ => self.says_of_plans(detail, at),
         }
     }

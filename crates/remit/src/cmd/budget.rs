@@ -162,8 +162,18 @@ pub(super) async fn spend(whose: &Whose, by: &str, within: &str) -> Result<ExitC
         let before = (by != "run").then(|| figures("  before", &line.before));
         std::iter::once(figures(name, &line.now)).chain(before)
     });
-    let head =
-        [by, "runs", "success", "completion", "cost", "a success", "people", "minutes", "time to success"];
+    let head = [
+        by,
+        "runs",
+        "success",
+        "completion",
+        "cost",
+        "a success",
+        "tokens",
+        "people",
+        "minutes",
+        "time to success",
+    ];
     out::table(&head, rows.collect());
     Ok(ExitCode::SUCCESS)
 }
@@ -178,6 +188,7 @@ fn figures(name: &str, figures: &SpendFigures) -> Vec<String> {
         format!("{} %", figures.completion_percent),
         out::usd(figures.cost_usd_nanos),
         per_success,
+        figures.tokens.to_string(),
         figures.interventions.to_string(),
         figures.human_minutes.to_string(),
         seconds,
