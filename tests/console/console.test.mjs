@@ -807,8 +807,6 @@ test("inbox: what a run proposes is approved by mouse, or denied with words", as
   await dialog.waitFor({ state: "detached" });
   for (const call of [other.note, other.refund]) assert.equal((await other.run.ended(call)).words, "not on a Sunday");
   await own.context().close();
-  // The page draws itself anew on what was answered a moment ago.
-  browser.fine("404");
 });
 
 test("inbox: who may not answer what is proposed is offered no ticks", async () => {

@@ -106,8 +106,7 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
     let hooks = Hooks::new(&gate, &settings.data, &options.console, &stopping);
     let hooks = hooks.context("the webhooks cannot start")?;
     hooks.know(&settings.notify);
-    let callbacks = Callbacks::open(&gate, &settings.data, &stopping).context("callbacks cannot start")?;
-    callbacks.know(&settings.callbacks);
+    let callbacks = callbacks(&gate, settings, &stopping)?;
     options.callbacks = Some(Arc::new(CallBack(callbacks.clone())));
     private::write(&settings.data.join(AGENTS_ADDRESS), &format!("http://{agents_at}"), true)?;
     private::write(&settings.data.join(ADDRESS), &format!("http://{people_at}"), true)?;
@@ -136,6 +135,12 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         stop,
         doors,
     })
+}
+
+fn callbacks(gate: &Gate, settings: &Settings, stop: &watch::Receiver<bool>) -> Result<Callbacks> {
+    let callbacks = Callbacks::open(gate, &settings.data, stop).context("callbacks cannot start")?;
+    callbacks.know(&settings.callbacks);
+    Ok(callbacks)
 }
 
 /// The reach for MCP servers; this program itself stands between Remit and each child.

@@ -48,14 +48,10 @@ pub struct Report {
     pub halts: u64,
     /// Runs that were opened under others.
     pub children: u64,
-    /// Slices of accounts that lanes were lent.
     pub loans: u64,
     pub replans: u64,
-    /// Of what people were asked about: carried out, denied, never answered, and passed by an earlier yes.
-    pub released: u64,
-    pub refused: u64,
-    pub expired: u64,
-    pub bounded: u64,
+    /// Asks that were carried out, denied, and never answered.
+    pub asked: [u64; 3],
 }
 
 /// A law was broken: which, and how to see it again.

@@ -76,10 +76,7 @@ pub(crate) fn live(seed: u64, steps: u64, mutant: Option<Mutant>) -> Result<Repo
         children: world.audit.children,
         loans: world.audit.loans,
         replans: world.audit.replans,
-        released: world.audit.asks().released,
-        refused: world.audit.asks().refused,
-        expired: world.audit.asks().expired,
-        bounded: world.audit.asks().bounded,
+        asked: world.audit.asks().figures(),
     })
 }
 

@@ -1,9 +1,9 @@
 //! Callbacks: an agent that named an address when it asked is told there how its ticket stands, and need not poll.
 //!
-//! It is told how it stands and nothing of what it was about: no arguments, no result, no words; those it gets where it
-//! proves who it is. Agents name only addresses of an origin that the configuration lists for them, in the form and under
-//! the signature of webhooks. What is to be told is a file of its own beside the ledger until it was, so that a restart
-//! forgets nothing; the same news has the same `webhook-id` for ever.
+//! It is told how it stands and nothing of what it was about: no arguments, no result, no words; those it gets
+//! where it proves who it is. Agents name only addresses of an origin that the configuration lists for them, in the
+//! form and under the signature of webhooks. What is to be told is a file of its own beside the ledger until it
+//! was, so that a restart forgets nothing; the same news has the same `webhook-id` for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

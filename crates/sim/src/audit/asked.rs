@@ -32,14 +32,17 @@ pub(crate) struct Asks {
     all: BTreeMap<CallId, Ask>,
     /// So often each bounded approval was used.
     used: BTreeMap<CallId, u64>,
-    pub(crate) released: u64,
-    pub(crate) refused: u64,
-    pub(crate) expired: u64,
-    /// Passed by a yes that was given to an earlier call.
-    pub(crate) bounded: u64,
+    released: u64,
+    refused: u64,
+    expired: u64,
 }
 
 impl Asks {
+    /// Carried out, denied, never answered.
+    pub(crate) fn figures(&self) -> [u64; 3] {
+        [self.released, self.refused, self.expired]
+    }
+
     pub(super) fn index_of(&self, call: CallId) -> Option<u64> {
         self.all.get(&call).map(|ask| ask.index)
     }
@@ -124,7 +127,6 @@ impl Asks {
         if *used > standing.terms.times || at >= standing.terms.until {
             return Err(format!("{call} passed by {id}, which is used up or over"));
         }
-        self.bounded += 1;
         Ok(())
     }
 
