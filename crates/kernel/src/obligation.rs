@@ -2,8 +2,8 @@
 //! cheaper tool, a cheaper model.
 //!
 //! A call that is not yet what it must be is given back, is drafted anew as what it must be, and is decided as that: so
-//! what the rules see is what leaves the house. Only single calls are bound: the steps of a plan were priced, and a call
-//! that people said yes to was read, as they are.
+//! what the rules see is what leaves the house. Only single calls are bound: the steps of a plan were priced, and a
+//! call that people said yes to was read, as they are.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -65,26 +65,8 @@ pub(crate) fn compile(loaded: Loaded) -> Result<(Arc<Rules>, Settings, Problems)
 pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Running> {
     let agents = bind(settings.agents_listen, "agents").await?;
     let people = bind(settings.people_listen, "people").await?;
-    let log = ledger::sqlite::Sqlite::open(&settings.data, &ledger::sqlite::Options::default())
-        .with_context(|| format!("the data folder `{}` cannot be opened", settings.data.display()))?;
-    private::tighten(&settings.data);
+    let (gate, mcp) = opened(rules, settings).await?;
     let operator = operator_key(&settings.data)?;
-    let http = tools::Http::new(tools::Options::default()).context("the tools' HTTP client cannot start")?;
-    let mcp = mcp(&settings.folder)?;
-    mcp.know(rules.book.tools.values());
-    let options = gate::Options {
-        folder: settings.data.clone(),
-        lanes: 1,
-        disk_reserve_bytes: settings.disk_reserve_bytes,
-        clock: Arc::new(gate::clock::Wall),
-        reaches: vec![Arc::new(http), Arc::new(mcp.clone())],
-    };
-    let gate = tokio::task::spawn_blocking(move || Gate::open(options, Box::new(log), rules))
-        .await?
-        .context("the ledger cannot be read back")?;
-    gate.begin().await.context("the ledger cannot be written")?;
-    mcp.tell(&gate);
-
     let (stop, stopping) = watch::channel(false);
     let mut options = server::Options::new(&operator, stopping.clone());
     options.hosts = settings.hosts.clone();
@@ -135,6 +117,29 @@ pub(crate) async fn start(rules: Arc<Rules>, settings: &Settings) -> Result<Runn
         stop,
         doors,
     })
+}
+
+/// The gate, with its ledger and what it reaches the world by.
+async fn opened(rules: Arc<Rules>, settings: &Settings) -> Result<(Gate, Mcp)> {
+    let log = ledger::sqlite::Sqlite::open(&settings.data, &ledger::sqlite::Options::default())
+        .with_context(|| format!("the data folder `{}` cannot be opened", settings.data.display()))?;
+    private::tighten(&settings.data);
+    let http = tools::Http::new(tools::Options::default()).context("the tools' HTTP client cannot start")?;
+    let mcp = mcp(&settings.folder)?;
+    mcp.know(rules.book.tools.values());
+    let options = gate::Options {
+        folder: settings.data.clone(),
+        lanes: 1,
+        disk_reserve_bytes: settings.disk_reserve_bytes,
+        clock: Arc::new(gate::clock::Wall),
+        reaches: vec![Arc::new(http), Arc::new(mcp.clone())],
+    };
+    let gate = tokio::task::spawn_blocking(move || Gate::open(options, Box::new(log), rules))
+        .await?
+        .context("the ledger cannot be read back")?;
+    gate.begin().await.context("the ledger cannot be written")?;
+    mcp.tell(&gate);
+    Ok((gate, mcp))
 }
 
 fn callbacks(gate: &Gate, settings: &Settings, stop: &watch::Receiver<bool>) -> Result<Callbacks> {

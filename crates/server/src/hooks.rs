@@ -1,7 +1,7 @@
 //! Messages from systems of people's own: signed, of now, and heeded once. All they may say is what a run came to.
 //!
-//! The form is that of the Standard Webhooks, as Remit's own: `webhook-id`, `webhook-timestamp`, and `webhook-signature`,
-//! which is `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`.
+//! The form is that of the Standard Webhooks, as Remit's own: `webhook-id`, `webhook-timestamp`, and
+//! `webhook-signature`, which is `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`.
 
 use std::collections::BTreeMap;
 
@@ -63,8 +63,8 @@ pub(crate) async fn correct(
     }
 }
 
-/// The id of a message that this sender signed, and signed now. What is wrong with it is told alike, whatever it is, but
-/// for its age.
+/// The id of a message that this sender signed, and signed now. What is wrong with it is told alike, whatever it is,
+/// but for its age.
 fn proved<'h>(house: &House, hook: &str, headers: &'h HeaderMap, body: &Bytes) -> Result<&'h str, Refusal> {
     let refused = |detail: &str| Refusal::new(Code::SignatureRefused, detail);
     let unsigned = || refused("no sender of this name signed this message");

@@ -3,7 +3,7 @@
 //! `pipeline.rs` plays the committer and the barrier, `world.rs` the agents, people, tools and weather, `audit.rs`
 //! reads the log alone and asserts what must hold after every step. All chance comes from one seed: the same seed
 //! gives the same trace, byte for byte. `saga` is another kind of world: plans through the whole gate, with its own
-//! threads, judged by the server that they write to. `schedule` plays plans here on one thread, for one law, very often.
+//! threads, judged by the server that they write to. `schedule` plays plans on one thread, for one law, very often.
 
 mod audit;
 mod books;
@@ -14,8 +14,6 @@ mod random;
 pub mod saga;
 pub mod schedule;
 mod world;
-
-use std::fmt;
 
 use stdx::digest::Digest;
 
@@ -62,8 +60,8 @@ pub struct Violation {
     pub what: String,
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "seed {}, step {}: {}", self.seed, self.step, self.what)
     }
 }

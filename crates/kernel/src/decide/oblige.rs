@@ -12,8 +12,8 @@ use crate::reason::{Code, Reason};
 use crate::threshold::Action;
 use crate::window::AccountId;
 
-/// None: it is all that it must be. Else it is given back, to come again as that; or it is refused, if its executor does
-/// not say that it heeds that.
+/// None: it is all that it must be. Else it is given back, to come again as that; or it is refused, if its executor
+/// does not say that it heeds that.
 pub(super) fn oblige(case: &Case<'_>) -> Option<Decision> {
     let wanted = wanted(case);
     let bound = &case.call.bound;

@@ -14,8 +14,8 @@ const NAME_BYTES_MAX: usize = 64;
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Inbound {
-    /// What the ledger calls it: `webhook:NAME`. It posts to `/v1/hooks/NAME/correct` at the people's address, and may do
-    /// nothing but correct what a closed run came to.
+    /// What the ledger calls it: `webhook:NAME`. It posts to `/v1/hooks/NAME/correct` at the people's address, and may
+    /// do nothing but correct what a closed run came to.
     webhook: At<String>,
     /// Where the secret is kept that it signs with: `env:NAME` or `file:PATH`.
     secret: At<String>,

@@ -1,3 +1,5 @@
+//! What is told to be different, line by line and field by field.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use serde_json::json;
