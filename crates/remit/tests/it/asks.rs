@@ -61,8 +61,7 @@ impl Desk {
         let install = Install::new("http://127.0.0.1:9");
         let (python, server) = (peers.join("python/bin/python"), root().join("tests/peers/modern.py"));
         let tools = format!(
-            "server: modern\nvia: {{ stdio: {{ command: {}, args: [\"{}\"] }} }}\nenv: prod\n\
-             tools:\n  add: {{ effect: reversible, limits: {{ timeout: 60s }} }}\n",
+            "server: modern\nvia: {{ stdio: {{ command: {}, args: [\"{}\"] }} }}\nenv: prod\n{tools}",
             python.display(),
             server.display()
         );
