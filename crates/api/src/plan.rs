@@ -222,8 +222,8 @@ pub struct PlanShown {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanQuery {
-    /// Of a plan that is only proposed, `changes` are told, too: what is there now is read for that, and those reads are
-    /// calls of its run.
+    /// Of a plan that is only proposed, `changes` are told, too: what is there now is read for that, and those reads
+    /// are calls of its run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<bool>,
 }

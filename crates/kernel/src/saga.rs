@@ -12,7 +12,7 @@ use crate::time::Time;
 
 /// Calls for one step of unknown end, the first included.
 pub const TRIES_MAX: u32 = 4;
-/// Tries of one step whose end nobody knows, those too that ended with Remit: a step that kills it is not sent for ever.
+/// Tries of one step whose end nobody knows, those that ended with Remit too: what kills it is not sent for ever.
 const UNSETTLED_MAX: usize = 12;
 /// Looks at a step, or at whether it happened, without an answer.
 pub const LOOKS_MAX: u32 = 3;

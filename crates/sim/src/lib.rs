@@ -3,7 +3,7 @@
 //! `pipeline.rs` plays the committer and the barrier, `world.rs` the agents, people, tools and weather, `audit.rs`
 //! reads the log alone and asserts what must hold after every step. All chance comes from one seed: the same seed
 //! gives the same trace, byte for byte. `saga` is another kind of world: plans through the whole gate, with its own
-//! threads, judged by the server that they write to. `schedule` plays plans here on one thread, for one law, very often.
+//! threads, judged by the server that they write to. `schedule` plays plans on one thread, for one law, often.
 
 mod audit;
 mod books;

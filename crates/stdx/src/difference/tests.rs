@@ -1,3 +1,4 @@
+//! What differs is told, and not more than that.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use serde_json::json;
