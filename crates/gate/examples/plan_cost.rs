@@ -120,6 +120,10 @@ async fn recovery(plans: usize) {
     }
     gate.stop(Duration::from_secs(1)).await;
     drop(gate);
+    // The engines of plans let go of the folder when they next look.
+    while ledger::sqlite::Sqlite::open(folder.path(), &ledger::sqlite::Options::default()).is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let started = Instant::now();
     let gate = opened(folder.path());
     gate.begin().await.unwrap();

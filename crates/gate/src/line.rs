@@ -271,20 +271,28 @@ impl Gate {
         let (call, payloads) = (&draft.call, std::mem::take(&mut draft.payloads));
         let mut wait = self.propose(call.run, command(call.clone()), payloads)?;
         let (gate, late) = (self.clone(), call.clone());
+        // The engine comes again with a step, and perhaps under the same name: not before the first is closed.
+        let comes_again = call.part.is_some();
         match tokio::time::timeout(DECIDE_WAIT, &mut wait).await {
             Ok(Ok(Ok(written))) => return Ok(written),
             Ok(Ok(Err(Error::LogUnwritable))) => {
                 // The commit failed, and may be durable all the same: what was never released never left the house.
-                tokio::spawn(async move { gate.never_dispatched(&late).await });
+                let closed = tokio::spawn(async move { gate.never_dispatched(&late).await });
+                if comes_again {
+                    let _ = closed.await;
+                }
             }
             Ok(Ok(Err(error))) => return Err(error),
             Ok(Err(_)) => return Err(Error::Stopping),
             Err(_) => {
-                tokio::spawn(async move {
+                let closed = tokio::spawn(async move {
                     if wait.await.is_ok() {
                         gate.never_dispatched(&late).await;
                     }
                 });
+                if comes_again {
+                    let _ = closed.await;
+                }
             }
         }
         Err(Error::LogUnwritable)

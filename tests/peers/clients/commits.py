@@ -26,6 +26,8 @@ async def main():
         said = {"version": client.protocol_version}
         planned = await client.call_tool("remit.plan", {"steps": STEPS})
         said["planned"] = planned.structured_content["ruling"]
+        if planned.is_error:
+            sys.exit(planned.content[0].text)
         committed = await client.call_tool("remit.commit", {}, progress_callback=progress)
         said["stage"] = committed.structured_content["stage"]
         said["progress"] = heard

@@ -257,11 +257,17 @@ impl Yard {
         for flight in std::mem::take(&mut self.flights) {
             self.land(flight, true)?;
         }
-        self.pipe.refold()?;
-        for lane in 1..=LANES {
-            self.ask(lane, Command::Restarted, Waiter::Nobody);
+        // A fault that was planned before may strike the start: then it is started once more.
+        let (calm, mut faults) = (std::mem::replace(&mut self.calm, true), None);
+        while faults != Some(self.played.faults) {
+            faults = Some(self.played.faults);
+            self.pipe.refold()?;
+            for lane in 1..=LANES {
+                self.ask(lane, Command::Restarted, Waiter::Nobody);
+            }
+            self.drain()?;
         }
-        self.drain()?;
+        self.calm = calm;
         let claimants: Vec<RunId> = self.pipe.law.control.claims.runs().collect();
         claimants.into_iter().try_for_each(|run| self.release(run))
     }
