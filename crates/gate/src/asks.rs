@@ -21,7 +21,7 @@ use crate::gate::{DECIDE_WAIT, Gate};
 use crate::released::PLAN;
 
 /// How long one look at the disk waits for the next.
-const LAG: std::time::Duration = std::time::Duration::from_millis(50);
+pub(crate) const LAG: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// A call that waits for people, without its payloads.
 #[derive(Clone, Debug)]

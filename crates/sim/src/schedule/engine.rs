@@ -132,6 +132,10 @@ impl Yard {
         if let Some(joined) = step.joined.as_ref().filter(|_| step.call.is_none()) {
             (call.id, call.args_mark) = (joined.call, step.planned.template);
         }
+        // As the gate does: a try whose commit failed is closed before the same name is used again.
+        if self.is_closing(call.id) {
+            return Ok(());
+        }
         self.send(call, step.call);
         Ok(())
     }

@@ -237,6 +237,13 @@ impl Yard {
         }
     }
 
+    /// Its permit was never made, and that is on its way to be recorded.
+    pub(super) fn is_closing(&self, call: CallId) -> bool {
+        let is_it = |told: &Settlement| told.call == call && told.outcome == Outcome::NotDispatched;
+        let waits = |write: &Write| matches!(&write.waiter, Waiter::Settling(_, told) if is_it(told));
+        self.outcomes.iter().any(|(_, told)| is_it(told)) || self.pipe.queue.iter().any(waits)
+    }
+
     /// Claims and their ends: no barrier.
     pub(super) fn control(&mut self, command: ControlCommand) -> Result<(), String> {
         self.weather();
