@@ -62,8 +62,8 @@ impl Gate {
         }
     }
 
-    /// A payload of one event of the run's lane; none, if it was erased. Lanes are ahead of the disk: whoever looks that
-    /// soon waits a moment, and is not told that it is gone.
+    /// A payload of one event of the run's lane; none, if it was erased. Lanes are ahead of the disk: whoever looks
+    /// that soon waits a moment, and is not told that it is gone.
     pub(crate) async fn recalled(
         &self,
         run: RunId,
