@@ -78,7 +78,7 @@ function health(calls, name) {
   const refused = calls.filter((call) => call.verdict.ruling === "deny").length;
   return [
     h("p", null, "Of its last ", count(calls.length), " calls: ", kinds.map(([kind, list]) => [
-      h("a", { href: url("/calls", { tool: name, outcome: kind }) }, pill(kind), ` ${count(list.length)}`), " "]),
+      h("a", { class: "counted", href: url("/calls", { tool: name, outcome: kind }) }, pill(kind), ` ${count(list.length)}`), " "]),
       refused > 0 && h("a", { href: url("/calls", { tool: name, ruling: "deny" }) }, pill("refused", "deny"), ` ${count(refused)}`)),
     h("p", { class: "muted" }, `Half took less than ${at(0.5)}, nine of ten less than ${at(0.9)}.`,
       kinds.some(([kind]) => kind === "failed") && [" The last trouble: ", words(ended.find((call) => call.trouble)?.trouble ?? "it failed"), "."]),
