@@ -40,6 +40,8 @@ const URL_BYTES_MAX: usize = 2_048;
 /// Events read at once, and how long to wait for more.
 const READ_MAX: usize = 200;
 const QUIET: Duration = Duration::from_secs(30);
+/// What comes shortly after one another is read at once.
+const GATHER: Duration = Duration::from_millis(20);
 const RETRY_READ: Duration = Duration::from_secs(1);
 
 /// Where which agents may have themselves told, as the configuration has it.
@@ -145,6 +147,11 @@ impl Callbacks {
     async fn follow(&self) {
         let mut next = self.0.gate.counts().head_index;
         loop {
+            if self.kept().wanted.is_empty() {
+                self.0.news.notified().await;
+                // What ended before this is seen when it is looked at as fresh.
+                next = self.0.gate.counts().head_index;
+            }
             let fresh = std::mem::take(&mut self.kept().fresh);
             self.look_at(fresh).await;
             let events = match self.0.gate.events(next, READ_MAX).await {
@@ -165,6 +172,7 @@ impl Callbacks {
             next = events.last().map_or(next, |event| event.index + 1);
             let touched = self.touched(events.iter().map(|event| &event.event));
             self.look_at(touched).await;
+            tokio::time::sleep(GATHER).await;
         }
     }
 

@@ -36,6 +36,10 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Longer words are cut in a chat.
 const PLAIN_CHARS_MAX: usize = 200;
 const RETRY_READ: Duration = Duration::from_secs(1);
+/// What comes shortly after one another is read at once.
+const GATHER: Duration = Duration::from_millis(50);
+/// Events that concern nobody, and may be read again after a restart.
+const FORGOTTEN_MAX: u64 = 2_000;
 
 /// What a hook is told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,7 +124,7 @@ impl Hooks {
         let mark = stdx::digest::Digest::of(format!("{}\n{:?}", hook.address, hook.on).as_bytes());
         let place = self.folder.join(format!("webhook-{}.next", mark.short()));
         let (gate, wire, console) = (self.gate.clone(), self.wire.clone(), self.console.clone());
-        Teller { gate, hook: hook.clone(), wire, place, console }
+        Teller { gate, hook: hook.clone(), wire, place, remembered: 0, console }
     }
 }
 
@@ -130,14 +134,17 @@ struct Teller {
     wire: Wire,
     /// Holds the index of the first event that it has not told.
     place: PathBuf,
+    /// What stands there.
+    remembered: u64,
     /// Where links lead.
     console: String,
 }
 
 impl Teller {
-    async fn run(self, mut stop: watch::Receiver<bool>, mut wanted: watch::Receiver<()>) {
+    async fn run(mut self, mut stop: watch::Receiver<bool>, mut wanted: watch::Receiver<()>) {
         let known = std::fs::read_to_string(&self.place).ok().and_then(|text| text.trim().parse().ok());
         let mut next: u64 = known.unwrap_or_else(|| self.gate.counts().head_index);
+        self.remember(next);
         loop {
             tokio::select! {
                 told = self.round(next) => next = told,
@@ -148,7 +155,7 @@ impl Teller {
     }
 
     /// Tells what there is, or waits for it; returns where to go on.
-    async fn round(&self, next: u64) -> u64 {
+    async fn round(&mut self, next: u64) -> u64 {
         let events = match self.gate.events(next, READ_MAX).await {
             Ok(events) => events,
             Err(error) => {
@@ -170,12 +177,16 @@ impl Teller {
             }
             at = event.index + 1;
         }
-        self.remember(at);
+        if at > self.remembered.saturating_add(FORGOTTEN_MAX) {
+            self.remember(at);
+        }
+        tokio::time::sleep(GATHER).await;
         at
     }
 
     /// Beside and renamed, so that no crash leaves half a number.
-    fn remember(&self, next: u64) {
+    fn remember(&mut self, next: u64) {
+        self.remembered = next;
         let beside = self.place.with_extension("tmp");
         let written =
             std::fs::write(&beside, next.to_string()).and_then(|()| std::fs::rename(&beside, &self.place));

@@ -35,7 +35,7 @@ fn of_the_run(case: &Case<'_>, run: &Run, manifest: &Manifest, stopping: &Stoppi
     let next = |count: u64, counts: bool| if counts { count.saturating_add(1) } else { 0 };
     let wider = |marks: &[_], count: u64| if marks.is_empty() { 0 } else { count };
     let tool = run.by_tool.get(&call.tool).copied().unwrap_or(0);
-    let line = lines(case, manifest).filter_map(|may| may.calls_per_run_max).min();
+    let line = strictest(manifest, &call.tool, |may| may.calls_per_run_max);
     let most = (call.destinations.len() > PLACES_MAX).then(|| number(PLACES_MAX));
     let rows = [
         (most, number(call.destinations.len()), "destinations in one call, where they are counted"),
@@ -97,8 +97,7 @@ pub(crate) fn of_a_plan(case: &Case<'_>, steps: &[Wanted<'_>]) -> Found {
     for tool in steps.iter().map(|step| step.tool).collect::<BTreeSet<&str>>() {
         let known = run.by_tool.get(tool).copied().unwrap_or(0);
         let wanted = number(steps.iter().filter(|step| step.tool == tool).count());
-        let lines = manifest.may.iter().filter(|may| glob::matches(&may.tool, tool));
-        let line = lines.filter_map(|may| may.calls_per_run_max).min();
+        let line = strictest(manifest, tool, |may| may.calls_per_run_max);
         let rate = case.rules.tool(tool).and_then(|tool| tool.contract.rate.per_run);
         let most = line.into_iter().chain(rate).min();
         rows.push((most, known.saturating_add(wanted), "calls of this tool in one run"));
@@ -116,7 +115,7 @@ fn of_the_minute(case: &Case<'_>, run: &Run, manifest: &Manifest, stopping: &Sto
     let rates = case.state.agent_rates.get(&case.call.agent).unwrap_or(&none);
     let (caps, call, idle) = (&stopping.per_minute, case.call, Rate::default());
     let retries = run.pace.is_retry(&call.args_mark);
-    let line = lines(case, manifest).filter_map(|may| may.calls_per_minute_max).min();
+    let line = strictest(manifest, &call.tool, |may| may.calls_per_minute_max);
     let of_tool = rates.tools.get(&call.tool).unwrap_or(&idle);
     slow(case, caps.calls, &rates.calls, "calls of this agent in a minute")?;
     slow(case, caps.writes.filter(|_| case.writes()), &rates.writes, "writes of this agent in a minute")?;
@@ -191,8 +190,10 @@ fn slow(case: &Case<'_>, limit: Option<u64>, rate: &Rate, what: &str) -> Found {
     }
 }
 
-fn lines<'a>(case: &'a Case<'_>, manifest: &'a Manifest) -> impl Iterator<Item = &'a May> {
-    manifest.may.iter().filter(|may| glob::matches(&may.tool, &case.call.tool))
+/// Most lines limit nothing, and are not compared.
+fn strictest(manifest: &Manifest, tool: &str, limit: fn(&May) -> Option<u64>) -> Option<u64> {
+    let limited = manifest.may.iter().filter_map(|may| Some((limit(may)?, may)));
+    limited.filter(|(_, may)| glob::matches(&may.tool, tool)).map(|(limit, _)| limit).min()
 }
 
 fn number(count: usize) -> u64 {

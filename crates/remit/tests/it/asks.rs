@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use api::client::Client;
 use api::inbox::{AnswerCall, AnswerTaken, Inbox, InboxItem, InboxShown};
 use api::people::KeyMinted;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::clients::{peers, root};
 use crate::house::people;
@@ -78,6 +82,10 @@ impl Desk {
     }
 
     fn client(&self, words: &[&str]) -> Started {
+        self.client_at(&self.serve.agents, words)
+    }
+
+    fn client_at(&self, agents: &str, words: &[&str]) -> Started {
         let clients = root().join("tests/peers/clients");
         let (script, more) = words.split_first().unwrap();
         let (mut command, url) = match *script {
@@ -88,7 +96,7 @@ impl Desk {
             _ => (Command::new(root().join("target/peers/python/bin/python")), Vec::new()),
         };
         command.arg(clients.join(script)).args(url);
-        command.args([&format!("{}/mcp", self.serve.agents), &self.key]).args(more);
+        command.args([&format!("{agents}/mcp"), &self.key]).args(more);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         Started(child.unwrap())
     }
@@ -278,6 +286,85 @@ async fn a_client_that_is_held_no_longer_is_told_the_ticket_and_asks_again() {
     }
     assert_eq!(second["structured"], json!({ "result": 8 }), "{second}");
     assert!(desk.is_empty().await, "the same call asks nobody anew");
+}
+
+/// What lies between a client and Remit: it cuts, once, a connection on which an answer is streamed, after its first event.
+struct Torn {
+    url: String,
+    cuts: Arc<AtomicUsize>,
+    /// Requests for the rest of a stream.
+    resumed: Arc<AtomicUsize>,
+}
+
+impl Torn {
+    async fn before(agents: &str) -> Torn {
+        let to = agents.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (cuts, resumed) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let torn = Torn { url, cuts: cuts.clone(), resumed: resumed.clone() };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&to).await.unwrap();
+                tokio::spawn(passed(client, server, cuts.clone(), resumed.clone()));
+            }
+        });
+        torn
+    }
+}
+
+async fn passed(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    cuts: Arc<AtomicUsize>,
+    resumed: Arc<AtomicUsize>,
+) {
+    let (mut asked, mut answered) = ([0; 16_384], [0; 16_384]);
+    let (mut is_post, mut is_stream) = (false, false);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
+    loop {
+        tokio::select! {
+            Ok(count) = client.read(&mut asked) => {
+                if count == 0 || server.write_all(&asked[..count]).await.is_err() {
+                    return;
+                }
+                let request = text(&asked[..count]);
+                if request.starts_with("post ") || request.starts_with("get ") {
+                    (is_post, is_stream) = (request.starts_with("post "), false);
+                    resumed.fetch_add(usize::from(request.contains("last-event-id:")), Ordering::Relaxed);
+                }
+            }
+            Ok(count) = server.read(&mut answered) => {
+                if count == 0 || client.write_all(&answered[..count]).await.is_err() {
+                    return;
+                }
+                let answer = text(&answered[..count]);
+                is_stream |= is_post && answer.contains("content-type: text/event-stream");
+                if is_stream && answer.contains("id: ") && cuts.fetch_add(1, Ordering::Relaxed) == 0 {
+                    return;
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+/// The official TypeScript client comes again by itself, and names the last event that it heard.
+#[tokio::test]
+async fn a_client_whose_connection_is_cut_while_it_is_held_hears_the_rest() {
+    let Some(desk) = Desk::up("45s").await else { return };
+    let torn = Torn::before(&desk.serve.agents).await;
+    let client = desk.client_at(&torn.url, &["asks.mjs", "legacy", "7"]);
+    let ticket = desk.waiting().await.call;
+    let since = Instant::now();
+    while torn.resumed.load(Ordering::Relaxed) == 0 {
+        assert!(since.elapsed() < Duration::from_secs(30), "cut: {:?}, and nobody came again", torn.cuts);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(desk.answer_one(&ticket, true, "go on").await.state, "released");
+    let said = tokio::task::spawn_blocking(|| client.said()).await.unwrap();
+    assert_eq!((&said["error"], &said["structured"]), (&json!(false), &json!({ "result": 8 })), "{said}");
+    assert!(torn.cuts.load(Ordering::Relaxed) > 0 && desk.is_empty().await);
 }
 
 /// A commit may take long: clients of both eras hear how far it is before it is answered.
