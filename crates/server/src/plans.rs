@@ -282,6 +282,7 @@ fn step(step: gate::StepShown) -> StepShown {
         undo: step.undo,
         undo_until: step.until.map(|until| until.to_string()),
         guarded: step.guarded,
+        unsettled: step.unsettled.iter().map(ToString::to_string).collect(),
         trouble: step.trouble,
         result: step.result,
     }

@@ -2,6 +2,7 @@
 
 use super::Decision;
 use super::assent::{self, Assent};
+use super::open::under_way;
 use super::plan::Desk;
 use crate::account::Amount;
 use crate::approval::Subject;
@@ -107,7 +108,7 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
     let Some(plan) = plan else { return no(Code::PlanUnknown) };
     let others = known.plans.iter().any(|other| other.stage.is_under_way() && other.version != version);
     match plan.stage {
-        Stage::Committing | Stage::Unwinding => return no(Code::CommitUnderWay),
+        Stage::Committing | Stage::Unwinding => return Err(Box::new(under_way(Some(plan)))),
         Stage::Proposed | Stage::Paused | Stage::Open if others => return no(Code::CommitUnderWay),
         Stage::Proposed | Stage::Paused | Stage::Open => {}
         _ => return no(Code::PlanUnknown),
