@@ -24,6 +24,9 @@ use crate::undo::UndoKept;
 
 type Refused = Box<Reason>;
 
+/// What a probe or a person found out of a call that nobody knew the end of.
+const NOT_DONE: &str = "never_happened";
+
 fn refused<T>(code: Code, detail: &str) -> Result<T, Refused> {
     Err(Box::new(Reason::new(code).detail(detail)))
 }
@@ -299,7 +302,7 @@ fn resolved(
         result_mark: None,
         run: open.run,
         transient: false,
-        trouble: None,
+        trouble: (!done).then(|| NOT_DONE.to_owned()),
         undo: undo.filter(|_| done),
         why: why.map(str::to_owned),
     })

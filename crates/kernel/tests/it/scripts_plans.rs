@@ -582,6 +582,7 @@ fn a_claim_is_one_runs_at_a_time() {
         11s | step    | a   | a                                            |     |
         11s | claim   | b   |                                              |     |
         11s | commit  | b   |                                              |     |
+        11s | release | a   |                                              |     |
         11s | step    | b   | a                                            |     |
         11s | claim   | b   | a b c d e f g h i j k l m n o p q r s t u v w x y z aa ab ac ad ae af ag ah ai aj ak al am an ao ap aq ar as at au av aw ax ay az ba bb bc bd be bf bg bh bi bj bk bl | |
         12s | release | b   |                                              |     |

@@ -91,7 +91,7 @@ pub(super) async fn stuck(whose: &Whose) -> Result<ExitCode> {
             vec![run.run.clone(), run.opened.clone(), run.agent.clone(), owner, stage, waits_for(run)]
         });
         out::table(&["run", "opened", "agent", "owner", "plan", "waits for"], rows.collect());
-        out::talk("look: remit run plan RUN; then: remit run resolve CALL, undo RUN, or accept RUN");
+        out::talk("remit run plan RUN shows each, and what you can do about it");
     }
     Ok(ExitCode::SUCCESS)
 }
