@@ -261,9 +261,10 @@ impl Reason {
             Code::CountInvalid => {
                 format!("`{detail}` is counted from the argument at {at}, which is no whole number")
             }
-            Code::ObligationUndeclared => format!(
-                "a budget has come to its gate `degrade`, and this executor does not say that it heeds `{detail}`"
-            ),
+            Code::ObligationUndeclared => {
+                let level = self.account.as_deref().unwrap_or("a budget has come to its gate `degrade`");
+                format!("{level}; this executor does not say that it heeds `{detail}`")
+            }
             Code::DeliveryRepeated => "this very message came before, and was heeded then".to_owned(),
             Code::DepthReached => format!("runs may be opened {limit} deep under one another"),
             Code::ChildrenReached => format!("a run may have {limit} open runs under it"),

@@ -120,13 +120,14 @@ remit who-can desk.refund_charge \\\n    \
     Run(Run),
     /// What was spent, what is under way, what is left, and when it will end
     #[command(
-        after_help = "Examples:\n  remit budget\n  remit budget refund-desk\n  remit budget tenant:default\n  \
+        after_help = "Examples:\n  remit budget\n  remit budget agent refund-desk\n  remit budget tenant default\n  \
 remit budget run_06f..."
     )]
     Budget {
-        /// A run, an agent, or `tenant:NAME`; all agents and tenants that have a budget if left out
-        #[arg(value_name = "RUN|AGENT|TENANT")]
-        whose: Option<String>,
+        /// agent NAME, tenant NAME, or run ID; also as one word: agent:NAME, a run's id, an agent's name. All agents
+        /// and tenants that have a budget if left out
+        #[arg(num_args = 0..=2, value_names = ["KIND", "NAME"])]
+        whose: Vec<String>,
     },
     /// Open runs by what they spend, live
     Top {
