@@ -124,10 +124,12 @@ remit who-can desk.refund_charge \\\n    \
 remit budget run_06f..."
     )]
     Budget {
-        /// agent NAME, tenant NAME, or run ID; also as one word: agent:NAME, a run's id, an agent's name. All agents
-        /// and tenants that have a budget if left out
-        #[arg(num_args = 0..=2, value_names = ["KIND", "NAME"])]
-        whose: Vec<String>,
+        /// agent, tenant or run, and its name; also as one word: agent:NAME, an agent's name, a run's id. If left
+        /// out, every agent and tenant that has a budget
+        #[arg(value_name = "KIND")]
+        of: Option<String>,
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
     },
     /// Open runs by what they spend, live
     Top {

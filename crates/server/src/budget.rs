@@ -27,6 +27,8 @@ use crate::refusal::{Answer, Refusal};
 use crate::words;
 
 const HOUR_MS: u128 = 3_600_000;
+/// What was spent in a shorter time tells no rate.
+const RATE_MS_MIN: u64 = 60_000;
 /// Reports reach so far back if nobody says otherwise.
 const SPEND_USUAL: &str = "30d";
 const SPEND_MS_MAX: u64 = 3_650 * DAY_MS;
@@ -68,8 +70,28 @@ pub(crate) async fn budget(
             return Err(Refusal::new(Code::BadRequest, detail).at("query"));
         }
     };
+    if let Whose::Owner(owner) = &whose
+        && !is_known(&house, owner)
+    {
+        let (kind, name) = match owner {
+            Owner::Agent(name) => ("agent", name),
+            Owner::Tenant(name) => ("tenant", name),
+        };
+        return Err(Refusal::not_found(&format!("the {kind} `{name}`")));
+    }
     let found = house.gate.balances(whose).await?.map_err(|reason| Refusal::law(&reason))?;
     Ok(shown(&house, found))
+}
+
+fn is_known(house: &House, owner: &Owner) -> bool {
+    let rules = house.gate.rules();
+    match owner {
+        Owner::Agent(name) => rules.agent(name).is_some(),
+        Owner::Tenant(name) => {
+            let mut agents = rules.book.agents.values();
+            rules.book.house.tenants.contains_key(&**name) || agents.any(|one| one.tenant == **name)
+        }
+    }
 }
 
 /// Of every agent and tenant that has an account of its own, as many as one answer holds.
@@ -203,13 +225,13 @@ pub(crate) async fn top(
 }
 
 fn per_hour(posted: u64, elapsed_ms: u64) -> u64 {
-    let rate = u128::from(posted) * HOUR_MS / u128::from(elapsed_ms.max(1));
+    let rate = u128::from(posted) * HOUR_MS / u128::from(elapsed_ms.max(RATE_MS_MIN));
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// When what is left is spent, if it goes on like this; never, if nothing was spent yet.
 fn dry(left: u64, posted: u64, elapsed_ms: u64, now: Time) -> Option<Time> {
-    let ms = (u128::from(left) * u128::from(elapsed_ms.max(1))).checked_div(u128::from(posted))?;
+    let ms = (u128::from(left) * u128::from(elapsed_ms.max(RATE_MS_MIN))).checked_div(u128::from(posted))?;
     u64::try_from(ms).ok().map(|ms| now.plus_ms(ms))
 }
 

@@ -25,13 +25,16 @@ const LENT: usize = 6;
 /// Of terminals: the cursor to the first place, and everything after it away.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
-pub(super) async fn budget(whose: &Whose, of: &[String]) -> Result<ExitCode> {
-    let asked = [asked(of)?];
+pub(super) async fn budget(whose: &Whose, of: Option<String>, name: Option<String>) -> Result<ExitCode> {
+    let asked = [asked(of.as_deref(), name.as_deref())?];
     let balances: Balances = client(whose)?.get(&format!("/v1/budget{}", query(&asked))).await?;
     if whose.json {
         out::json(&balances)?;
     } else if balances.items.is_empty() {
-        out::talk("no budget is wider than a run here: write `budget: { per_day: … }` in a manifest");
+        let whose = name.or(of).map_or_else(|| "nobody has a".to_owned(), |whose| format!("{whose} has no"));
+        out::talk(format!(
+            "{whose} budget that is wider than a run: write `budget: {{ per_day: … }}` in a manifest"
+        ));
     } else {
         table(&balances);
     }
@@ -39,12 +42,12 @@ pub(super) async fn budget(whose: &Whose, of: &[String]) -> Result<ExitCode> {
 }
 
 /// Whose budget is meant, as the API asks for it: `agent NAME`, `agent:NAME`, or a name that can be no other.
-fn asked(of: &[String]) -> Result<(&'static str, Option<String>)> {
-    let (kind, name) = match of {
-        [] => return Ok(("agent", None)),
-        [one] if one.starts_with("run_") => ("run", one.as_str()),
-        [one] => one.split_once(':').unwrap_or(("agent", one)),
-        [kind, name, ..] => (kind.as_str(), name.as_str()),
+fn asked(of: Option<&str>, name: Option<&str>) -> Result<(&'static str, Option<String>)> {
+    let (kind, name) = match (of, name) {
+        (None, _) => return Ok(("agent", None)),
+        (Some(kind), Some(name)) => (kind, name),
+        (Some(id), None) if id.starts_with("run_") => ("run", id),
+        (Some(one), None) => one.split_once(':').unwrap_or(("agent", one)),
     };
     let name = Some(name.to_owned());
     match kind {
@@ -66,11 +69,28 @@ fn table(balances: &Balances) {
     } else {
         head.insert(LENT, "lent");
     }
-    out::fitting(&head, &rows, &["until", "an hour", "lent", "spent by"]);
+    if std::io::stdout().is_terminal() {
+        blocks(balances, &head, &rows);
+    } else {
+        out::table(&head, rows);
+    }
     for balance in &balances.items {
         if let Some(why) = &balance.paused {
             out::line(format!("{} is paused: {why}", balance.account));
         }
+    }
+}
+
+/// On a terminal each account has a heading, so that its rows fit.
+fn blocks(balances: &Balances, head: &[&str], rows: &[Vec<String>]) {
+    let told = |row: &[String]| row.get(2..row.len() - 1).unwrap_or_default().to_vec();
+    let head = head.get(2..head.len() - 1).unwrap_or_default();
+    for balance in &balances.items {
+        let (account, window) = (&balance.account, &balance.window);
+        let own = |row: &&Vec<String>| row.starts_with(&[account.clone(), window.clone()]);
+        let own: Vec<Vec<String>> = rows.iter().filter(own).map(|row| told(row)).collect();
+        out::line(out::safe(&format!("{account}, {window} until {}", balance.until)));
+        out::fitting(head, &own, &["an hour", "lent", "pending", "spent by"]);
     }
 }
 
