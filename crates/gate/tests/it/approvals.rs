@@ -24,7 +24,7 @@ const NOW: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(10);
 
 /// Notes and refunds need a yes of leads.
-fn asking() -> Book {
+pub(crate) fn asking() -> Book {
     let needs = |id: &str, tool: &str| May { ask: Some("leads".into()), ..may(id, tool) };
     let mut desk = manifest(
         "desk",
