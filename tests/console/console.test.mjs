@@ -379,6 +379,41 @@ test("a plan is shown with its steps, and taken back once it was seen what that 
   await vera.context().close();
 });
 
+test("a plan shows what it would change before anything of it is done", async () => {
+  const before = stage.standing.size;
+  const status = (id, ticket) => ({ id, tool: "desk.set_status", args: { ticket_id: ticket, status: "closed" } });
+  const own = await stage.meant(status("close", "T-1"), { id: "note", tool: "desk.add_note", args: { ticket_id: "T-2", text: HOSTILE } }, status("lost", "T-gone"));
+  await go(`/runs/${own.id}`);
+  await page.getByText("proposed: nothing of it has happened").waitFor();
+  await page.getByRole("button", { name: "What would it change?" }).press("Enter");
+  const dialog = page.getByRole("dialog");
+  const of = (id) => dialog.locator("section.change", { has: page.locator("code", { hasText: id }) });
+  await of("close").locator(".diff .went").getByText('"open"').waitFor();
+  await of("close").locator(".diff .came").getByText('"closed"').waitFor();
+  await of("note").getByText("Its contract names no read for what is there before it.").waitFor();
+  await of("lost").getByText("What is there now is not known: its preview could not be read.").waitFor();
+  await of("close").getByText("All that is there now").click();
+  // The preview is told as JSON, which writes an escape in its own way.
+  assert.ok((await of("close").innerText()).includes("\\u{202e}gnp.exe\\u{2066}\\u001b[31m{{7*7}}&lt;b&gt;"), await of("close").innerText());
+  await untouched(page);
+  await mkdir(SHOTS, { recursive: true });
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [360, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, `fits ${width}`);
+      assert.deepEqual(await accessible(page), [], `${colorScheme} ${width}`);
+      await page.screenshot({ path: join(SHOTS, `plan-changes-${colorScheme}-${width}.png`) });
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await dialog.getByRole("button", { name: "Understood" }).click();
+  assert.equal(stage.standing.size, before, "it was only looked at");
+  assert.equal((await own.commit()).plan.stage, "committed");
+  await page.getByText("committed: all 3 steps stand").waitFor();
+  assert.equal(await page.getByRole("button", { name: "What would it change?" }).count(), 0, "it was done by now");
+});
+
 test("spend: by keyboard to what agents cost, by workflow and run by run", async () => {
   const own = await stage.run("paid", "costs something");
   await own.call("desk.refund_charge", { charge_id: "ch_5", amount_cents: 100 });

@@ -110,6 +110,7 @@ phases: on
 may:
   - tool: desk.lookup_ticket
   - tool: desk.add_note
+  - tool: desk.set_status
 `);
     await writeFile(join(this.folder, "agents/proposer.yaml"), `agent: proposer
 owner: dana@example.com
@@ -191,14 +192,19 @@ tools:
     return { id: opened.run, ask, ended };
   }
 
-  /** A run of the agent that works in phases, with its plan of notes proposed and committed. */
-  async planned(...texts) {
+  /** A run of the agent that works in phases, with a plan that is only proposed. */
+  async meant(...steps) {
     const opened = await this.ask("/v1/runs", { intent: "several notes as one" }, undefined, this.claims);
-    const steps = texts.map((text, place) => ({ id: `note-${place + 1}`, tool: "desk.add_note", args: { ticket_id: `T-${place + 1}`, text } }));
     const ask = (verb, body) => this.ask(`/v1/runs/${opened.run}/${verb}`, body, opened.token, this.claims);
     const verdict = await ask("plan", { steps });
     assert.equal(verdict.ruling, "allow", JSON.stringify(verdict));
-    return { id: opened.run, ended: await ask("commit", {}) };
+    return { id: opened.run, commit: () => ask("commit", {}) };
+  }
+
+  /** The same with its plan of notes committed. */
+  async planned(...texts) {
+    const run = await this.meant(...texts.map((text, place) => ({ id: `note-${place + 1}`, tool: "desk.add_note", args: { ticket_id: `T-${place + 1}`, text } })));
+    return { id: run.id, ended: await run.commit() };
   }
 
   /** A run of the agent that only proposes what it writes. */

@@ -77,11 +77,14 @@ pub struct Balance {
     pub percent: u64,
     /// The highest threshold that it has crossed, in percent.
     pub crossed: u64,
-    /// Nano-dollars an hour since it began.
-    pub usd_nanos_per_hour: u64,
-    /// When its dollars are spent at this rate, if before its end.
+    /// What was spent in an hour, on the average since it began; rounded down.
+    pub per_hour: Spend,
+    /// When the first of its limits is reached at this rate, if before its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_out: Option<String>,
+    /// The same of each limit, by its currency.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub spent_by: BTreeMap<String, String>,
     /// Why it waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,

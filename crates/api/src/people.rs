@@ -148,6 +148,8 @@ pub struct HaltReport {
     pub finished: u64,
     /// Of these: nobody knows what they did, or they go on where Remit cannot cut them.
     pub unclear: u64,
+    /// Calls in scope that waited for people: nobody is asked about them any more.
+    pub cancelled: u64,
     /// Calls in scope whose end was unknown before the halt.
     pub unknown_before: u64,
     /// Nothing in the scope happened from this index of the ledger on; left out while something still may.

@@ -254,6 +254,9 @@ pub struct StepShown {
     pub undo_until: Option<String>,
     /// Whether it is looked, before it is taken back, if somebody else has changed the same thing since.
     pub guarded: bool,
+    /// Calls of it, or of what takes it back, whose end nobody knows: a person may resolve each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsettled: Vec<String>,
     /// Why it failed, or was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -279,7 +282,7 @@ pub struct ResidueView {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UndoRun {
-    /// One step, and none that needs it. Without it: the whole plan.
+    /// One step, with those that build on it. Without it: the whole plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
     /// Only say what would be done.

@@ -17,11 +17,8 @@ use stdx::digest::Digest;
 
 use crate::caller::{Caller, Ticket};
 use crate::error::Error;
-use crate::gate::{DECIDE_WAIT, Gate};
+use crate::gate::Gate;
 use crate::released::PLAN;
-
-/// How long one look at the disk waits for the next.
-pub(crate) const LAG: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// A call that waits for people, without its payloads.
 #[derive(Clone, Debug)]
@@ -165,46 +162,22 @@ impl Gate {
     /// One call that waits; none, if it waits no longer.
     pub async fn pending(&self, call: CallId) -> Result<Option<Shown>, Error> {
         let call = self.ticket_of(call);
-        let Some((lane, pending)) = self.find_pending(call) else { return Ok(None) };
+        let Some((_, pending)) = self.find_pending(call) else { return Ok(None) };
         let waiting = shown(call, &pending, &self.law().rules, self.0.clock.now());
-        self.on_disk(lane, pending.args_seq).await?;
-        let asked = self.0.asked.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut log = asked.lock().map_err(|_| Error::Stopping)?;
-            let mut payload = |seq: u64, commitment: Digest| -> Result<Option<Value>, Error> {
-                let Some(index) = log.index_of(lane, seq)? else { return Ok(None) };
-                let bytes = log.payload(index, &commitment).ok();
-                Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
-            };
-            if pending.subject == Subject::Proposals {
-                return Ok((None, None, None));
-            }
-            let args = payload(pending.args_seq, pending.args)?;
-            let edited = pending.args != pending.asked_args;
-            let asked_args = if edited { payload(pending.asked_seq, pending.asked_args)? } else { None };
-            let reasoning = match pending.reasoning {
-                Some(commitment) => payload(pending.asked_seq, commitment)?,
-                None => None,
-            };
-            Ok::<_, Error>((args, asked_args, reasoning))
-        });
-        let (args, asked_args, reasoning) = read.await.map_err(|_| Error::Stopping)??;
-        Ok(Some(Shown { waiting, args, asked_args, reasoning }))
-    }
-
-    /// Lanes are ahead of the disk: whoever looks that soon waits a moment, and is not told that there is nothing.
-    pub(crate) async fn on_disk(&self, lane: u16, seq: u64) -> Result<(), Error> {
-        let until = tokio::time::Instant::now() + DECIDE_WAIT;
-        while tokio::time::Instant::now() < until {
-            let (log, head) = (self.0.asked.clone(), *self.0.head.borrow());
-            let find =
-                move || log.lock().map_err(|_| Error::Stopping)?.index_of(lane, seq).map_err(Error::from);
-            if tokio::task::spawn_blocking(find).await.map_err(|_| Error::Stopping)??.is_some() {
-                return Ok(());
-            }
-            self.wait_past(head, LAG).await;
+        if pending.subject == Subject::Proposals {
+            return Ok(Some(Shown { waiting, args: None, asked_args: None, reasoning: None }));
         }
-        Err(Error::Overloaded)
+        let run = pending.run;
+        let args = self.recalled(run, pending.args_seq, pending.args).await?;
+        let asked_args = match pending.args != pending.asked_args {
+            true => self.recalled(run, pending.asked_seq, pending.asked_args).await?,
+            false => None,
+        };
+        let reasoning = match pending.reasoning {
+            Some(commitment) => self.recalled(run, pending.asked_seq, commitment).await?,
+            None => None,
+        };
+        Ok(Some(Shown { waiting, args, asked_args, reasoning }))
     }
 
     /// What waits of this agent, or of one of its runs, the oldest first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kernel::approval::AskMarks;
 use kernel::call::{Call, Carrier, Part};
 use kernel::id::{CallId, KeyId, Mark, RunId};
-use kernel::obligation::{Bound, Obligation};
+use kernel::obligation::{Bound, Level, Obligation};
 use ledger::Payload;
 use serde_json::Value;
 use stdx::digest::Digest;
@@ -65,31 +65,44 @@ impl Role {
     }
 }
 
+/// Whose call of which tool it is: beside its arguments, all that its shape follows from.
+struct Asked<'a> {
+    run: RunId,
+    agent: &'a str,
+    tool: &'a str,
+    carrier: Carrier,
+    is_part: bool,
+    /// The idempotency key upstream.
+    key: &'a str,
+}
+
+/// What leaves the house, and what it is bounded by.
+struct Shape {
+    args: Value,
+    bytes: Vec<u8>,
+    is_plain: bool,
+    destinations: Vec<Mark>,
+    hosts: Vec<Mark>,
+    touches: Vec<Mark>,
+    facts: Vec<Option<Mark>>,
+}
+
 impl Gate {
     pub(crate) fn draft(&self, agent: &str, ask: CallAsk, role: Role) -> Result<Draft, Error> {
         bounds::call(&ask)?;
         let Role { carrier, credential, part, key: first, before, bound, known } = role;
-        let CallAsk { run, tool, mut args, reason, model, context_tokens, idempotency_key } = ask;
+        let CallAsk { run, tool, args, reason, model, context_tokens, idempotency_key } = ask;
         let id = known.map_or_else(|| CallId::new(self.0.clock.now(), seal::random()), |(id, _)| id);
-        let mark = |what: &str, bytes: &[u8]| self.0.seal.mark(run, what, bytes);
-        let mut bytes = canonical_value(&args);
+        let bytes = canonical_value(&args);
         let args_mark = known.map_or_else(|| self.args_mark(run, &tool, &bytes), |(_, mark)| mark);
-        let law = self.law();
-        let (touches, facts) = self.about(&law, run, agent, &tool, &args);
         let key: Arc<str> = first.unwrap_or_else(|| id.to_string()).into();
-        // What is only proposed is stamped as the step that it becomes.
-        let is_plain = part.is_none() && law.rules.proposes(agent, &tool);
-        if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(&tool))
-            && !is_plain
-            && stamp::stamp(&known.contract, &mut args, run, &key)
-        {
-            bytes = canonical_value(&args);
-        }
-        let key_mark = idempotency_key.map(|key| mark("key", key.as_bytes()));
+        let asked = Asked { run, agent, tool: &tool, carrier, is_part: part.is_some(), key: &key };
+        let Shape { args, bytes, is_plain, destinations, hosts, touches, facts } =
+            self.shape(asked, args, bytes);
+        let key_mark = idempotency_key.map(|key| self.0.seal.mark(run, "key", key.as_bytes()));
         let context_tokens = context_tokens.map(bounds::count);
-        let reason = reason.filter(|_| law.rules.book.house.capture_reasoning);
+        let reason = reason.filter(|_| self.law().rules.book.house.capture_reasoning);
         let (payloads, args_commitment, reasoning) = committed(&bytes, reason.as_deref());
-        let (places, hosts) = law.rules.places(agent, &tool, &args);
         let call = Call {
             id,
             run,
@@ -103,8 +116,8 @@ impl Gate {
             model,
             context_tokens,
             carrier,
-            destinations: self.house_marks("destination", &places),
-            hosts: self.house_marks("host", &hosts),
+            destinations,
+            hosts,
             credential,
             ask_marks: None,
             bound,
@@ -116,40 +129,45 @@ impl Gate {
         Ok(Draft { call, bytes, payloads, reason, is_release: false, is_plain, key, before })
     }
 
-    /// The same call, made into what it must be: it keeps its name, and what it is equal to in its run.
-    pub(crate) fn obliged(&self, draft: &mut Draft, by: Vec<Obligation>) -> Result<(), Error> {
-        let call = draft.call.clone();
-        let (mut tool, mut args) = (call.tool.clone(), call.args.clone());
-        for one in &by {
+    fn shape(&self, asked: Asked<'_>, mut args: Value, mut bytes: Vec<u8>) -> Shape {
+        let Asked { run, agent, tool, carrier, is_part, key } = asked;
+        let law = self.law();
+        let (touches, facts) = self.about(&law, run, agent, tool, &args);
+        // What is only proposed is stamped as the step that it becomes.
+        let is_plain = !is_part && law.rules.proposes(agent, tool);
+        if let (Carrier::Gate, Some(known)) = (carrier, law.rules.tool(tool))
+            && !is_plain
+            && stamp::stamp(&known.contract, &mut args, run, key)
+        {
+            bytes = canonical_value(&args);
+        }
+        let (places, hosts) = law.rules.places(agent, tool, &args);
+        let destinations = self.house_marks("destination", &places);
+        let hosts = self.house_marks("host", &hosts);
+        Shape { args, bytes, is_plain, destinations, hosts, touches, facts }
+    }
+
+    /// The same call, made into what it must be: it keeps its name, its keys, and what it is equal to in its run.
+    /// Nothing commits to it yet.
+    pub(crate) fn obliged(&self, draft: &mut Draft, by: &[Obligation], level: &Level) {
+        let mut call = draft.call.as_ref().clone();
+        for one in by {
             match one {
-                Obligation::Cap { .. } => args = one.capped(&args).unwrap_or(args),
-                Obligation::Instead { tool: other, .. } => tool.clone_from(other),
+                Obligation::Cap { .. } => call.args = one.capped(&call.args).unwrap_or(call.args),
+                Obligation::Instead { tool, .. } => call.tool.clone_from(tool),
                 Obligation::Model { .. } => {}
             }
         }
-        let bound = Bound { by: [call.bound.by.clone(), by].concat(), heeds: call.bound.heeds.clone() };
-        let ask = CallAsk {
-            run: call.run,
-            tool,
-            args,
-            reason: draft.reason.take(),
-            model: call.model.clone(),
-            context_tokens: call.context_tokens,
-            idempotency_key: None,
-        };
-        let role = Role {
-            carrier: call.carrier,
-            credential: call.credential,
-            part: None,
-            key: Some(draft.key.to_string()),
-            before: None,
-            bound,
-            known: Some((call.id, call.args_mark)),
-        };
-        *draft = self.draft(&call.agent, ask, role)?;
-        let again = Call { key_mark: call.key_mark, ..draft.call.as_ref().clone() };
-        draft.call = Arc::new(again);
-        Ok(())
+        let Call { run, agent, tool, carrier, .. } = &call;
+        let asked = Asked { run: *run, agent, tool, carrier: *carrier, is_part: false, key: &draft.key };
+        let bytes = canonical_value(&call.args);
+        let shape = self.shape(asked, call.args.clone(), bytes);
+        let Shape { args, bytes, is_plain, destinations, hosts, touches, facts } = shape;
+        call.bound.by.extend_from_slice(by);
+        call.bound.level = Some(Box::new(level.clone()));
+        let call = Call { args, ask_marks: None, destinations, hosts, touches, facts, ..call };
+        (draft.call, draft.bytes, draft.is_plain) = (Arc::new(call), bytes.into(), is_plain);
+        draft.payloads.clear();
     }
 
     /// Equality of tool and arguments inside a run: the same key with another tool is another call.

@@ -64,8 +64,8 @@ pub(crate) struct Inner {
     pub(crate) head: watch::Receiver<u64>,
     pub(crate) views: Views,
     pub(crate) snapshots: Snapshots,
-    /// Where what waits for people is read from, when they said yes.
-    pub(crate) asked: Arc<Mutex<Box<dyn Read>>>,
+    /// What the house itself reads back of what it wrote: see `brought`.
+    pub(crate) written: Arc<Mutex<Box<dyn Read>>>,
     pub(crate) waits: Waits,
     /// What was read a moment ago for whoever looks at what waits.
     pub(crate) looked: Looked,

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use kernel::call::{Carrier, Outcome};
-use kernel::command::ControlCommand;
+use kernel::command::{Command, ControlCommand};
 use kernel::halt::{Halt, Scope};
 use kernel::id::{CallId, RunId};
 use kernel::reason::{Code, Reason};
 use kernel::run::OpenCall;
+use kernel::state::State;
 use kernel::time::Time;
 use ledger::Receipt;
 use tokio::sync::oneshot;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::bounds::{NAME_BYTES_MAX, TOOL_BYTES_MAX, WHY_BYTES_MAX, within};
 use crate::control::{ControlMessage, Held};
+use crate::desk::Law;
 use crate::error::Error;
 use crate::flight::Stage;
 use crate::gate::Gate;
@@ -49,6 +51,8 @@ impl HaltAsk {
 pub struct Contained {
     pub receipt: Receipt,
     pub calls: Vec<HeldCall>,
+    /// Calls in scope that waited for people, and wait no more.
+    pub cancelled: usize,
     /// Calls in scope whose end was unknown before.
     pub unknown_before: usize,
     /// Nothing in scope happened from this index on; none while something still may.
@@ -116,6 +120,7 @@ impl Gate {
 
     async fn halted(&self, ask: HaltAsk) -> Result<Result<Contained, Reason>, Error> {
         let HaltAsk { scope, why, by, until, reads_allowed, force } = ask;
+        let of = scope.clone();
         let command = ControlCommand::Halt { scope, why, by, until, reads_allowed, force };
         let (waiter, wait) = oneshot::channel();
         let (census, held) = oneshot::channel();
@@ -129,10 +134,40 @@ impl Gate {
         };
         let held = held.await.unwrap_or_default();
         self.kick_all();
-        Ok(Ok(self.contained(receipt, held).await))
+        let cancelled = self.asks_cancelled(&of).await;
+        Ok(Ok(self.contained(receipt, held, cancelled).await))
     }
 
-    async fn contained(&self, receipt: Receipt, held: Vec<Held>) -> Contained {
+    /// Nobody is asked any more about what the halt holds. The sweep would see to that in a second; whoever halts
+    /// sees it done.
+    async fn asks_cancelled(&self, scope: &Scope) -> usize {
+        let waiting = |lane: usize| {
+            let held = |state: &State, law: &Law| {
+                let halt = law.control.halts.get(scope);
+                halt.map_or(0, |halt| state.asks_held(&law.rules, scope, halt))
+            };
+            self.0.lanes.get(lane).and_then(|lane| lane.look(held)).unwrap_or(0)
+        };
+        let mut cancelled = 0;
+        for lane in 0..self.lane_count() {
+            let mut left = waiting(lane);
+            // A sweep ends so many at once.
+            while left > 0 && self.ask_lane(lane, Command::Sweep, Vec::new()).await.is_ok() {
+                let now = waiting(lane);
+                if now >= left {
+                    break;
+                }
+                cancelled += left - now;
+                left = now;
+            }
+        }
+        if cancelled > 0 {
+            self.0.waits.tell_all();
+        }
+        cancelled
+    }
+
+    async fn contained(&self, receipt: Receipt, held: Vec<Held>, cancelled: usize) -> Contained {
         let (unknown, going): (Vec<_>, Vec<_>) = held.into_iter().partition(|held| held.open.unknown);
         let deadline = Instant::now() + SETTLE_WAIT;
         let mut calls = Vec::new();
@@ -141,7 +176,7 @@ impl Gate {
         }
         let all_ended = calls.iter().all(|call| call.outcome.is_some());
         let quiet_from = all_ended.then(|| self.counts().head_index);
-        Contained { receipt, calls, unknown_before: unknown.len(), quiet_from }
+        Contained { receipt, calls, cancelled, unknown_before: unknown.len(), quiet_from }
     }
 
     pub async fn resume(&self, scope: Scope, why: &str, by: &str) -> Receipted {

@@ -7,6 +7,7 @@
 mod approval;
 mod asks;
 mod bounds;
+mod brought;
 mod caller;
 mod care;
 mod changes;

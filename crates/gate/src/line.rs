@@ -242,9 +242,8 @@ impl Gate {
                         (false, true) => Command::ReleaseLast,
                     }
                 }
-                (Answer::Obliged(by), _) => {
-                    let by = by.clone();
-                    self.obliged(draft, by)?;
+                (Answer::Obliged { by, level }, _) => {
+                    self.obliged(draft, by, level);
                     first
                 }
                 (Answer::Marks(fields), _) => {
@@ -261,7 +260,7 @@ impl Gate {
         }
         match written.answer {
             // Others of its lane were quicker each time: the house is full.
-            Answer::Short(_) | Answer::Marks(_) | Answer::Obliged(_) => Err(Error::Overloaded),
+            Answer::Short(_) | Answer::Marks(_) | Answer::Obliged { .. } => Err(Error::Overloaded),
             _ => Ok(written),
         }
     }

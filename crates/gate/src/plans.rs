@@ -8,6 +8,7 @@ use kernel::command::{Answer, Command, ControlCommand};
 use kernel::id::{CallId, KeyId, Mark, RunId};
 use kernel::phase::Phase;
 use kernel::plan::{self, DraftedPlan, PlanVerdict, StepDraft, WrittenPlan, WrittenStep};
+use kernel::progress::{PlanState, Stage};
 use kernel::reason::{Code, Reason};
 use kernel::template;
 use kernel::verdict::Ruling;
@@ -198,6 +199,10 @@ impl Gate {
             return unknown();
         };
         let version = version.unwrap_or(standing.plan.version);
+        if standing.plan.version == version && has_begun(&standing.plan) {
+            // Whoever lost the answer, or had to wait for people, asks again and begins nothing.
+            return self.rested(run).await;
+        }
         let gate = self.clone();
         let begin = Begin {
             run,
@@ -272,7 +277,7 @@ impl Gate {
     /// Gives back what was claimed for nothing. What a plan that is under way claimed stays its own.
     pub(crate) async fn disclaimed(&self, run: RunId) -> Result<(), Error> {
         match self.standing(run) {
-            Some(standing) if standing.plan.stage == kernel::progress::Stage::Proposed => {
+            Some(standing) if standing.plan.stage == Stage::Proposed => {
                 self.claims(ControlCommand::Release { run, committed: None }).await.map(drop)
             }
             Some(standing) => self.released(run, &standing.plan).await,
@@ -321,6 +326,16 @@ impl Gate {
         let wait = self.propose(run, command, payloads)?;
         let written = tokio::time::timeout(DECIDE_WAIT, wait).await.map_err(|_| Error::LogUnwritable)?;
         written.map_err(|_| Error::Stopping)?
+    }
+}
+
+/// Whether its agent has committed it already. A group that is over is none to be committed: another would have been
+/// begun; unless people were asked about it, and its agent does not know yet what came of that.
+fn has_begun(plan: &PlanState) -> bool {
+    match plan.stage {
+        Stage::Committing | Stage::Unwinding => true,
+        Stage::Committed | Stage::RolledBack | Stage::Quarantined => !plan.grouped || plan.granted.is_some(),
+        Stage::Open | Stage::Proposed | Stage::Paused => false,
     }
 }
 

@@ -7,11 +7,9 @@ use kernel::plan::{self, WrittenPlan, WrittenStep};
 use kernel::progress::{PlanState, Step};
 use serde_json::Value;
 use stdx::digest::Digest;
-use tokio::time::Instant;
 
-use crate::asks::LAG;
 use crate::error::Error;
-use crate::gate::{DECIDE_WAIT, Gate};
+use crate::gate::Gate;
 
 impl Gate {
     /// The plan as its agent wrote it; none, if it was erased.
@@ -62,45 +60,14 @@ impl Gate {
         }
     }
 
-    /// A payload of one event of the run's lane; none, if it was erased. Lanes are ahead of the disk: whoever looks
-    /// that soon waits a moment, and is not told that it is gone.
+    /// What an event brought, as it was written; none, if it was erased.
     pub(crate) async fn recalled(
         &self,
         run: RunId,
         seq: u64,
         commitment: Digest,
     ) -> Result<Option<Value>, Error> {
-        let until = Instant::now() + DECIDE_WAIT;
-        loop {
-            let head = *self.0.head.borrow();
-            if let Some(found) = self.on_record(run, seq, commitment).await? {
-                return Ok(found);
-            }
-            if Instant::now() >= until {
-                return Err(Error::Overloaded);
-            }
-            self.wait_past(head, LAG).await;
-        }
-    }
-
-    /// Nothing, if the event is not on disk yet.
-    async fn on_record(
-        &self,
-        run: RunId,
-        seq: u64,
-        commitment: Digest,
-    ) -> Result<Option<Option<Value>>, Error> {
-        let lane = u16::try_from(self.lane_of(run)).unwrap_or(u16::MAX).saturating_add(1);
-        let log = self.0.payloads.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut log = log.lock().map_err(|_| Error::Stopping)?;
-            let Some(index) = log.place(lane, seq)? else { return Ok(None) };
-            match log.payload(index, &commitment) {
-                Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).ok())),
-                Err(ledger::Error::Erased | ledger::Error::NotFound) => Ok(Some(None)),
-                Err(error) => Err(error.into()),
-            }
-        });
-        read.await.map_err(|_| Error::Stopping)?
+        let bytes = self.brought(run, seq, commitment).await?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 }

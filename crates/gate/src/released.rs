@@ -120,18 +120,9 @@ impl Gate {
     }
 
     pub(crate) async fn stored_args(&self, pending: &Pending) -> Result<Value, Error> {
-        let lane = u16::try_from(self.lane_of(pending.run) + 1).unwrap_or(u16::MAX);
-        self.on_disk(lane, pending.args_seq).await?;
-        let (log, seq, commitment) = (self.0.asked.clone(), pending.args_seq, pending.args);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut log = log.lock().map_err(|_| Error::Stopping)?;
-            let gone = || Error::NotFound { what: "the arguments of this call".to_owned() };
-            let index = log.index_of(lane, seq)?.ok_or_else(gone)?;
-            let bytes = log.payload(index, &commitment)?;
-            let unreadable = |error: serde_json::Error| Error::Unreadable { index, why: error.to_string() };
-            serde_json::from_slice(&bytes).map_err(unreadable)
-        });
-        read.await.map_err(|_| Error::Stopping)?
+        let gone = || Error::NotFound { what: "the arguments of this call".to_owned() };
+        let args = self.recalled(pending.run, pending.args_seq, pending.args).await?;
+        args.ok_or_else(gone)
     }
 
     /// The call waits for people now: its agent gets a ticket.

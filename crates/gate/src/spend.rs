@@ -77,9 +77,11 @@ impl Gate {
         self.0.seal.mark_parts(RunId(0), "delivery", &[sender.as_bytes(), b"\0", message.as_bytes()])
     }
 
-    /// Whether such a run was ever opened: the law forgets those that are closed, and the views do not.
+    /// Whether such a run was ever opened: the law forgets those that are closed, and the views do not. They may lag,
+    /// so they are asked as of now: a run is known the moment that its opening was answered.
     async fn was_opened(&self, run: RunId) -> Result<bool, Error> {
-        match self.run(run, None).await {
+        let as_of_now = self.counts().head_index.saturating_sub(1);
+        match self.run(run, Some(as_of_now)).await {
             Ok(_) => Ok(true),
             Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),

@@ -77,7 +77,7 @@ impl Gate {
             tried: None,
         };
         let payloads = Arc::new(std::sync::Mutex::new(log.reader()?));
-        let asked = Arc::new(std::sync::Mutex::new(log.reader()?));
+        let written = Arc::new(std::sync::Mutex::new(log.reader()?));
         let head = head_sender;
         let committer =
             Committer { log, queue, closed: closed.clone(), tally: tally.clone(), head, views: fed };
@@ -100,7 +100,7 @@ impl Gate {
             head: head_receiver,
             views,
             snapshots,
-            asked,
+            written,
             looked: Default::default(),
             waits: Default::default(),
             payloads,

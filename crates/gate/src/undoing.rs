@@ -5,6 +5,7 @@ use kernel::command::{Answer, Command};
 use kernel::id::{CallId, Mark, RunId};
 use kernel::progress::{PlanState, StepState};
 use kernel::reason::{Code, Reason};
+use kernel::state::State;
 use kernel::template;
 use kernel::time::Time;
 use kernel::undo::UndoKept;
@@ -60,7 +61,9 @@ impl Gate {
         within("the why", &ask.why, WHY_BYTES_MAX)?;
         let TakeBackAsk { run, step, dry, by, why } = ask;
         let lane = self.lane_of(run);
-        let Some(standing) = self.standing(run) else { return Ok(Err(Reason::new(Code::PlanUnknown))) };
+        if self.standing(run).is_none() {
+            return Ok(Err(Reason::new(Code::PlanUnknown)));
+        }
         let command = |dry| {
             let (step, by, why) = (step.clone(), by.clone(), why.clone());
             Command::TakeBack { run, step, dry, by, why }
@@ -69,12 +72,16 @@ impl Gate {
             Answer::WouldTakeBack(places) => places,
             answer => return refused(answer),
         };
-        let steps = self.would_undo(run, &standing.plan, &places).await?;
+        // Not what was proposed since, or was rolled back.
+        let plan = |state: &State| state.plan_to_take_back(run).cloned();
+        let plan = self.0.lanes.get(lane).and_then(|lane| lane.look(|state, _| plan(state))?);
+        let Some(plan) = plan else { return Ok(Err(Reason::new(Code::PlanUnknown))) };
+        let steps = self.would_undo(run, &plan, &places).await?;
         if dry {
             return Ok(Ok(TakenBack { steps, shown: None }));
         }
-        let of_steps = standing.plan.steps.iter().flat_map(|step| &step.touches);
-        let mut touches: Vec<Mark> = standing.plan.touches.iter().chain(of_steps).copied().collect();
+        let of_steps = plan.steps.iter().flat_map(|step| &step.touches);
+        let mut touches: Vec<Mark> = plan.touches.iter().chain(of_steps).copied().collect();
         touches.sort_unstable();
         touches.dedup();
         if let Err(reason) = self.claimed(run, touches).await? {
@@ -116,7 +123,7 @@ impl Gate {
         within("a name", by, NAME_BYTES_MAX)?;
         within("the why", why, WHY_BYTES_MAX)?;
         let found = (0..self.lane_count()).find_map(|lane| {
-            let known = |state: &kernel::state::State, _: &_| {
+            let known = |state: &State, _: &_| {
                 state.calls.get(&call).filter(|open| open.unknown).map(|open| (open.run, open.part.clone()))
             };
             Some((lane, self.0.lanes.get(lane)?.look(known)??))

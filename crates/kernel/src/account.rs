@@ -212,6 +212,12 @@ pub(crate) fn said(amount: u64, currency: &str) -> String {
     format!("{amount} {currency}")
 }
 
+/// The same of a currency by its key.
+pub(crate) fn said_of(amount: u64, key: &str) -> String {
+    let known = Currency::ALL.into_iter().find(|currency| currency.key() == key);
+    said(amount, known.map_or(key, |currency| currency.name()))
+}
+
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }
@@ -298,7 +304,12 @@ impl Amount {
     /// One of so many equal shares of each, rounded down.
     #[must_use]
     pub fn divided(&self, by: u64) -> Amount {
-        self.zip(&Amount::default(), |value, _| value.checked_div(by).unwrap_or(value))
+        self.each(|value| value.checked_div(by).unwrap_or(value))
+    }
+
+    #[must_use]
+    pub fn each(&self, f: impl Fn(u64) -> u64) -> Amount {
+        self.zip(&Amount::default(), |value, _| f(value))
     }
 }
 
@@ -350,11 +361,16 @@ impl Limits {
 
     /// The fullest currency, in percent.
     pub fn percent(&self, taken: &Amount) -> u64 {
-        let of = |taken: u64, limit: u64| taken.saturating_mul(100).checked_div(limit).unwrap_or(100);
-        let fixed = Currency::ALL.into_iter().filter_map(|one| Some(of(taken.get(one), self.get(one)?)));
+        let fixed = Currency::ALL.into_iter().filter_map(|one| Some(full(taken.get(one), self.get(one)?)));
         let value = |name| taken.counted.get(name).copied().unwrap_or(0);
-        let counted = self.counted.iter().map(|(name, limit)| of(value(name), *limit));
+        let counted = self.counted.iter().map(|(name, limit)| full(value(name), *limit));
         fixed.chain(counted).max().unwrap_or(0)
+    }
+
+    /// The same, and of which currency: the first of several, by its key, with its limit.
+    pub fn fullest(&self, taken: &Amount) -> Option<(u64, &str, u64)> {
+        let each = self.by_key().map(|(key, limit)| (full(taken.by_key(key), limit), key, limit));
+        each.reduce(|first, other| if other.0 > first.0 { other } else { first })
     }
 
     /// The first limit that so much more would break. A currency that is not wanted breaks nothing.
@@ -369,6 +385,11 @@ impl Limits {
         });
         fixed.chain(counted).next().map_or(Ok(()), Err)
     }
+}
+
+/// In percent; where nothing may be taken, it is full.
+fn full(taken: u64, limit: u64) -> u64 {
+    taken.saturating_mul(100).checked_div(limit).unwrap_or(100)
 }
 
 fn short(limit: u64, taken: u64, wanted: u64, name: impl Fn() -> String) -> Option<Short> {

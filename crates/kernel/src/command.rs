@@ -12,7 +12,7 @@ use crate::event::{IncidentSent, SignedIn, ToolRested};
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, Mark, RunId};
 use crate::lending::{Need, Part};
-use crate::obligation::Obligation;
+use crate::obligation::{Level, Obligation};
 use crate::phase::Phase;
 use crate::plan::{DraftedPlan, PlanVerdict};
 use crate::progress::{Expectation, PlanState};
@@ -344,7 +344,10 @@ pub enum Answer {
     /// People will be asked: the call must come again with marks of where it goes, and of these arguments.
     Marks(Vec<String>),
     /// It may come again as this: an account is as full as its gate `degrade` says. Nothing was decided yet.
-    Obliged(Vec<Obligation>),
+    Obliged {
+        by: Vec<Obligation>,
+        level: Box<Level>,
+    },
     /// A person's answer counts; whether the call can be released now.
     Given {
         complete: bool,

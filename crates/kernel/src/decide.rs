@@ -312,6 +312,7 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
     let (left, crossed) = survey(case, &reserved.minus(&held), told, &seen);
     verdict.left = case.run.filter(|run| run.agent == call.agent).map(|_| Box::new(left));
     verdict.obligations.clone_from(&call.bound.by);
+    verdict.level.clone_from(&call.bound.level);
     let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;
     let refusals = state.refusals(Some(call.run), &call.agent);
@@ -340,6 +341,7 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
         facts: call.facts.iter().flatten().copied().collect(),
         hosts: call.hosts.clone(),
         key: call.key_mark,
+        level: call.bound.level.clone(),
         mark: call.args_mark,
         model: call.model.clone(),
         obliged: verdict.obligations.clone(),

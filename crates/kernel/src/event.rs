@@ -29,7 +29,7 @@ use crate::call::{self, Carrier, Outcome};
 use crate::command::Closing;
 use crate::halt::Scope;
 use crate::id::{CallId, KeyId, Mark, RunId};
-use crate::obligation::Obligation;
+use crate::obligation::{Level, Obligation};
 use crate::reason::Reason;
 use crate::threshold::Action;
 use crate::time::Time;
@@ -210,10 +210,13 @@ pub struct CallDecided {
     pub hosts: Vec<Mark>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Mark>,
+    /// Why it was made into something else: the account that is so full, and how full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Box<Level>>,
     pub mark: Mark,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// What it was made into before it was decided, because an account is as full as it is.
+    /// What it was made into before it was decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obliged: Vec<Obligation>,
     /// What it is to a plan.
@@ -249,17 +252,6 @@ impl CallDecided {
     /// Whether it counts as one of the agent's own calls: not what Remit does beside them.
     pub fn is_paced(&self) -> bool {
         is_own(self.part.as_ref())
-    }
-
-    pub fn verdict(&self) -> Verdict {
-        Verdict {
-            obligations: self.obliged.clone(),
-            reasons: self.reasons.clone(),
-            rules: self.rules.clone(),
-            ruling: self.ruling,
-            would: self.would.clone(),
-            left: None,
-        }
     }
 }
 

@@ -514,7 +514,9 @@ impl State {
     }
 
     /// A run is closed: what of its plans may be taken back, or must be looked at, is remembered for a while.
-    pub(crate) fn remember(&mut self, at: Time, id: RunId, run: Run) {
+    pub(crate) fn remember(&mut self, at: Time, id: RunId, mut run: Run) {
+        // Nothing of it happened, and nothing will: it must not stand before what did.
+        run.plans.retain(|plan| plan.stage != Stage::Proposed);
         while let Some((until, over)) = self.past_ends.first().copied().filter(|(until, _)| *until <= at) {
             self.past_ends.remove(&(until, over));
             self.past.remove(&over);

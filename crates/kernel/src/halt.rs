@@ -94,7 +94,7 @@ impl fmt::Display for NotAScope {
         write!(
             f,
             "`{}` is no scope: expected all, writes, irreversible, tenant:NAME, agent:NAME, server:NAME, tool:NAME \
-             or run:ID, and if so ` in ENV` after it",
+             or run:ID, and ` in ENV` after it where one environment is meant",
             self.typed
         )
     }

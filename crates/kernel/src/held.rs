@@ -2,6 +2,7 @@
 
 use stdx::nearest::nearest;
 
+use crate::approval::Pending;
 use crate::call::Part;
 use crate::contract::Effect;
 use crate::halt::{Halt, Scope};
@@ -114,6 +115,18 @@ impl Scope {
             Scope::In(scope, _) => scope.is_of_tools(),
             _ => false,
         }
+    }
+}
+
+impl State {
+    /// How many calls wait for people that this halt holds.
+    pub fn asks_held(&self, rules: &Rules, scope: &Scope, halt: &Halt) -> usize {
+        let holds = |pending: &&Pending| {
+            let runs = std::iter::once(pending.run).chain(pending.above.iter().copied()).collect();
+            let target = Target::new(rules, &pending.agent, &pending.tool, runs);
+            scope.covers(&target) && halt.holds(&target)
+        };
+        self.pending.values().filter(holds).count()
     }
 }
 

@@ -8,7 +8,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-const WHY: &str = "because a budget has come to its gate `degrade`";
+use crate::account::said_of;
+use crate::id::RunId;
+use crate::window::AccountId;
 
 /// What binds an Allow.
 // Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
@@ -21,6 +23,24 @@ pub enum Obligation {
     Instead { of: String, tool: String },
     /// A model of this class, and no dearer one.
     Model { class: String },
+}
+
+/// The account that has come to its gate `degrade`, as full as it was then; of several the fullest.
+// Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Level {
+    /// Of a run above the call's own. None, and no account: of its own run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<RunId>,
+    /// Wider than a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// By its key, or the name of what is counted.
+    pub currency: String,
+    /// Where the gate stands.
+    pub gate: u64,
+    pub limit: u64,
+    pub percent: u64,
 }
 
 /// What an executor may say that it heeds.
@@ -68,11 +88,29 @@ pub struct Cap {
 pub struct Bound {
     pub by: Vec<Obligation>,
     pub heeds: Vec<Kind>,
+    /// Why it is bound.
+    pub level: Option<Box<Level>>,
 }
 
 impl Degrade {
     pub fn is_none(&self) -> bool {
         *self == Degrade::default()
+    }
+}
+
+impl Level {
+    /// How full it was, and whose it is.
+    pub fn says(&self) -> String {
+        let budget = format!("budget of {}", said_of(self.limit, &self.currency));
+        let whose = match (&self.account, &self.above) {
+            (Some(id), _) => format!("the {}'s {budget} of {}", id.window.name(), id.owner),
+            (None, Some(run)) => format!("the {budget} of the run above, {run},"),
+            (None, None) => format!("the run's {budget}"),
+        };
+        format!(
+            "{} % of {whose} is spent or set aside, and its gate `degrade` is at {} %",
+            self.percent, self.gate
+        )
     }
 }
 
@@ -88,16 +126,17 @@ impl Obligation {
     /// In words, for whoever asked for something else.
     pub fn says(&self) -> String {
         match self {
-            Obligation::Cap { at, most } => {
-                format!("`{}` is {most} at most, {WHY}", at.join("."))
-            }
-            Obligation::Instead { of, tool } => {
-                format!("`{tool}` was called in the place of `{of}`, {WHY}")
-            }
-            Obligation::Model { class } => {
-                format!("a model of the class `{class}` and no dearer one, {WHY}")
-            }
+            Obligation::Cap { at, most } => format!("`{}` is {most} at most", at.join(".")),
+            Obligation::Instead { of, tool } => format!("`{tool}` stands in the place of `{of}`"),
+            Obligation::Model { class } => format!("a model of the class `{class}`, and no dearer one"),
         }
+    }
+
+    /// The same, and why.
+    pub fn says_why(&self, level: Option<&Level>) -> String {
+        // Of a decision from before levels were kept.
+        let unknown = || "a budget has come to its gate `degrade`".to_owned();
+        format!("{}, because {}", self.says(), level.map_or_else(unknown, Level::says))
     }
 
     /// To the argument that it is about.

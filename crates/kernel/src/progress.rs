@@ -330,6 +330,16 @@ impl State {
         foremost(self.plans_of(run))
     }
 
+    /// The plan that a take-back of the run takes back: only the last that left something, because what came before it
+    /// is taken back after it.
+    pub fn plan_to_take_back(&self, run: RunId) -> Option<&PlanState> {
+        let stands = |plan: &&PlanState| {
+            let is_done = |step: &Step| step.state == StepState::Done;
+            plan.stage == Stage::Committed && plan.steps.iter().any(is_done)
+        };
+        self.plans_of(run).iter().rev().find(stands)
+    }
+
     /// That of each run that has one.
     pub fn plans(&self) -> impl Iterator<Item = (RunId, &PlanState)> {
         let open = self.runs.iter().filter_map(|(run, open)| Some((*run, foremost(&open.plans)?)));

@@ -160,6 +160,7 @@ impl Pending {
             facts: Vec::new(),
             hosts: self.hosts.clone(),
             key: self.key,
+            level: None,
             mark: self.mark,
             model: self.model.clone(),
             obliged: Vec::new(),

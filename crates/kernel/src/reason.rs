@@ -98,6 +98,7 @@ codes! {
     PlanDeviates => "plan_deviates",
     StepNotDue => "step_not_due",
     CommitUnderWay => "commit_under_way",
+    PlanStuck => "plan_stuck",
     ReadRequired => "read_required",
     ResourceClaimed => "resource_claimed",
     ClaimLost => "claim_lost",
@@ -261,9 +262,10 @@ impl Reason {
             Code::CountInvalid => {
                 format!("`{detail}` is counted from the argument at {at}, which is no whole number")
             }
-            Code::ObligationUndeclared => format!(
-                "a budget has come to its gate `degrade`, and this executor does not say that it heeds `{detail}`"
-            ),
+            Code::ObligationUndeclared => {
+                let level = self.account.as_deref().unwrap_or("a budget has come to its gate `degrade`");
+                format!("{level}; this executor does not say that it heeds `{detail}`")
+            }
             Code::DeliveryRepeated => "this very message came before, and was heeded then".to_owned(),
             Code::DepthReached => format!("runs may be opened {limit} deep under one another"),
             Code::ChildrenReached => format!("a run may have {limit} open runs under it"),
@@ -283,6 +285,9 @@ impl Reason {
             Code::PlanDeviates => format!("this is not the step as it was planned: {detail}"),
             Code::StepNotDue => format!("this step is not due: {detail}"),
             Code::CommitUnderWay => "a plan of this run is being carried out".to_owned(),
+            Code::PlanStuck => {
+                format!("nobody knows whether {detail} happened, and only a person can find out")
+            }
             Code::ReadRequired => format!("`{detail}` must have been read before, with the same values"),
             Code::ResourceClaimed => format!("what it touches is claimed by {detail}"),
             Code::ClaimLost => "what it touches is not claimed by this run, or no longer".to_owned(),
@@ -383,6 +388,9 @@ impl Reason {
             Code::PlanDeviates => "propose a new version of the plan instead",
             Code::StepNotDue => "let Remit carry the plan out",
             Code::CommitUnderWay => "wait for its end, or abort it",
+            Code::PlanStuck => {
+                "a person looks where it would be, then `remit run resolve CALL --as done` or `--as not-done`"
+            }
             Code::ReadRequired => "read it first, in this run, then try again",
             Code::ResourceClaimed => "wait until that run is over, then try again",
             Code::ClaimLost => "propose the plan again",

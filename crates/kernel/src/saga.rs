@@ -123,6 +123,23 @@ impl Step {
             && self.undo_call.is_some_and(|call| self.undo_unsettled.contains(&call))
     }
 
+    /// Its tool takes the same again under its key for one deed, and was not asked too often.
+    fn may_repeat(&self) -> bool {
+        self.planned.repeats && self.tries < TRIES_MAX && self.unsettled.len() < UNSETTLED_MAX
+    }
+
+    fn may_probe(&self) -> bool {
+        self.planned.probed && self.probes < LOOKS_MAX
+    }
+
+    /// It may have happened, and nobody but a person can find out.
+    fn is_stuck(&self) -> bool {
+        self.state == StepState::Unknown
+            && self.planned.effect.writes()
+            && !self.may_repeat()
+            && !self.may_probe()
+    }
+
     /// A call of it is under way.
     fn is_busy(&self) -> bool {
         self.state == StepState::Running || (self.state == StepState::Undoing && !self.undo_unknown())
@@ -139,6 +156,17 @@ impl PlanState {
     pub fn may_be_past_recall(&self) -> bool {
         let risky = |state| matches!(state, StepState::Running | StepState::Unknown);
         self.is_past_recall() || self.steps.iter().any(|step| step.is_final() && risky(step.state))
+    }
+
+    /// What only a person can say: each step, and the calls of it that may have happened.
+    pub fn stuck(&self) -> Option<String> {
+        let stuck = self.steps.iter().filter(|_| self.stage.is_under_way()).filter(|step| step.is_stuck());
+        let named = stuck.map(|step| {
+            let calls: Vec<String> = step.unsettled.iter().map(ToString::to_string).collect();
+            format!("`{}` ({})", step.planned.id, calls.join(", "))
+        });
+        let named: Vec<String> = named.collect();
+        (!named.is_empty()).then(|| named.join(", "))
     }
 
     /// Whether a call of it is under way.
@@ -314,10 +342,8 @@ impl<'a> Look<'a> {
 
     /// A step of unknown end: the same again under its key, or its probe, or a person.
     fn settle(&mut self, number: u16, step: &Step, going_back: bool) {
-        let tries = step.tries < TRIES_MAX && step.unsettled.len() < UNSETTLED_MAX;
-        let repeats = step.planned.repeats && tries;
-        let probes = step.planned.probed && step.probes < LOOKS_MAX;
-        match (repeats, probes) {
+        let repeats = step.may_repeat();
+        match (repeats, step.may_probe()) {
             (_, true) if going_back || !repeats => self.add(number, step, Move::Probe(number)),
             (true, _) => self.add(number, step, Move::Run(number)),
             _ => self.stuck.push(number),

@@ -6,7 +6,8 @@ use policy::RuleRef;
 use serde::{Deserialize, Serialize};
 
 use crate::balance::Left;
-use crate::obligation::Obligation;
+use crate::event::CallDecided;
+use crate::obligation::{Level, Obligation};
 use crate::reason::Reason;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ impl Ruling {
 // Fields stand in alphabetical order, so that serde writes the canonical bytes (see `event`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
+    /// Why it is bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Box<Level>>,
     /// What an Allow is bound to: the call was made into that before it was decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obligations: Vec<Obligation>,
@@ -56,6 +60,7 @@ impl Verdict {
 
     pub fn allow() -> Verdict {
         Verdict {
+            level: None,
             obligations: Vec::new(),
             reasons: Vec::new(),
             rules: Vec::new(),
@@ -71,5 +76,19 @@ impl Verdict {
 
     pub fn allows(&self) -> bool {
         self.ruling == Ruling::Allow
+    }
+}
+
+impl CallDecided {
+    pub fn verdict(&self) -> Verdict {
+        Verdict {
+            level: self.level.clone(),
+            obligations: self.obliged.clone(),
+            reasons: self.reasons.clone(),
+            rules: self.rules.clone(),
+            ruling: self.ruling,
+            would: self.would.clone(),
+            left: None,
+        }
     }
 }

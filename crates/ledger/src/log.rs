@@ -137,14 +137,11 @@ pub trait Read: Send {
     /// (see `READ_ROWS_MAX`).
     fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Stored>, Error>;
 
-    /// Where the entry of a lane with this sequence stands.
+    /// The index of the entry with this sequence in its lane, if there is one.
     fn index_of(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error>;
 
     /// The body that entry `index` brought, after checking it against its commitment.
     fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error>;
-
-    /// The index of the entry with this sequence in its lane, if there is one.
-    fn place(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error>;
 
     fn snapshot(&mut self, name: &str) -> Result<Option<(u64, Vec<u8>)>, Error>;
 }

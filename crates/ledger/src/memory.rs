@@ -180,8 +180,9 @@ impl Read for Memory {
 
     fn index_of(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
         let disk = self.live()?;
-        let found = disk.events.iter().find(|event| (event.lane, event.lane_seq) == (lane, lane_seq));
-        Ok(found.map(|event| event.index))
+        // What is asked for is mostly young.
+        let found = disk.events.iter().rev().find(|row| row.lane == lane && row.lane_seq == lane_seq);
+        Ok(found.map(|row| row.index))
     }
 
     fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error> {
@@ -194,13 +195,6 @@ impl Read for Memory {
             return Err(Error::damaged(index, why));
         }
         Ok(payload.body.to_vec())
-    }
-
-    fn place(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
-        let disk = self.live()?;
-        // What is asked for is mostly young.
-        let found = disk.events.iter().rev().find(|row| row.lane == lane && row.lane_seq == lane_seq);
-        Ok(found.map(|row| row.index))
     }
 
     fn snapshot(&mut self, name: &str) -> Result<Option<(u64, Vec<u8>)>, Error> {

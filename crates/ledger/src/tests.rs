@@ -197,7 +197,7 @@ fn an_entry_is_found_by_its_place_in_its_lane() {
         log.append(&batch(&[entry(1, 1), entry(2, 1), entry(1, 2)])).unwrap();
         let mut reader = log.reader().unwrap();
         let places = [(1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (1, 0)];
-        let found = places.map(|(lane, lane_seq)| reader.place(lane, lane_seq).unwrap());
+        let found = places.map(|(lane, lane_seq)| reader.index_of(lane, lane_seq).unwrap());
         assert_eq!(found, [Some(0), Some(1), Some(2), None, None, None]);
     });
 }

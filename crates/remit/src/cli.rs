@@ -120,13 +120,16 @@ remit who-can desk.refund_charge \\\n    \
     Run(Run),
     /// What was spent, what is under way, what is left, and when it will end
     #[command(
-        after_help = "Examples:\n  remit budget\n  remit budget refund-desk\n  remit budget tenant:default\n  \
+        after_help = "Examples:\n  remit budget\n  remit budget agent refund-desk\n  remit budget tenant default\n  \
 remit budget run_06f..."
     )]
     Budget {
-        /// A run, an agent, or `tenant:NAME`; all agents and tenants that have a budget if left out
-        #[arg(value_name = "RUN|AGENT|TENANT")]
-        whose: Option<String>,
+        /// agent, tenant or run, and its name; also as one word: agent:NAME, an agent's name, a run's id. If left
+        /// out, every agent and tenant that has a budget
+        #[arg(value_name = "KIND")]
+        of: Option<String>,
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
     },
     /// Open runs by what they spend, live
     Top {

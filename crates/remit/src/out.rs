@@ -71,6 +71,29 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) {
     }
 }
 
+/// The same for a screen that is drawn anew: columns that do not fit are left out whole, in this order, so that no id
+/// is broken in two.
+pub(crate) fn fitting(head: &[&str], rows: &[Vec<String>], first_to_go: &[&str]) {
+    let mut kept: Vec<usize> = (0..head.len()).collect();
+    if let Some(width) = Table::new().width().map(usize::from) {
+        let letters = |text: &str| text.chars().count();
+        let column = |at: &usize| {
+            let cells = rows.iter().filter_map(|row| row.get(*at)).map(|cell| letters(&safe(cell)));
+            // A blank on either side of it.
+            cells.chain(head.get(*at).map(|name| letters(name))).max().unwrap_or(0) + 2
+        };
+        for name in first_to_go {
+            if kept.iter().map(column).sum::<usize>() <= width {
+                break;
+            }
+            kept.retain(|at| head.get(*at) != Some(name));
+        }
+    }
+    let pick = |row: &Vec<String>| kept.iter().filter_map(|at| row.get(*at).cloned()).collect();
+    let head: Vec<&str> = kept.iter().filter_map(|at| head.get(*at).copied()).collect();
+    table(&head, rows.iter().map(pick).collect());
+}
+
 /// Nano-dollars as dollars.
 pub(crate) fn usd(nanos: u64) -> String {
     if nanos == 0 {

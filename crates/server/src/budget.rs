@@ -27,6 +27,8 @@ use crate::refusal::{Answer, Refusal};
 use crate::words;
 
 const HOUR_MS: u128 = 3_600_000;
+/// What was spent in a shorter time tells no rate.
+const RATE_MS_MIN: u64 = 60_000;
 /// Reports reach so far back if nobody says otherwise.
 const SPEND_USUAL: &str = "30d";
 const SPEND_MS_MAX: u64 = 3_650 * DAY_MS;
@@ -68,8 +70,28 @@ pub(crate) async fn budget(
             return Err(Refusal::new(Code::BadRequest, detail).at("query"));
         }
     };
+    if let Whose::Owner(owner) = &whose
+        && !is_known(&house, owner)
+    {
+        let (kind, name) = match owner {
+            Owner::Agent(name) => ("agent", name),
+            Owner::Tenant(name) => ("tenant", name),
+        };
+        return Err(Refusal::not_found(&format!("the {kind} `{name}`")));
+    }
     let found = house.gate.balances(whose).await?.map_err(|reason| Refusal::law(&reason))?;
     Ok(shown(&house, found))
+}
+
+fn is_known(house: &House, owner: &Owner) -> bool {
+    let rules = house.gate.rules();
+    match owner {
+        Owner::Agent(name) => rules.agent(name).is_some(),
+        Owner::Tenant(name) => {
+            let mut agents = rules.book.agents.values();
+            rules.book.house.tenants.contains_key(&**name) || agents.any(|one| one.tenant == **name)
+        }
+    }
 }
 
 /// Of every agent and tenant that has an account of its own, as many as one answer holds.
@@ -202,9 +224,15 @@ pub(crate) async fn top(
     Ok(Json(Top { as_of, items: items.collect() }))
 }
 
-fn per_hour(usd_nanos: u64, elapsed_ms: u64) -> u64 {
-    let rate = u128::from(usd_nanos) * HOUR_MS / u128::from(elapsed_ms.max(1));
+fn per_hour(posted: u64, elapsed_ms: u64) -> u64 {
+    let rate = u128::from(posted) * HOUR_MS / u128::from(elapsed_ms.max(RATE_MS_MIN));
     u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+/// When what is left is spent, if it goes on like this; never, if nothing was spent yet.
+fn dry(left: u64, posted: u64, elapsed_ms: u64, now: Time) -> Option<Time> {
+    let ms = (u128::from(left) * u128::from(elapsed_ms.max(RATE_MS_MIN))).checked_div(u128::from(posted))?;
+    u64::try_from(ms).ok().map(|ms| now.plus_ms(ms))
 }
 
 fn shown(house: &House, found: Vec<balance::Balance>) -> Json<Balances> {
@@ -343,22 +371,20 @@ pub(crate) fn left(left: &Left) -> BudgetLeft {
     }
 }
 
-/// The rate is of whole nano-dollars, and the end is rounded down: a warning may come early and not late.
+/// Rates and ends are rounded down: a warning may come early and not late.
 pub(crate) fn balance(balance: balance::Balance, now: Time) -> Balance {
     let balance::Balance { of, limits, account, from, until, crossed, paused } = balance;
     let (name, window) = match of {
         Of::Run { run, .. } => (run.to_string(), "run"),
         Of::Account(id) => (id.owner.to_string(), id.window.name()),
     };
-    let taken = account.taken();
-    let elapsed = u128::from(now.since_ms(from).max(1));
-    let posted = u128::from(account.posted.usd_nanos);
+    let (taken, elapsed) = (account.taken(), now.since_ms(from));
     let left = limits.minus(&taken);
-    let dry_ms = left
-        .usd_nanos
-        .filter(|_| posted > 0)
-        .and_then(|left| u64::try_from((u128::from(left) * elapsed).checked_div(posted)?).ok());
-    let dry = dry_ms.map(|ms| now.plus_ms(ms)).filter(|dry| *dry < until);
+    let dries = left.by_key().filter_map(|(key, left)| {
+        let dry = dry(left, account.posted.by_key(key), elapsed, now)?;
+        (dry < until).then_some((key, dry))
+    });
+    let dries: BTreeMap<&str, Time> = dries.collect();
     Balance {
         account: name,
         window: window.to_owned(),
@@ -369,10 +395,11 @@ pub(crate) fn balance(balance: balance::Balance, now: Time) -> Balance {
         posted: amount(&account.posted),
         pending: amount(&account.pending),
         lent: amount(&account.lent),
+        runs_out: dries.values().min().map(Time::to_string),
+        spent_by: dries.iter().map(|(key, dry)| ((*key).to_owned(), dry.to_string())).collect(),
         left: spend(left),
         crossed,
-        usd_nanos_per_hour: per_hour(account.posted.usd_nanos, now.since_ms(from)),
-        runs_out: dry.map(|dry| dry.to_string()),
+        per_hour: amount(&account.posted.each(|posted| per_hour(posted, elapsed))),
         paused: paused.map(|paused| format!("{} ({})", paused.why, paused.by)),
     }
 }

@@ -112,7 +112,7 @@ fn until(text: &str, now: Time) -> Result<Time, Refusal> {
 }
 
 fn report(contained: Contained) -> HaltReport {
-    let Contained { receipt, mut calls, unknown_before, quiet_from } = contained;
+    let Contained { receipt, mut calls, cancelled, unknown_before, quiet_from } = contained;
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let count = |end: HeldEnd| number(calls.iter().filter(|call| call.end == end).count());
     let (stopped, finished) = (count(HeldEnd::Stopped), count(HeldEnd::Finished));
@@ -138,6 +138,7 @@ fn report(contained: Contained) -> HaltReport {
         stopped,
         finished,
         unclear,
+        cancelled: number(cancelled),
         unknown_before: number(unknown_before),
         quiet_from,
         calls: calls.into_iter().map(shown).collect(),

@@ -202,10 +202,19 @@ pub(crate) async fn stuck(house: &House) -> Answer<RunPage> {
         view.plan = Some(Box::new(shown(plan)));
         items.push(view);
     }
-    let known: Vec<String> = items.iter().map(|run| run.run.clone()).collect();
-    let others = page.items.into_iter().map(words::run_view);
-    items.extend(others.filter(|run| !known.contains(&run.run)));
+    for found in page.items {
+        let is_told = items.iter().any(|run| run.run == found.id);
+        let waits = !is_told && !is_accepted(house, &found).await?;
+        items.extend(waits.then(|| words::run_view(found)));
+    }
     Ok(Json(RunPage { as_of: page.as_of, items, next: None }))
+}
+
+/// Whether a person has left all these calls of unknown end as they are, with the plan that they belong to.
+async fn is_accepted(house: &House, run: &gate::views::RunView) -> Result<bool, Refusal> {
+    let plan = house.gate.plan_of(id::<RunId>(&run.id)?).await?.filter(|plan| plan.accepted);
+    let left = plan.map_or(0, |plan| plan.steps.iter().map(|step| step.unsettled.len()).sum::<usize>());
+    Ok(u64::try_from(left).is_ok_and(|left| left > 0 && left >= run.unknown))
 }
 
 // ---- Words ------------------------------------------------------------------------------------------------
@@ -282,6 +291,7 @@ fn step(step: gate::StepShown) -> StepShown {
         undo: step.undo,
         undo_until: step.until.map(|until| until.to_string()),
         guarded: step.guarded,
+        unsettled: step.unsettled.iter().map(ToString::to_string).collect(),
         trouble: step.trouble,
         result: step.result,
     }

@@ -6,7 +6,7 @@ use api::run::{RunShown, RunView};
 use gate::views;
 use kernel::call::Outcome;
 use kernel::id::RunId;
-use kernel::obligation::{Kind, Obligation};
+use kernel::obligation::{Kind, Level, Obligation};
 use kernel::policy::RuleRef;
 use kernel::reason::Reason;
 use kernel::verdict::Verdict;
@@ -45,7 +45,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> VerdictView {
         reasons: verdict.reasons.iter().map(reason).collect(),
         rules: verdict.rules.iter().map(|it| rule(it)).collect(),
         would: verdict.would.iter().map(reason).collect(),
-        obligations: verdict.obligations.iter().map(obligation).collect(),
+        obligations: obligations(&verdict.obligations, verdict.level.as_deref()),
     }
 }
 
@@ -57,8 +57,12 @@ pub(crate) fn heeded(kind: ObligationKind) -> Kind {
     }
 }
 
-fn obligation(one: &Obligation) -> ObligationView {
-    let says = one.says();
+fn obligations(by: &[Obligation], level: Option<&Level>) -> Vec<ObligationView> {
+    by.iter().map(|one| obligation(one, level)).collect()
+}
+
+fn obligation(one: &Obligation, level: Option<&Level>) -> ObligationView {
+    let says = one.says_why(level);
     let view = |kind| ObligationView { kind, says, at: None, most: None, of: None, tool: None, class: None };
     match one {
         Obligation::Cap { most, .. } => {
@@ -190,7 +194,7 @@ pub(crate) fn call_view(view: views::CallView) -> CallView {
         reasons: view.reasons.into_iter().map(shown).collect(),
         rules: view.rules.iter().map(|it| rule(it)).collect(),
         would: view.would.into_iter().map(shown).collect(),
-        obligations: view.obliged.iter().map(obligation).collect(),
+        obligations: obligations(&view.obliged, view.level.as_deref()),
     };
     let end = view.finished;
     CallView {

@@ -26,7 +26,7 @@ struct Section {
     read: fn(&str, &mut Table),
 }
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     Section {
         name: "rules",
         about: "what one answer of the rules costs, with few and with all of them in scope",
@@ -90,6 +90,13 @@ const SECTIONS: [Section; 10] = [
         example: ("server", "http_rate"),
         runs: &[&["runs", "{http}"]],
         read: lines::runs,
+    },
+    Section {
+        name: "halts",
+        about: "how soon a halt over HTTP cuts 64 calls under way, and what a permitted call beside them costs",
+        example: ("server", "http_rate"),
+        runs: &[&["halts", "--rules", "100", "{http}"]],
+        read: lines::halts,
     },
     Section {
         name: "events",

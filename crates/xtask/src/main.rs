@@ -59,8 +59,8 @@ Commands:
   dist                            the release binary as it is shipped, and its size
   bench [--quick] [--json] [SECTION...]
                                   the benchmarks beside their floors, in one run on this machine; numbers to
-                                  read, never an assertion. Sections: rules, log, process, accounts, http, runs,
-                                  events, start, size; all if none is named
+                                  read, never an assertion. Sections: rules, log, process, accounts, plans, http,
+                                  mcp, runs, halts, events, start, size; all if none is named
 
 Environment:
   REMIT_FULL=1                    as ci --full

@@ -1,5 +1,7 @@
 """Waits for people, on the official Python SDK 2.x: `asks.py URL KEY MODE A [STATE]`. Prints one JSON object.
 
+A is a number to add to, or `plan`: a plan of two steps is proposed and committed; or `commit`: it is committed again.
+
 MODE: `manual` (2026-07-28) prints what is wanted and ends; with STATE it brings that back, as a client that was started
 anew. `legacy` waits as long as it is held. `sent` (2025-11-25) can be sent to an address, and prints which.
 """
@@ -15,6 +17,20 @@ from mcp.client.streamable_http import streamable_http_client
 
 url, key, mode, a, *state = sys.argv[1:]
 sent = []
+STEPS = [
+    {"id": "add", "tool": "modern.add", "args": {"a": 1, "b": 2}},
+    {"id": "last", "tool": "modern.era", "args": {}, "after": ["add"]},
+]
+
+
+async def wanted(client):
+    if a not in ("plan", "commit"):
+        return "modern.add", {"a": int(a), "b": 1}
+    if a == "plan" and not state:
+        planned = await client.call_tool("remit.plan", {"steps": STEPS})
+        if planned.is_error:
+            sys.exit(planned.content[0].text)
+    return "remit.commit", {}
 
 
 async def elicited(_context, params):
@@ -33,16 +49,16 @@ async def main():
         async def progress(_done, _total, message):
             heard.append(message)
 
-        args = {"a": int(a), "b": 1}
+        tool, args = await wanted(client)
         if mode == "manual":
             back = {"request_state": state[0]} if state else {}
-            result = await client.session.call_tool("modern.add", args, allow_input_required=True, **back)
+            result = await client.session.call_tool(tool, args, allow_input_required=True, **back)
         else:
-            result = await client.call_tool("modern.add", args, progress_callback=progress)
+            result = await client.call_tool(tool, args, progress_callback=progress)
         if isinstance(result, types.InputRequiredResult):
             said["state"] = result.request_state
-            wanted = {name: it.model_dump(mode="json") for name, it in (result.input_requests or {}).items()}
-            said["wanted"] = wanted
+            requests = (result.input_requests or {}).items()
+            said["wanted"] = {name: it.model_dump(mode="json") for name, it in requests}
         else:
             said["error"] = result.is_error
             said["text"] = result.content[0].text

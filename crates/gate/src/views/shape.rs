@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::event::{CallDecided, CallFinished, Questioned};
-use kernel::obligation::Obligation;
+use kernel::obligation::{Level, Obligation};
 use kernel::policy::RuleRef;
 use kernel::reason::Reason;
 use serde::Serialize;
@@ -79,6 +79,8 @@ pub struct CallView {
     pub would: Vec<ReasonView>,
     /// What it was made into before it was decided.
     pub obliged: Vec<Obligation>,
+    /// Why.
+    pub level: Option<Box<Level>>,
     /// Who said yes to it, where people were asked.
     pub approved: Vec<String>,
     /// Null when the payload was erased.
@@ -158,6 +160,7 @@ impl CallView {
             reasons: decided.reasons.iter().map(ReasonView::from).collect(),
             rules: decided.rules,
             would: decided.would.iter().map(ReasonView::from).collect(),
+            level: decided.level,
             obliged: decided.obliged,
             approved: decided.approved,
             args: None,
@@ -190,6 +193,7 @@ impl CallView {
             reasons: asked.verdict.reasons.iter().map(ReasonView::from).collect(),
             rules: asked.verdict.rules,
             would: asked.verdict.would.iter().map(ReasonView::from).collect(),
+            level: None,
             obliged: Vec::new(),
             approved: Vec::new(),
             args: None,

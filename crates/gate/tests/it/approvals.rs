@@ -24,7 +24,7 @@ const NOW: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(10);
 
 /// Notes and refunds need a yes of leads.
-fn asking() -> Book {
+pub(crate) fn asking() -> Book {
     let needs = |id: &str, tool: &str| May { ask: Some("leads".into()), ..may(id, tool) };
     let mut desk = manifest(
         "desk",
@@ -354,7 +354,10 @@ async fn a_plan_is_approved_as_one_thing_and_then_begins() {
     });
     let begun = begun.unwrap();
     assert_eq!((begun.approved, begun.ticket), (vec!["lee".to_owned()], Some(waiting.call)));
-    assert_eq!(asked_to_commit(&stage, run).await.code, Code::PlanUnknown, "a yes is good for one time");
+    // A yes is good for one time: whoever commits it again hears the outcome.
+    let again = stage.gate.commit(&stage.caller, run, None).await.unwrap().unwrap();
+    assert_eq!((again.stage, stage.world.count()), (kernel::progress::Stage::Committed, 1));
+    assert!(stage.gate.inbox().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use kernel::verdict::Ruling;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::approvals::asking;
 use crate::book::{anything, book, contract, desk};
 use crate::stage::{START, Stage, ask, lookup, stores, until};
 
@@ -178,6 +179,26 @@ async fn what_an_executor_carries_cannot_be_cut_and_is_told() {
     assert_eq!((held.call, held.end, held.outcome), (decided.call, HeldEnd::Unclear, None));
     assert_eq!(held.trouble.as_deref(), Some("carried_by_executor"));
     assert_eq!(report.quiet_from, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_any_more_when_the_report_is_there() {
+    let (stage, _) = Stage::memory(asking()).await;
+    let runs = [stage.open().await.run, stage.open().await.run, stage.open().await.run];
+    for run in runs {
+        let asked = stage.gate.call(&stage.caller, ask(run, "crm.note", json!({}))).await.unwrap();
+        assert!(asked.ticket.is_some());
+    }
+    let report = stage.gate.halt(halt(Scope::Run(runs[0].to_string()))).await.unwrap().unwrap();
+    assert_eq!((report.cancelled, report.calls.len()), (1, 0));
+    let waiting: BTreeSet<RunId> = stage.gate.inbox().into_iter().map(|one| one.run).collect();
+    assert_eq!(waiting, [runs[1], runs[2]].into());
+    // What the report names as quiet is after that, too.
+    let cancelled = |event: &Event| matches!(event, Event::CallDecided(call) if call.ends_ask);
+    let last = stage.events().iter().rposition(cancelled).unwrap();
+    assert!(report.quiet_from > u64::try_from(last).ok(), "{report:?} after {last}");
+    assert_eq!(stage.gate.halt(halt(Scope::All)).await.unwrap().unwrap().cancelled, 2);
+    assert!(stage.gate.inbox().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The gate as its doors meet it, over both stores.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod ahead;
 mod approvals;
 mod barriers;
 #[allow(dead_code, reason = "the builders of the kernel's tests, of which not all are needed here")]

@@ -124,6 +124,7 @@ fn asked(desk: &Desk<'_>, case: &Case<'_>, run: &Run, plan: &PlanState, reason: 
         facts: Vec::new(),
         hosts: Vec::new(),
         key: None,
+        level: None,
         mark: plan.mark,
         model: None,
         obliged: Vec::new(),

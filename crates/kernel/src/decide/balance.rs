@@ -4,8 +4,10 @@ use super::Decision;
 use super::room::run_limits;
 use crate::balance::{Balance, Of, Whose};
 use crate::command::Answer;
+use crate::id::RunId;
 use crate::reason::Code;
 use crate::rules::{Rules, Wide};
+use crate::run::Run;
 use crate::state::State;
 use crate::time::Time;
 use crate::window::Owner;
@@ -26,18 +28,7 @@ pub(crate) fn decide_balance(state: &State, rules: &Rules, whose: &Whose, now: T
         Whose::Run(run) => state.lineage(*run).collect(),
         Whose::Owner(_) => Vec::new(),
     };
-    let mut balances: Vec<Balance> = runs
-        .into_iter()
-        .map(|(id, run)| Balance {
-            of: Of::Run { run: id, agent: run.agent.clone() },
-            limits: run_limits(rules, run, now),
-            account: run.account.clone(),
-            from: run.opened,
-            until: run.ends(),
-            crossed: run.crossed,
-            paused: run.paused.clone(),
-        })
-        .collect();
+    let mut balances: Vec<Balance> = runs.into_iter().map(|(id, run)| of_run(rules, id, run, now)).collect();
     for owner in owners {
         balances.extend(rules.owner_accounts(&owner, now).into_iter().map(|account| {
             let Wide { id, until, limits } = account;
@@ -54,4 +45,22 @@ pub(crate) fn decide_balance(state: &State, rules: &Rules, whose: &Whose, now: T
         }));
     }
     Decision::none(Answer::Balances(balances))
+}
+
+fn of_run(rules: &Rules, id: RunId, run: &Run, now: Time) -> Balance {
+    let (limits, mut account) = (run_limits(rules, run, now), run.account.clone());
+    if limits.seconds.is_some() {
+        // Those of a run are of the wall clock, whatever its calls took.
+        account.posted.seconds = now.since_ms(run.opened) / 1_000;
+        account.pending.seconds = 0;
+    }
+    Balance {
+        of: Of::Run { run: id, agent: run.agent.clone() },
+        limits,
+        account,
+        from: run.opened,
+        until: run.ends(),
+        crossed: run.crossed,
+        paused: run.paused.clone(),
+    }
 }

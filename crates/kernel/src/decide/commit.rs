@@ -2,6 +2,7 @@
 
 use super::Decision;
 use super::assent::{self, Assent};
+use super::open::under_way;
 use super::plan::Desk;
 use crate::account::Amount;
 use crate::approval::Subject;
@@ -22,6 +23,9 @@ use crate::state::State;
 use crate::undo::UndoKept;
 
 type Refused = Box<Reason>;
+
+/// What a probe or a person found out of a call that nobody knew the end of.
+const NOT_DONE: &str = "never_happened";
 
 fn refused<T>(code: Code, detail: &str) -> Result<T, Refused> {
     Err(Box::new(Reason::new(code).detail(detail)))
@@ -107,7 +111,7 @@ pub(super) fn commit(desk: &Desk<'_>, case: &Case<'_>, version: u32) -> Result<D
     let Some(plan) = plan else { return no(Code::PlanUnknown) };
     let others = known.plans.iter().any(|other| other.stage.is_under_way() && other.version != version);
     match plan.stage {
-        Stage::Committing | Stage::Unwinding => return no(Code::CommitUnderWay),
+        Stage::Committing | Stage::Unwinding => return Err(Box::new(under_way(Some(plan)))),
         Stage::Proposed | Stage::Paused | Stage::Open if others => return no(Code::CommitUnderWay),
         Stage::Proposed | Stage::Paused | Stage::Open => {}
         _ => return no(Code::PlanUnknown),
@@ -298,7 +302,7 @@ fn resolved(
         result_mark: None,
         run: open.run,
         transient: false,
-        trouble: None,
+        trouble: (!done).then(|| NOT_DONE.to_owned()),
         undo: undo.filter(|_| done),
         why: why.map(str::to_owned),
     })

@@ -8,7 +8,7 @@ use crate::account::Limits;
 use crate::command::{Answer, Closing, OpenRun};
 use crate::event::{Event, RunClosed, RunOpened};
 use crate::id::{CallId, RunId};
-use crate::progress::Stage;
+use crate::progress::{PlanState, Stage};
 use crate::reason::{Code, Reason};
 use crate::rules::Rules;
 use crate::run::Run;
@@ -122,8 +122,8 @@ pub(super) fn close_run(
     if state.runs.get(&run).filter(own).is_none() {
         return Decision::none(Answer::refused(Code::RunUnknown));
     }
-    if state.descent(run).iter().any(|one| is_open(state, *one)) {
-        return Decision::none(Answer::refused(Code::CommitUnderWay));
+    if let Some(open) = state.descent(run).into_iter().find(|one| is_open(state, *one)) {
+        return Decision::none(Answer::Refused(under_way(state.plan(open))));
     }
     // What an agent proposed is answered first, unless it gives up what it was about.
     let proposed = |one: &RunId| state.proposals_of(*one).is_some();
@@ -137,6 +137,14 @@ pub(super) fn close_run(
 pub(super) fn is_open(state: &State, run: RunId) -> bool {
     let plan = state.plan(run).map(|plan| plan.stage);
     plan.is_some_and(|stage| stage.is_under_way() || stage == Stage::Paused)
+}
+
+/// Why nothing else is begun: a plan is on its way, and whether it goes on without a person.
+pub(super) fn under_way(plan: Option<&PlanState>) -> Reason {
+    match plan.and_then(PlanState::stuck) {
+        Some(stuck) => Reason::new(Code::PlanStuck).detail(stuck),
+        None => Reason::new(Code::CommitUnderWay),
+    }
 }
 
 /// What waits for people in it is cancelled first.

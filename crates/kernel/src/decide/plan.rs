@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::open::under_way;
 use super::{Decision, assent, case};
 use crate::account::{Amount, Limits};
 use crate::agent::Manifest;
@@ -127,8 +128,8 @@ fn may_plan(run: &Run, plan: &DraftedPlan) -> Result<(), Box<Reason>> {
 
 /// Nothing of the run is under way or must be looked at, and there is room for another plan.
 pub(super) fn may_begin_another(run: &Run) -> Result<(), Box<Reason>> {
-    if run.plans.iter().any(|plan| plan.stage.is_under_way()) {
-        return Err(Box::new(Reason::new(Code::CommitUnderWay)));
+    if let Some(plan) = run.plans.iter().find(|plan| plan.stage.is_under_way()) {
+        return Err(Box::new(under_way(Some(plan))));
     }
     if run.plans.iter().any(PlanState::is_left) {
         return Err(Box::new(Reason::new(Code::ResidueOpen)));

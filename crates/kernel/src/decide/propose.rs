@@ -118,7 +118,9 @@ pub(super) fn gather(desk: &Desk<'_>, ticket: CallId, plan: &DraftedPlan) -> Dec
             return ended(desk, ticket, reason);
         }
         // It can wait until that is over.
-        Answer::Refused(reason) if reason.code == Code::CommitUnderWay => return decision,
+        Answer::Refused(reason) if matches!(reason.code, Code::CommitUnderWay | Code::PlanStuck) => {
+            return decision;
+        }
         Answer::Refused(reason) => return ended(desk, ticket, reason.clone()),
         _ => {}
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Decision;
 use super::commit::unwound;
+use super::open::under_way;
 use super::plan::Desk;
 use crate::command::Answer;
 use crate::effect::Effect;
@@ -33,13 +34,11 @@ pub(super) struct Asked<'a> {
 pub(super) fn take_back(desk: &Desk<'_>, asked: &Asked<'_>) -> Result<Decision, Refused> {
     let run = asked.run;
     let plans = desk.state.plans_of(run);
-    if plans.iter().any(|plan| plan.stage.is_under_way() || plan.stage == Stage::Paused) {
-        return Err(Box::new(Reason::new(Code::CommitUnderWay)));
+    let open = |plan: &&PlanState| plan.stage.is_under_way() || plan.stage == Stage::Paused;
+    if let Some(plan) = plans.iter().find(open) {
+        return Err(Box::new(under_way(Some(plan))));
     }
-    let something = |plan: &&PlanState| plan.steps.iter().any(|step| step.state == StepState::Done);
-    // Only the last that left something: what came before it is taken back after it.
-    let plan = plans.iter().rev().filter(|plan| plan.stage == Stage::Committed).find(something);
-    let Some(plan) = plan else {
+    let Some(plan) = desk.state.plan_to_take_back(run) else {
         return refused(Code::CannotUnwind, "nothing of this run is committed and stands");
     };
     let taking = taken(plan, asked.step, desk.now)?;

@@ -42,6 +42,7 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
     let reasons = vec![reason(text, number)];
     let rules = reasons[0].near.clone();
     let verdict = Verdict {
+        level: None,
         obligations: Vec::new(),
         reasons: reasons.clone(),
         rules: rules.clone(),
@@ -96,6 +97,7 @@ fn one_of_each(text: &str, number: u64) -> Vec<Event> {
         }),
         Event::RunClosed(RunClosed { by: by.clone(), outcome: Closing::Success, run, workflow: None }),
         Event::CallDecided(Box::new(CallDecided {
+            level: None,
             obliged: Vec::new(),
             part: None,
             touches: Vec::new(),

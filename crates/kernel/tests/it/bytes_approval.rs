@@ -42,6 +42,7 @@ pub(crate) fn asked(call: CallId, run: RunId) -> CallDecided {
         facts: Vec::new(),
         hosts: Vec::new(),
         key: None,
+        level: None,
         mark,
         model: None,
         obliged: Vec::new(),

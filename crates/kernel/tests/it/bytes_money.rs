@@ -9,9 +9,11 @@ use kernel::event::{
 };
 use kernel::id::{Mark, RunId};
 use kernel::lending::Part;
+use kernel::obligation::Level;
 use kernel::threshold::Action;
 use kernel::time::Time;
 use kernel::window::{AccountId, Owner, Window};
+use stdx::digest::Digest;
 
 /// One event of each kind, with every optional field set.
 fn one_of_each() -> Vec<Event> {
@@ -124,4 +126,35 @@ fn an_amount_without_a_currency_is_none_of_it() {
     let old: Amount = serde_json::from_str(r#"{"calls":1,"usd_nanos":5,"writes":1}"#).unwrap();
     assert_eq!(old, Amount { calls: 1, usd_nanos: 5, writes: 1, ..Amount::default() });
     assert_eq!(serde_json::to_string(&old).unwrap(), r#"{"calls":1,"usd_nanos":5,"writes":1}"#);
+}
+
+/// A call that was made into something smaller and cheaper: what it is bound to, and the account that was so full.
+#[test]
+fn a_bound_decision() {
+    let levels = [
+        (
+            r#"{"account":"agent:desk/day/1795219200000","currency":"usd_nanos","gate":50,"limit":5000000000,"percent":62}"#,
+            "62 % of the day's budget of 5 usd of agent:desk is spent or set aside, and its gate `degrade` is at 50 %",
+        ),
+        (
+            r#"{"above":"run_00000000000000000000000001","currency":"calls","gate":40,"limit":8,"percent":50}"#,
+            "50 % of the budget of 8 calls of the run above, run_00000000000000000000000001, is spent or set aside, \
+             and its gate `degrade` is at 40 %",
+        ),
+        (
+            r#"{"currency":"refunded_cents","gate":50,"limit":200000,"percent":90}"#,
+            "90 % of the run's budget of 200000 refunded_cents is spent or set aside, and its gate `degrade` is at 50 %",
+        ),
+    ];
+    for (level, says) in levels {
+        let digest = Digest::of(b"x");
+        let text = format!(
+            r#"{{"at":9,"body":{{"agent":"desk","args":"{digest}","call":"call_00000000000000000000000003","carrier":"gate","control_seq":1,"effect":"read","level":{level},"mark":"02020202020202020202020202020202","obliged":[{{"cap":{{"at":["page","limit"],"most":5}}}},{{"instead":{{"of":"web.deep","tool":"web.quick"}}}},{{"model":{{"class":"small"}}}}],"reserved":{{}},"rules_digest":"{digest}","ruling":"allow","run":"run_00000000000000000000000002","tool":"web.quick"}},"kind":"call_decided","lane":1,"lane_seq":9,"tenant":"default","v":1}}"#
+        );
+        let (stamp, event) = Event::decode(text.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(event.encode(&stamp)).unwrap(), text);
+        let Event::CallDecided(decided) = event else { panic!("{event:?}") };
+        assert_eq!(decided.level.as_deref().map(Level::says).as_deref(), Some(says));
+        assert_eq!(decided.verdict().level, decided.level);
+    }
 }

@@ -40,6 +40,7 @@ fn decided(part: Part) -> Event {
         facts: vec![Mark([1; 16])],
         hosts: Vec::new(),
         key: None,
+        level: None,
         mark: Mark([2; 16]),
         model: None,
         obliged: Vec::new(),

@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use kernel::account::{Amount, Currency, Used};
+use kernel::balance::{Balance, Whose};
 use kernel::book::Book;
 use kernel::call::{Call, Carrier, Outcome, Settlement};
 use kernel::command::{Answer, Closing, Command, ControlCommand, OpenRun};
 use kernel::decide::{Decision, decide, decide_control};
 use kernel::event::{Event, Stamp};
 use kernel::id::{CallId, KeyId, Mark, RunId};
-use kernel::obligation::{Kind, Obligation};
+use kernel::obligation::{Kind, Level, Obligation};
 use kernel::reason::Reason;
 use kernel::rules::Rules;
 use kernel::state::{Control, State};
@@ -203,6 +204,7 @@ impl Stage {
                 let learned = Digest::of(cell("args").as_bytes());
                 self.lane(now, &Command::Replan { run, agent, learned })
             }
+            "balance" => self.lane(now, &Command::Balance(Whose::Run(run))),
             "sweep" => self.lane(now, &Command::Sweep),
             "restart" => self.lane(now, &Command::Restarted),
             // `key` says more of it: `reads`, `force`, or for how long.
@@ -273,8 +275,8 @@ impl Stage {
             call = Arc::new(Call { ask_marks: Some(marks), ..call.as_ref().clone() });
             decision = self.lane(now, &Command::Propose(call.clone()));
         }
-        while let Answer::Obliged(by) = &decision.answer {
-            call = Arc::new(obliged(&call, by));
+        while let Answer::Obliged { by, level } = &decision.answer {
+            call = Arc::new(obliged(&call, by, level));
             decision = self.lane(now, &Command::Propose(call.clone()));
         }
         if decision.answer == Answer::Joins {
@@ -355,11 +357,15 @@ impl Stage {
                 let known = self.runs.iter().find(|(_, id)| *id == run).map_or("", |(name, _)| name);
                 [format!("{known} open until {}", &expires.to_string()[11..19]), String::new()]
             }
-            Answer::Balances(balances) => [format!("{} balances", balances.len()), String::new()],
+            Answer::Balances(balances) => {
+                let left = |one: &Balance| serde_json::to_string(&one.limits.minus(&one.account.taken()));
+                let left = balances.iter().map(|one| left(one).unwrap());
+                [format!("left {}", left.collect::<Vec<_>>().join(" ")), String::new()]
+            }
             Answer::Short(needs) => [format!("short of {}", needs.len()), String::new()],
             Answer::Returned(parts) => [format!("{} returned", parts.len()), String::new()],
             Answer::Waiting(call) => [format!("waits as {}", self.name(*call)), String::new()],
-            Answer::Obliged(by) => [format!("obliged to {}", by.len()), String::new()],
+            Answer::Obliged { by, .. } => [format!("obliged to {}", by.len()), String::new()],
             Answer::Marks(fields) => [format!("marks of {}", fields.len()), String::new()],
             Answer::Given { complete: true, .. } => ["enough".to_owned(), String::new()],
             Answer::Given { waits_for, .. } => {
@@ -476,7 +482,7 @@ pub(crate) fn call(
 }
 
 /// As the gate drafts it anew.
-fn obliged(call: &Call, by: &[Obligation]) -> Call {
+fn obliged(call: &Call, by: &[Obligation], level: &Level) -> Call {
     let mut again = call.clone();
     for one in by {
         match one {
@@ -486,6 +492,7 @@ fn obliged(call: &Call, by: &[Obligation]) -> Call {
         }
     }
     again.bound.by.extend_from_slice(by);
+    again.bound.level = Some(Box::new(level.clone()));
     again
 }
 
@@ -494,7 +501,9 @@ fn why(verdict: &Verdict) -> String {
     let would = verdict.would.iter().map(|reason| format!("would: {}", show(reason)));
     let rules = verdict.rules.iter().map(|rule| format!("by {}", rule.id));
     let bound = verdict.obligations.iter().map(|one| serde_json::to_string(one).unwrap());
-    reasons.chain(would).chain(rules).chain(bound).collect::<Vec<_>>().join("; ")
+    let level = verdict.level.as_ref();
+    let level = level.map(|it| format!("at {} % of {} {}", it.percent, it.limit, it.currency));
+    reasons.chain(would).chain(rules).chain(bound).chain(level).collect::<Vec<_>>().join("; ")
 }
 
 fn show(reason: &Reason) -> String {

@@ -163,20 +163,22 @@ fn irreversible_and_writes_and_seconds_have_limits_of_their_own() {
         1s  | call | a   | crm.note   | {}
         1s  | call | a   | crm.note   | {}
         59s | call | a   | crm.lookup | {"id":"7"}
+        59s | balance | a |           |
         60s | call | a   | crm.lookup | {"id":"7"}
     "#;
     check(
         book(vec![agent]),
         table,
         expect![[r#"
-        at  | do   | run | tool       | args        | answer                | code                                       | account                                 | event
-        0s  | open | a   |            |             | a open until 13:00:00 |                                            |                                         | run_opened
-        1s  | call | a   | pay.refund | {"cents":1} | allow                 | by desk.may                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow; threshold_crossed 100 stop
-        1s  | call | a   | pay.refund | {"cents":2} | deny                  | budget_exceeded (irreversible calls) max 1 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
-        1s  | call | a   | crm.note   | {}          | allow                 | by desk.may                                | calls 0+2 writes 0+2 final 0+1 usd 0+10 | call_decided c3 allow
-        1s  | call | a   | crm.note   | {}          | deny                  | budget_exceeded (writes) max 2             | calls 0+2 writes 0+2 final 0+1 usd 0+10 | call_decided c4 deny
-        59s | call | a   | crm.lookup | {"id":"7"}  | allow                 | by desk.may                                | calls 0+3 writes 0+2 final 0+1 usd 0+10 | call_decided c5 allow
-        60s | call | a   | crm.lookup | {"id":"7"}  | deny                  | budget_exceeded (seconds) max 60           | calls 0+3 writes 0+2 final 0+1 usd 0+10 | call_decided c6 deny
+        at  | do      | run | tool       | args        | answer                                                     | code                                       | account                                 | event
+        0s  | open    | a   |            |             | a open until 13:00:00                                      |                                            |                                         | run_opened
+        1s  | call    | a   | pay.refund | {"cents":1} | allow                                                      | by desk.may                                | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c1 allow; threshold_crossed 100 stop
+        1s  | call    | a   | pay.refund | {"cents":2} | deny                                                       | budget_exceeded (irreversible calls) max 1 | calls 0+1 writes 0+1 final 0+1 usd 0+10 | call_decided c2 deny
+        1s  | call    | a   | crm.note   | {}          | allow                                                      | by desk.may                                | calls 0+2 writes 0+2 final 0+1 usd 0+10 | call_decided c3 allow
+        1s  | call    | a   | crm.note   | {}          | deny                                                       | budget_exceeded (writes) max 2             | calls 0+2 writes 0+2 final 0+1 usd 0+10 | call_decided c4 deny
+        59s | call    | a   | crm.lookup | {"id":"7"}  | allow                                                      | by desk.may                                | calls 0+3 writes 0+2 final 0+1 usd 0+10 | call_decided c5 allow
+        59s | balance | a   |            |             | left {"calls":197,"irreversible":0,"seconds":1,"writes":0} |                                            | calls 0+3 writes 0+2 final 0+1 usd 0+10 |
+        60s | call    | a   | crm.lookup | {"id":"7"}  | deny                                                       | budget_exceeded (seconds) max 60           | calls 0+3 writes 0+2 final 0+1 usd 0+10 | call_decided c6 deny
         "#]],
     );
 }

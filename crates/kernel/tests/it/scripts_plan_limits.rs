@@ -12,6 +12,7 @@ pub(crate) const ALL: &[fn()] = &[
     a_plan_goes_to_so_many_places_as_a_whole,
     a_step_waits_for_the_minute_to_pass,
     taking_back_a_closed_run_is_posted_in_the_accounts_above_it,
+    a_try_that_ended_with_the_process_costs_none,
 ];
 
 #[test]
@@ -127,6 +128,79 @@ fn taking_back_a_closed_run_is_posted_in_the_accounts_above_it() {
         3s | end       | a   |                                               |     |      | rolled_back: a undone |                                                           |                                | commit_ended rolled_back
         4s | open      | b   |                                               |     |      | b open until 13:00:04 |                                                           |                                | run_opened
         4s | plan      | b   | [{"id":"a","tool":"box.put","args":{"id":2}}] |     |      | plan 1 deny: a        | budget_exceeded (usd (nano-dollars)) max 30; a: unguarded |                                | plan_proposed deny; phase_changed explore to decide by plan
+        "#]],
+    );
+}
+
+/// A tool that knows its keys is asked again and again, however often Remit dies over it: nothing was said of the tool.
+#[test]
+fn a_try_that_ended_with_the_process_costs_none() {
+    let mut book = boxes();
+    book.tools.get_mut("box.put").unwrap().idempotency_field = Some("key".to_owned());
+    let table = r#"
+        at | do | run | args | key | call
+        0s | open | a | | |
+        0s | plan | a | [{"id":"a","tool":"box.put","args":{"id":1}}] | |
+        0s | claim | a | | |
+        0s | commit | a | | |
+        1s | step | a | a | |
+        1s | restart | | | |
+        2s | step | a | a | |
+        2s | restart | | | |
+        3s | step | a | a | |
+        3s | restart | | | |
+        4s | step | a | a | |
+        4s | restart | | | |
+        5s | step | a | a | |
+        5s | restart | | | |
+        6s | step | a | a | |
+        6s | settle | a | succeeded | | c6
+        6s | abort | a | | |
+        100s | undo | a | a | |
+        100s | restart | | | |
+        200s | undo | a | a | |
+        200s | restart | | | |
+        300s | undo | a | a | |
+        300s | restart | | | |
+        400s | undo | a | a | |
+        400s | restart | | | |
+        500s | undo | a | a | |
+        500s | settle | a | succeeded | | c11
+        500s | end | a | | |
+    "#;
+    check(
+        book,
+        table,
+        expect![[r#"
+        at   | do      | run | args                                          | key | call | answer                | code         | account                        | event
+        0s   | open    | a   |                                               |     |      | a open until 13:00:00 |              |                                | run_opened
+        0s   | plan    | a   | [{"id":"a","tool":"box.put","args":{"id":1}}] |     |      | plan 1 allow: a       | a: unguarded |                                | plan_proposed allow; phase_changed explore to decide by plan
+        0s   | claim   | a   |                                               |     |      | done                  |              |                                | claimed
+        0s   | commit  | a   |                                               |     |      | committing: a waiting |              | calls 0+3 writes 0+2 usd 0+20  | commit_started
+        1s   | step    | a   | a                                             |     |      | allow                 | by desk.may  | calls 0+3 writes 0+2 usd 0+20  | call_decided c1 allow
+        1s   | restart |     |                                               |     |      | done                  |              |                                | call_finished c1 unknown by restart
+        2s   | step    | a   | a                                             |     |      | allow                 |              | calls 0+3 writes 0+2 usd 0+20  | call_decided c2 allow
+        2s   | restart |     |                                               |     |      | done                  |              |                                | call_finished c2 unknown by restart
+        3s   | step    | a   | a                                             |     |      | allow                 |              | calls 0+3 writes 0+2 usd 0+20  | call_decided c3 allow
+        3s   | restart |     |                                               |     |      | done                  |              |                                | call_finished c3 unknown by restart
+        4s   | step    | a   | a                                             |     |      | allow                 |              | calls 0+3 writes 0+2 usd 0+20  | call_decided c4 allow
+        4s   | restart |     |                                               |     |      | done                  |              |                                | call_finished c4 unknown by restart
+        5s   | step    | a   | a                                             |     |      | allow                 |              | calls 0+3 writes 0+2 usd 0+20  | call_decided c5 allow
+        5s   | restart |     |                                               |     |      | done                  |              |                                | call_finished c5 unknown by restart
+        6s   | step    | a   | a                                             |     |      | allow                 |              | calls 0+3 writes 0+2 usd 0+20  | call_decided c6 allow
+        6s   | settle  | a   | succeeded                                     |     | c6   | done                  |              | calls 1+2 writes 1+1 usd 10+10 | call_finished c6 succeeded by gate; call_finished c1 succeeded by repeat; call_finished c2 succeeded by repeat; call_finished c3 succeeded by repeat; call_finished c4 succeeded by repeat; call_finished c5 succeeded by repeat
+        6s   | abort   | a   |                                               |     |      | unwinding: a done     |              | calls 1+2 writes 1+1 usd 10+10 | unwind_started because by desk
+        100s | undo    | a   | a                                             |     |      | allow                 |              | calls 1+2 writes 1+1 usd 10+10 | call_decided c7 allow
+        100s | restart |     |                                               |     |      | done                  |              |                                | call_finished c7 unknown by restart
+        200s | undo    | a   | a                                             |     |      | allow                 |              | calls 1+2 writes 1+1 usd 10+10 | call_decided c8 allow
+        200s | restart |     |                                               |     |      | done                  |              |                                | call_finished c8 unknown by restart
+        300s | undo    | a   | a                                             |     |      | allow                 |              | calls 1+2 writes 1+1 usd 10+10 | call_decided c9 allow
+        300s | restart |     |                                               |     |      | done                  |              |                                | call_finished c9 unknown by restart
+        400s | undo    | a   | a                                             |     |      | allow                 |              | calls 1+2 writes 1+1 usd 10+10 | call_decided c10 allow
+        400s | restart |     |                                               |     |      | done                  |              |                                | call_finished c10 unknown by restart
+        500s | undo    | a   | a                                             |     |      | allow                 |              | calls 1+2 writes 1+1 usd 10+10 | call_decided c11 allow
+        500s | settle  | a   | succeeded                                     |     | c11  | done                  |              | calls 3+0 writes 2+0 usd 20+0  | call_finished c11 succeeded by gate; call_finished c7 succeeded by repeat; call_finished c8 succeeded by repeat; call_finished c9 succeeded by repeat; call_finished c10 succeeded by repeat
+        500s | end     | a   |                                               |     |      | rolled_back: a undone |              | calls 3+0 writes 2+0 usd 20+0  | commit_ended rolled_back
         "#]],
     );
 }

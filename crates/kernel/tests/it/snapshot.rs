@@ -126,6 +126,7 @@ fn lane() -> Vec<(Stamp, Event)> {
         key: Some(Mark([u8::try_from(call.0).unwrap(); 16])),
         mark: Mark([8; 16]),
         model: Some("a-model".into()),
+        level: None,
         obliged: Vec::new(),
         reasoning: Some(digest),
         reasons: reasons.clone(),

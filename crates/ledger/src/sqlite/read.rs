@@ -84,9 +84,9 @@ impl Read for Reader {
     fn index_of(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
         let mut statement =
             self.conn.prepare_cached("SELECT idx FROM events WHERE lane = ?1 AND lane_seq = ?2")?;
-        let found: Option<i64> =
+        let index: Option<i64> =
             statement.query_row(params![lane, signed(lane_seq)?], |row| row.get(0)).optional()?;
-        Ok(found.and_then(|index| u64::try_from(index).ok()))
+        index.map(number).transpose()
     }
 
     fn payload(&mut self, index: u64, commitment: &Digest) -> Result<Vec<u8>, Error> {
@@ -111,14 +111,6 @@ impl Read for Reader {
             (Some(salt), Some(body)) if law::verify_payload(commitment, &tag, &salt, &body) => Ok(body),
             _ => Err(Error::damaged(index, format!("the payload {commitment} is not what was committed to"))),
         }
-    }
-
-    fn place(&mut self, lane: u16, lane_seq: u64) -> Result<Option<u64>, Error> {
-        let mut statement =
-            self.conn.prepare_cached("SELECT idx FROM events WHERE lane = ?1 AND lane_seq = ?2")?;
-        let index: Option<i64> =
-            statement.query_row(params![lane, signed(lane_seq)?], |row| row.get(0)).optional()?;
-        index.map(number).transpose()
     }
 
     fn snapshot(&mut self, name: &str) -> Result<Option<(u64, Vec<u8>)>, Error> {

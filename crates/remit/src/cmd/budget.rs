@@ -1,15 +1,17 @@
 //! `remit budget`, `top`, `spend`, and what people do about a run's budget.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use api::budget::{
     Balance, Balances, ChargeRun, CorrectRun, ExtendRun, Spend, SpendFigures, SpendReport, SteerRun, Top,
 };
 use api::client::encode;
 use api::run::{Closing, Recorded};
+use gate::clock::{Clock, Wall};
 use serde::Serialize;
 
 use super::remote::{client, query};
@@ -18,72 +20,109 @@ use crate::{config, out};
 
 /// How often a live table is drawn anew.
 const REDRAW: Duration = Duration::from_secs(2);
+/// Where the column stands that few need.
+const LENT: usize = 6;
 /// Of terminals: the cursor to the first place, and everything after it away.
 const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 
-pub(super) async fn budget(whose: &Whose, of: Option<String>) -> Result<ExitCode> {
-    let (mut run, mut agent, mut tenant) = (None, None, None);
-    match of {
-        None => {}
-        Some(id) if id.starts_with("run_") => run = Some(id),
-        Some(name) => match name.split_once(':') {
-            Some(("tenant", name)) => tenant = Some(name.to_owned()),
-            Some(("agent", name)) => agent = Some(name.to_owned()),
-            _ => agent = Some(name),
-        },
-    }
-    let asked = [("run", run), ("agent", agent), ("tenant", tenant)];
+pub(super) async fn budget(whose: &Whose, of: Option<String>, name: Option<String>) -> Result<ExitCode> {
+    let asked = [asked(of.as_deref(), name.as_deref())?];
     let balances: Balances = client(whose)?.get(&format!("/v1/budget{}", query(&asked))).await?;
     if whose.json {
         out::json(&balances)?;
     } else if balances.items.is_empty() {
-        out::talk("no budget is wider than a run here: write `budget: { per_day: … }` in a manifest");
+        let whose = name.or(of).map_or_else(|| "nobody has a".to_owned(), |whose| format!("{whose} has no"));
+        out::talk(format!(
+            "{whose} budget that is wider than a run: write `budget: {{ per_day: … }}` in a manifest"
+        ));
     } else {
-        let rows = balances.items.iter().flat_map(rows).collect();
-        out::table(
-            &["account", "of", "currency", "limit", "spent", "pending", "lent", "left", "until"],
-            rows,
-        );
-        for balance in &balances.items {
-            notes(balance);
-        }
+        table(&balances);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One row a currency that is limited or was spent.
-fn rows(balance: &Balance) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    let columns =
-        [&balance.limits, &balance.posted, &balance.pending, &balance.lent, &balance.left].map(currencies);
-    for (at, (name, limit)) in columns[0].iter().enumerate() {
-        let values = columns.each_ref().map(|column| column.get(at).and_then(|(_, value)| *value));
-        if values.iter().all(Option::is_none) {
-            continue;
-        }
-        let shown = |value: Option<u64>, none: &str| match value {
-            Some(value) if name == "usd" => out::usd(value),
-            Some(value) => value.to_string(),
-            None => none.to_owned(),
-        };
-        let [_, posted, pending, lent, left] = values;
-        rows.push(vec![
-            balance.account.clone(),
-            balance.window.clone(),
-            name.clone(),
-            shown(*limit, "-"),
-            shown(posted, "0"),
-            shown(pending, "0"),
-            shown(lent, "0"),
-            shown(left, "-"),
-            balance.until.clone(),
-        ]);
+/// Whose budget is meant, as the API asks for it: `agent NAME`, `agent:NAME`, or a name that can be no other.
+fn asked(of: Option<&str>, name: Option<&str>) -> Result<(&'static str, Option<String>)> {
+    let (kind, name) = match (of, name) {
+        (None, _) => return Ok(("agent", None)),
+        (Some(kind), Some(name)) => (kind, name),
+        (Some(id), None) if id.starts_with("run_") => ("run", id),
+        (Some(one), None) => one.split_once(':').unwrap_or(("agent", one)),
+    };
+    let name = Some(name.to_owned());
+    match kind {
+        "run" => Ok(("run", name)),
+        "agent" => Ok(("agent", name)),
+        "tenant" => Ok(("tenant", name)),
+        other => bail!("`{other}` has no budget: name an agent, a tenant or a run, such as `agent {other}`"),
     }
-    rows
 }
 
-/// Every currency in one order; counts of one's own are told as they are named.
-fn currencies(spend: &Spend) -> Vec<(String, Option<u64>)> {
+fn table(balances: &Balances) {
+    let mut head = vec![
+        "account", "of", "currency", "limit", "spent", "pending", "left", "an hour", "spent by", "until",
+    ];
+    let mut rows: Vec<Vec<String>> = balances.items.iter().flat_map(rows).collect();
+    // Few runs have lent anything.
+    if balances.items.iter().all(|balance| currencies(&balance.lent).is_empty()) {
+        rows.iter_mut().for_each(|row| drop(row.remove(LENT)));
+    } else {
+        head.insert(LENT, "lent");
+    }
+    if std::io::stdout().is_terminal() {
+        blocks(balances, &head, &rows);
+    } else {
+        out::table(&head, rows);
+    }
+    for balance in &balances.items {
+        if let Some(why) = &balance.paused {
+            out::line(format!("{} is paused: {why}", balance.account));
+        }
+    }
+}
+
+/// On a terminal each account has a heading, so that its rows fit.
+fn blocks(balances: &Balances, head: &[&str], rows: &[Vec<String>]) {
+    let told = |row: &[String]| row.get(2..row.len() - 1).unwrap_or_default().to_vec();
+    let head = head.get(2..head.len() - 1).unwrap_or_default();
+    for balance in &balances.items {
+        let (account, window) = (&balance.account, &balance.window);
+        let own = |row: &&Vec<String>| row.starts_with(&[account.clone(), window.clone()]);
+        let own: Vec<Vec<String>> = rows.iter().filter(own).map(|row| told(row)).collect();
+        out::line(out::safe(&format!("{account}, {window} until {}", balance.until)));
+        out::fitting(head, &own, &["an hour", "lent", "pending", "spent by"]);
+    }
+}
+
+/// One row a currency that is limited or was spent.
+fn rows(balance: &Balance) -> Vec<Vec<String>> {
+    let of =
+        [&balance.limits, &balance.posted, &balance.pending, &balance.lent, &balance.left, &balance.per_hour];
+    let of = of.map(currencies);
+    let names: BTreeSet<&String> = of.iter().flat_map(BTreeMap::keys).collect();
+    let row = |name: &String| {
+        let [limit, posted, pending, lent, left, rate] = of.each_ref().map(|one| one.get(name).copied());
+        let shown = |value: Option<u64>| match value {
+            Some(value) if value > 0 && name == "usd" => out::usd(value),
+            Some(value) => value.to_string(),
+            None => "-".to_owned(),
+        };
+        let key = if name == "usd" { "usd_nanos".to_owned() } else { name.replace(' ', "_") };
+        let spent_by = match left {
+            Some(0) => "now".to_owned(),
+            _ => balance.spent_by.get(&key).cloned().unwrap_or_else(|| "-".to_owned()),
+        };
+        let some = |value: Option<u64>| shown(Some(value.unwrap_or(0)));
+        let mut row = vec![balance.account.clone(), balance.window.clone(), name.clone()];
+        row.extend([shown(limit), some(posted), some(pending), some(lent), shown(left)]);
+        row.extend([some(rate), spent_by, balance.until.clone()]);
+        row
+    };
+    names.into_iter().map(row).collect()
+}
+
+/// What is told of each currency, counts of one's own too.
+fn currencies(spend: &Spend) -> BTreeMap<String, u64> {
     let fixed = [
         ("usd", spend.usd_nanos),
         ("calls", spend.calls),
@@ -92,32 +131,13 @@ fn currencies(spend: &Spend) -> Vec<(String, Option<u64>)> {
         ("tokens", spend.tokens),
         ("tokens in", spend.tokens_in),
         ("tokens out", spend.tokens_out),
-        ("cached tokens", spend.tokens_cached),
+        ("tokens cached", spend.tokens_cached),
         ("seconds", spend.seconds),
         ("retries", spend.retries),
         ("human minutes", spend.human_minutes),
     ];
-    fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn notes(balance: &Balance) {
-    let (account, window) = (&balance.account, &balance.window);
-    for (name, limit) in &balance.limits.counted {
-        let of = |spend: &Spend| spend.counted.get(name).copied().unwrap_or(0);
-        let (spent, pending) = (of(&balance.posted), of(&balance.pending));
-        out::line(format!("{account} ({window}): {name} {spent} spent, {pending} pending, of {limit}"));
-    }
-    if let Some(why) = &balance.paused {
-        out::line(format!("{account} is paused: {why}"));
-    }
-    if balance.usd_nanos_per_hour > 0 {
-        let rate = out::usd(balance.usd_nanos_per_hour);
-        let end = match &balance.runs_out {
-            Some(at) => format!("is spent by {at}"),
-            None => "lasts until its end".to_owned(),
-        };
-        out::line(format!("{account} ({window}): {rate} an hour; at this rate it {end}"));
-    }
+    let fixed = fixed.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    fixed.chain(spend.counted.clone()).collect()
 }
 
 pub(super) async fn top(whose: &Whose, limit: usize, once: bool) -> Result<ExitCode> {
@@ -128,25 +148,34 @@ pub(super) async fn top(whose: &Whose, limit: usize, once: bool) -> Result<ExitC
         if whose.json {
             out::json(&top)?;
         } else {
-            if live {
-                out::line(CLEAR);
-            }
-            let rows = top.items.iter().map(|run| {
-                let counts = [run.allowed, run.denied, run.unknown, run.under].map(|count| count.to_string());
-                let mut row = vec![run.run.clone(), run.agent.clone(), run.opened.clone()];
-                row.extend([out::usd(run.cost_usd_nanos), out::usd(run.usd_nanos_per_hour)]);
-                row.extend(counts);
-                row
-            });
-            let head =
-                ["run", "agent", "opened", "cost", "an hour", "allowed", "denied", "unknown", "under it"];
-            out::table(&head, rows.collect());
+            ranked(&top, if live { CLEAR } else { "" });
         }
         if !live {
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(REDRAW).await;
     }
+}
+
+fn ranked(top: &Top, clear: &str) {
+    if !clear.is_empty() {
+        let now = Wall.now().to_string();
+        let clock = now.split(['T', '.', 'Z']).nth(1).unwrap_or_default();
+        out::line(format!("{clear}open runs, {clock} UTC; Ctrl-C ends"));
+    } else if top.items.is_empty() {
+        out::talk("no run is open");
+        return;
+    }
+    let rows = top.items.iter().map(|run| {
+        let counts = [run.allowed, run.denied, run.unknown, run.under].map(|count| count.to_string());
+        let mut row = vec![run.run.clone(), run.agent.clone(), run.opened.clone()];
+        row.extend([out::usd(run.cost_usd_nanos), out::usd(run.usd_nanos_per_hour)]);
+        row.extend(counts);
+        row
+    });
+    let head = ["run", "agent", "opened", "cost", "an hour", "allowed", "denied", "unknown", "under it"];
+    let first_to_go = ["opened", "under it", "unknown", "allowed", "agent", "an hour", "denied"];
+    out::fitting(&head, &rows.collect::<Vec<_>>(), &first_to_go);
 }
 
 pub(super) async fn spend(whose: &Whose, by: &str, within: &str) -> Result<ExitCode> {

@@ -55,8 +55,11 @@ fn told(report: &HaltReport) {
         });
         out::table(&["end", "call", "tool", "agent", "run", "outcome", "trouble"], rows.collect());
     }
+    if report.cancelled > 0 {
+        out::line(format!("nobody is asked any more about {}", several(report.cancelled)));
+    }
     if report.unknown_before > 0 {
-        out::line(format!("{} calls in its scope were unknown before", report.unknown_before));
+        out::line(format!("of unknown end since before the halt: {}", several(report.unknown_before)));
     }
     match report.quiet_from {
         Some(index) => out::line(format!("nothing in its scope happened from event {index} on")),
@@ -64,6 +67,10 @@ fn told(report: &HaltReport) {
             out::line("some of it may still happen: see what is unclear with `remit calls --outcome open`")
         }
     }
+}
+
+fn several(calls: u64) -> String {
+    format!("{calls} {}", if calls == 1 { "call" } else { "calls" })
 }
 
 pub(super) async fn resume(whose: &Whose, scope: &Scope, why: &str) -> Result<ExitCode> {
@@ -76,6 +83,10 @@ pub(super) async fn halts(whose: &Whose) -> Result<ExitCode> {
     let halts: HaltList = client(whose)?.get("/v1/halts").await?;
     if whose.json {
         out::json(&halts)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if halts.items.is_empty() {
+        out::talk("nothing is halted");
         return Ok(ExitCode::SUCCESS);
     }
     let rows = halts.items.into_iter().map(|halt| {

@@ -72,7 +72,7 @@ async fn online(whose: &Whose, command: Command) -> Result<ExitCode> {
             runs::runs(whose, agent, open, limit, before).await
         }
         Command::Run(command) => runs::run(whose, command).await,
-        Command::Budget { whose: of } => budget::budget(whose, of).await,
+        Command::Budget { of, name } => budget::budget(whose, of, name).await,
         Command::Top { limit, once } => budget::top(whose, limit, once).await,
         Command::Spend { by, within } => budget::spend(whose, &by, &within).await,
         Command::Calls { run, agent, tool, ruling, outcome, limit, before } => {

@@ -91,7 +91,7 @@ pub(super) async fn stuck(whose: &Whose) -> Result<ExitCode> {
             vec![run.run.clone(), run.opened.clone(), run.agent.clone(), owner, stage, waits_for(run)]
         });
         out::table(&["run", "opened", "agent", "owner", "plan", "waits for"], rows.collect());
-        out::talk("look: remit run plan RUN; then: remit run resolve CALL, undo RUN, or accept RUN");
+        out::talk("remit run plan RUN shows each, and what you can do about it");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -99,8 +99,8 @@ pub(super) async fn stuck(whose: &Whose) -> Result<ExitCode> {
 fn waits_for(run: &RunView) -> String {
     let plan = run.plan.as_deref();
     let why = plan.and_then(|plan| plan.why.clone());
-    let unknown = plan.iter().flat_map(|plan| &plan.steps).filter(|step| step.state == "unknown");
-    let unknown: Vec<&str> = unknown.filter_map(|step| step.call.as_deref()).collect();
+    let unknown = plan.iter().flat_map(|plan| &plan.steps).flat_map(|step| &step.unsettled);
+    let unknown: Vec<&str> = unknown.map(String::as_str).collect();
     let mut words: Vec<String> = why.into_iter().collect();
     let held = plan.iter().flat_map(|plan| &plan.held).map(String::as_str).collect::<Vec<_>>();
     if !held.is_empty() {
@@ -139,6 +139,31 @@ pub(super) fn told(plan: &PlanShown) {
         out::line(format!("left behind, for {} to look at:", plan.owner));
         plan.residue.iter().for_each(|left| out::line(out::safe(&residue(left))));
     }
+    to_do(plan).iter().for_each(|line| out::line(out::safe(line)));
+}
+
+/// What a person does about what does not go on, or is left: the commands, to be copied.
+fn to_do(plan: &PlanShown) -> Vec<String> {
+    let run = &plan.run;
+    let mut lines = Vec::new();
+    for step in plan.steps.iter().filter(|step| plan.stuck.contains(&step.id)) {
+        let Some(call) = step.unsettled.first() else { continue };
+        lines.push(format!(
+            "look whether `{}` happened, where {} would have done it; then say so:",
+            step.id, step.tool
+        ));
+        lines.push(format!("  remit run resolve {call} --as done --why WHY   (or --as not-done)"));
+    }
+    let is_left = plan.stage == "quarantined" && !plan.accepted;
+    if is_left {
+        lines.push("mend by hand what is to be mended; then say that what stays may stay:".to_owned());
+    } else if !plan.stuck.is_empty() {
+        lines.push("or end it as it is, whatever happened:".to_owned());
+    }
+    if is_left || !plan.stuck.is_empty() {
+        lines.push(format!("  remit run accept {run} --why WHY"));
+    }
+    lines
 }
 
 /// What becomes another, a line each; of a text of several lines, all of them.

@@ -39,6 +39,18 @@ phases: on
 may:
   - { tool: modern.* }
 ";
+/// The same, and people are asked about the first step.
+const ASKED: &str = "\
+agent: door
+owner: dana@example.com
+purpose: try the door
+env: prod
+mode: enforce
+phases: on
+may:
+  - { tool: modern.add, ask: finance }
+  - { tool: modern.era }
+";
 /// The last step waits so long that a client hears of the first one meanwhile.
 const DELAYED: &str = "\
 tools:
@@ -380,4 +392,71 @@ async fn clients_hear_how_far_a_commit_is() {
         );
         assert_eq!(said["progress"], json!([[1.0, 2.0, "1 of 2 steps stand"]]), "{said}");
     }
+    for (script, version) in [
+        (["asks.mjs", "auto", "plan"].as_slice(), "2026-07-28"),
+        (&["asks.mjs", "legacy", "plan"], "2025-11-25"),
+        (&["asks_old.py", "plan"], "2025-11-25"),
+    ] {
+        let said = desk.client(script).said();
+        let (stage, progress) = (&said["structured"]["stage"], said["progress"].to_string());
+        assert_eq!((&said["version"], stage), (&json!(version), &json!("committed")), "{said}");
+        assert!(progress.contains("1 of 2 steps stand"), "{script:?} {said}");
+    }
+}
+
+/// People are asked about a plan as one thing, and whoever commits it waits like whoever makes a call.
+#[tokio::test]
+async fn clients_wait_for_people_with_a_plan_as_with_a_call() {
+    let Some(desk) = Desk::of("45s", ASKED, DELAYED).await else { return };
+    for Held { words, version, hears } in &HELD {
+        let client = desk.client(&[*words, &["plan"]].concat());
+        let ticket = desk.waiting().await.call;
+        // Long enough to be sent somewhere, or to hear that it still waits.
+        let wait = if matches!(hears, Hears::Progress) { 5_500 } else { 2_000 };
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        desk.answer_one(&ticket, true, "a word").await;
+        let said = client.said();
+        assert_eq!(
+            (&said["version"], &said["error"], &said["structured"]["stage"]),
+            (&json!(version), &json!(false), &json!("committed")),
+            "{words:?} {said}"
+        );
+        assert!(said["text"].as_str().unwrap().contains("a word"), "{words:?} {said}");
+        match hears {
+            Hears::Sent => {
+                assert!(said["sent"][0]["url"].as_str().unwrap().ends_with(&ticket), "{words:?} {said}");
+            }
+            Hears::Progress => assert!(said["progress"][0].as_str().unwrap().contains("finance"), "{said}"),
+            Hears::Nothing => assert_eq!(said["sent"], json!([])),
+        }
+    }
+    // A client of 2026-07-28 brings its state back, and hears a yes or a no.
+    for (yes, told) in [(true, "committed: all 2 steps stand"), (false, "approval_denied")] {
+        let first = desk.client(&["asks.py", "manual", "plan"]).said();
+        assert_eq!(first["version"], "2026-07-28", "{first}");
+        let ticket = desk.waiting().await.call;
+        let url = first["wanted"]["approval"]["params"]["url"].as_str().unwrap();
+        assert!(url.ends_with(&ticket) && first["waiting"] == json!([ticket]), "{first}");
+        desk.answer_one(&ticket, yes, "a word").await;
+        let last = desk.client(&["asks.py", "manual", "plan", first["state"].as_str().unwrap()]).said();
+        let text = last["text"].as_str().unwrap();
+        assert_eq!((&last["error"], &last["waiting"]), (&json!(!yes), &json!([])), "{last}");
+        assert!(last.to_string().contains(told) && last.to_string().contains("a word"), "{text}");
+    }
+    assert!(desk.is_empty().await);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_held_no_longer_is_made_again_for_its_outcome() {
+    let Some(desk) = Desk::of("1s", ASKED, DELAYED).await else { return };
+    let first = desk.client(&["asks.py", "legacy", "plan"]).said();
+    let ticket = desk.waiting().await.call;
+    let text = first["text"].as_str().unwrap();
+    assert!(text.starts_with("Pending") && text.contains(&ticket), "{text}");
+    desk.answer_one(&ticket, true, "go on").await;
+    for _ in 0..2 {
+        let again = desk.client(&["asks.py", "legacy", "commit"]).said();
+        assert_eq!(again["structured"]["stage"], "committed", "{again}");
+    }
+    assert!(desk.is_empty().await, "the same plan asks nobody anew");
 }

@@ -77,6 +77,8 @@ async fn from_half_of_a_budget_on_reads_are_smaller_and_cheaper() {
     assert_eq!(kinds(&capped), [ObligationKind::Cap]);
     let one = &capped.verdict.obligations[0];
     assert_eq!((one.at.as_deref(), one.most), (Some("/limit"), Some(20)));
+    let half = "50 % of the run's budget of 8 calls is spent or set aside, and its gate `degrade` is at 50 %";
+    assert_eq!(one.says, format!("`limit` is 20 at most, because {half}"));
     let deeper = run.call("desk.search_deep", json!({ "words": "a" })).await.unwrap();
     assert_eq!(kinds(&deeper), [ObligationKind::Instead]);
     assert_eq!(deeper.verdict.obligations[0].tool.as_deref(), Some("desk.search"));
@@ -86,7 +88,7 @@ async fn from_half_of_a_budget_on_reads_are_smaller_and_cheaper() {
     assert_eq!((house.tools.done("search_deep"), house.tools.done("search")), (0, 1));
     // It is in the ledger, and whoever asks later reads what was sent and why.
     let told = house.install.remit(&["explain", &capped.call]).ok();
-    told.holds(&["bound", "`limit` is 20 at most", r#"{"limit":20}"#]);
+    told.holds(&["bound", "`limit` is 20 at most, because", half, r#"{"limit":20}"#]);
     let events = house.events().await;
     assert!(
         events.iter().any(|event| event.event.to_string().contains(r#""obliged":[{"cap""#)),
@@ -112,7 +114,11 @@ async fn an_executor_that_heeds_nothing_is_refused_and_one_that_does_is_told() {
     let free = decide(ask("a", Vec::new())).await;
     assert_eq!((free.verdict.ruling.as_str(), kinds(&free)), ("allow", vec![]));
     decide(ask("b", Vec::new())).await;
-    assert_eq!(refused_for(&decide(ask("c", Vec::new())).await), "obligation_undeclared");
+    let deaf = decide(ask("c", Vec::new())).await;
+    assert_eq!(refused_for(&deaf), "obligation_undeclared");
+    let says = &deaf.verdict.reasons[0].says;
+    assert!(says.starts_with("50 % of the run's budget of 4 calls is spent or set aside"), "{says}");
+    assert!(says.ends_with("; this executor does not say that it heeds `model`"), "{says}");
     assert_eq!(refused_for(&decide(ask("c", vec![ObligationKind::Cap])).await), "obligation_undeclared");
     let bound = decide(ask("c", vec![ObligationKind::Model])).await;
     assert_eq!(kinds(&bound), [ObligationKind::Model]);
@@ -178,7 +184,7 @@ async fn what_a_result_tells_is_posted_and_what_failed_is_given_back() {
     house.install.remit(&["budget", &run.opened.run]).ok().holds(&[
         "tokens in",
         "tokens out",
-        "cached tokens",
+        "tokens cached",
     ]);
     house.install.remit(&["run", "close", &run.opened.run, "--outcome", "success"]).ok();
     let spend = house.install.remit(&["--json", "spend"]).ok().json();

@@ -174,7 +174,7 @@ async fn a_halt_cuts_slow_tools_and_tells_what_became_of_each() {
         &[
             "halted agent:refund-desk, until ",
             "nothing in its scope was under way",
-            "2 calls in its scope were unknown before",
+            "of unknown end since before the halt: 2 calls",
         ],
     );
     house.install.remit(&["halts"]).ok().holds(&["SCOPE", "agent:refund-desk", "still odd", "operator"]);

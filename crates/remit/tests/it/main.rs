@@ -22,6 +22,7 @@ mod demo;
 mod failpoints;
 mod halt;
 mod help;
+mod hooks;
 mod house;
 mod install;
 mod keep;

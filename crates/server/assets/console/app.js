@@ -245,7 +245,7 @@ async function stop(scope) {
   if (!done) return;
   await halts();
   await house.reload();
-  if (done.in_flight > 0 || done.unknown_before > 0) contained(done);
+  if (done.in_flight > 0 || done.cancelled > 0 || done.unknown_before > 0) contained(done);
 }
 
 /** What the halt met, for whoever has to know what still may happen. */
@@ -255,6 +255,7 @@ function contained(report) {
     title: "Halted. What it met", deed: "Close", act: () => true,
     says: [
       h("p", null, `${several(report.in_flight, "call")} under way: ${count(report.stopped)} stopped, ${count(report.finished)} finished, ${count(report.unclear)} unclear.`),
+      report.cancelled > 0 && h("p", null, `Nobody is asked any more about ${several(report.cancelled, "call")}.`),
       report.unknown_before > 0 && h("p", null, `${several(report.unknown_before, "call")} had an unknown end before it.`),
       calls.length > 0 && h("ul", { class: "plain rows" }, calls.map((call) => h("li", null, link(`/calls/${call.call}`, words(call.tool)), h("span", { class: "muted" }, plain(call.end))))),
     ],

@@ -38,7 +38,7 @@ function columns(house, run, may) {
     ["Call", (step) => (step.call ? link(`/calls/${part(step.call)}`, short(step.call)) : "–")],
     ["Taken back by", back],
     ["Until", (step) => (step.undo_until ? moment(step.undo_until) : "–")],
-    ["", (step) => may && step.state === "unknown" && step.call
+    ["", (step) => may && step.state === "unknown" && step.unsettled?.length > 0
       && h("button", { type: "button", onclick: () => settle(house, step) }, "Settle")],
   ];
 }
@@ -101,6 +101,6 @@ function settle(house, step) {
       { name: "as", label: "It", value: "not-done", options: [["not-done", "did not happen"], ["done", "happened"]] },
       { name: "why", label: "Why", required: true, hint: "How you know. Stands in the ledger." },
     ],
-    act: (told) => post(`/v1/calls/${part(step.call)}/resolve`, { as: told.as, why: told.why }),
+    act: (told) => post(`/v1/calls/${part(step.unsettled[0])}/resolve`, { as: told.as, why: told.why }),
   }).then((done) => done && house.reload());
 }

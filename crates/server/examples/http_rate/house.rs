@@ -23,16 +23,18 @@ const TICKS: u64 = 100;
 pub struct House {
     process: Child,
     pub agents: SocketAddr,
+    pub people: SocketAddr,
     pub key: String,
     pub up_ms: u128,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl House {
-    pub fn start(remit: &Path, parent: &Path, rules: usize) -> House {
+    /// Its tools are all asked at one address.
+    pub fn start(remit: &Path, parent: &Path, rules: usize, tools: SocketAddr) -> House {
         // In the folder given, since a temporary folder may be memory, where a sync costs nothing.
         let folder = tempfile::tempdir_in(parent).unwrap();
-        configure(folder.path(), rules);
+        configure(folder.path(), rules, tools);
         let mut command = pinned(0, remit);
         command.arg("serve").arg("--config").arg(folder.path().join("remit.yaml"));
         let started = Instant::now();
@@ -56,7 +58,14 @@ impl House {
         assert!(key.starts_with("rk_"), "`remit agent key` gave no key");
         // What a start leaves behind is settled before anything is measured.
         std::thread::sleep(Duration::from_millis(500));
-        House { process, agents, key, up_ms, _folder: folder }
+        let address = std::fs::read_to_string(folder.path().join("data").join("address")).unwrap();
+        let people = address.trim().trim_start_matches("http://").parse().unwrap();
+        House { process, agents, people, key, up_ms, folder }
+    }
+
+    pub fn operator(&self) -> String {
+        let path = self.folder.path().join("data").join("operator.key");
+        std::fs::read_to_string(path).unwrap().trim().to_owned()
     }
 
     /// Processor time so far, of all its threads, in and outside the kernel.
@@ -106,7 +115,7 @@ fn pinned(core: usize, program: &Path) -> Command {
 }
 
 /// Nine tenths of the rules are lines of the manifests, one tenth are free rules about a tool each.
-fn configure(folder: &Path, rules: usize) {
+fn configure(folder: &Path, rules: usize, tools: SocketAddr) {
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -123,7 +132,7 @@ fn configure(folder: &Path, rules: usize) {
     for agent in 0..AGENTS {
         write(&format!("agents/agent_{agent}.yaml"), &manifest(agent, rules * 9 / 10 / AGENTS));
     }
-    let mut tools = "server: crm\nvia: { http: { url: \"http://127.0.0.1:9\" } }\ntools:\n".to_owned();
+    let mut tools = format!("server: crm\nvia: {{ http: {{ url: \"http://{tools}\" }} }}\ntools:\n");
     for tool in 0..TOOLS {
         let _ = write!(
             tools,

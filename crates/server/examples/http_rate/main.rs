@@ -1,6 +1,6 @@
 //! What Remit does over HTTP, as its clients see it: a real `remit serve`, real keys, one request in flight per run.
 //!
-//! `cargo run --release -p server --example http_rate -- rate|runs|events [--rules N] [--seconds N] [--quick]
+//! `cargo run --release -p server --example http_rate -- rate|runs|events|halts [--rules N] [--seconds N] [--quick]
 //! [--remit PATH] [--folder PATH]`, after `cargo build --release -p remit`. Remit is held on core 0 and this
 //! program on core 1 where `taskset` can do so.
 #![allow(
@@ -13,6 +13,7 @@
     reason = "an example talks and may fail"
 )]
 
+mod halts;
 mod house;
 mod wire;
 
@@ -45,7 +46,8 @@ async fn main() {
         "rate" => rate(&wanted).await,
         "runs" => runs(&wanted).await,
         "events" => events(&wanted).await,
-        other => panic!("`{other}` is not measured here: rate, runs or events"),
+        "halts" => tokio::task::LocalSet::new().run_until(halted(&wanted)).await,
+        other => panic!("`{other}` is not measured here: rate, runs, events or halts"),
     }
 }
 
@@ -75,7 +77,7 @@ impl Wanted {
     }
 
     fn house(&self) -> House {
-        House::start(&self.remit, &self.folder, self.rules)
+        House::start(&self.remit, &self.folder, self.rules, ([127, 0, 0, 1], 9).into())
     }
 }
 
@@ -122,6 +124,14 @@ async fn events(wanted: &Wanted) {
         println!("{events} events: {} KiB resident", house.resident());
         recorded += measure(&house, "decide", &tokens, wanted.time, decide).await;
     }
+}
+
+/// What a halt of one tool does to the calls that it meets, and to those beside them.
+async fn halted(wanted: &Wanted) {
+    let silent = halts::Silent::start().await;
+    let house = House::start(&wanted.remit, &wanted.folder, wanted.rules, silent.address);
+    let tokens = open_runs(&house, halts::CALLS + 1).await;
+    halts::measure(&house, &silent, &tokens, if wanted.quick { 5 } else { 20 }).await;
 }
 
 async fn open_runs(house: &House, count: usize) -> Vec<String> {

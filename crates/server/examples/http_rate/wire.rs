@@ -21,6 +21,30 @@ impl Request {
         Request { bytes, expects: b"\"ok\":true" }
     }
 
+    /// A call of a tool that never answers, which a halt cuts.
+    pub fn halted(key: &str, token: &str) -> Request {
+        let parcel = PARCELS.fetch_add(1, Ordering::Relaxed);
+        let body = format!(
+            r#"{{"tool":"crm.tool_0","args":{{"cents":4900,"note":"a refund for parcel {parcel:08}"}},"reason":"it waits"}}"#
+        );
+        let run = format!("Remit-Run: {token}\r\n");
+        Request::post("/v1/calls", key, &run, &body, b"\"trouble\":\"halted\"")
+    }
+
+    pub fn halt(operator: &str) -> Request {
+        let body = r#"{"scope":"tool:crm.tool_0","why":"to be measured"}"#;
+        Request::post("/v1/halts", operator, "", body, b"\"in_flight\":64")
+    }
+
+    pub fn resume(operator: &str) -> Request {
+        let path = "/v1/halts?scope=tool%3Acrm.tool_0&why=measured";
+        let text = format!(
+            "DELETE {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {operator}\r\n\
+             Content-Length: 0\r\n\r\n",
+        );
+        Request { bytes: text.into_bytes(), expects: b"\"receipt\"" }
+    }
+
     pub fn open(key: &str) -> Request {
         Request::post("/v1/runs", key, "", "{}", b"\"token\":\"rt_")
     }

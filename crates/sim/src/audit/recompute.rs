@@ -87,7 +87,7 @@ fn call(decided: &CallDecided, args: &[u8]) -> Result<Call, String> {
         args_commitment: decided.args,
         args_mark: decided.mark,
         key_mark: decided.key,
-        bound: Bound { by: decided.obliged.clone(), heeds: Vec::new() },
+        bound: Bound { by: decided.obliged.clone(), heeds: Vec::new(), level: decided.level.clone() },
         reasoning: decided.reasoning,
         model: decided.model.clone(),
         context_tokens: decided.context_tokens,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::event::Event;
 use kernel::id::{CallId, RunId};
-use kernel::progress::{PlanState, Stage, Standing, Step};
+use kernel::progress::{End, PlanState, Stage, Standing, Step};
 use kernel::verdict::Ruling;
 use ledger::Read;
 use ledger::memory::Memory;
@@ -36,6 +36,8 @@ pub(super) struct Truth {
     committing: BTreeSet<(RunId, u32)>,
     /// Calls that the durable log allows.
     allowed: BTreeSet<CallId>,
+    /// Plans of which all stands, as the log says it.
+    committed: BTreeSet<(RunId, u32)>,
     /// What was said to be left, or perhaps to be left, of plans that are forgotten by now.
     left: BTreeSet<CallId>,
     read: u64,
@@ -65,9 +67,13 @@ impl Truth {
                     }
                     Event::UnwindStarted(begun) => {
                         self.committing.remove(&(begun.run, begun.version));
+                        self.committed.remove(&(begun.run, begun.version));
                     }
                     Event::CommitEnded(ended) => {
                         self.committing.remove(&(ended.run, ended.version));
+                        if ended.end == End::Committed {
+                            self.committed.insert((ended.run, ended.version));
+                        }
                         self.left.extend(ended.residue.iter().filter_map(|left| left.call));
                     }
                     _ => {}
@@ -168,7 +174,13 @@ impl Truth {
                 }
             }
         }
-        let all = self.things.iter().filter(|(_, thing)| thing.run == run && !thing.is_back);
+        // Of a closed run is forgotten what was committed and can never be taken back.
+        let forgotten = |thing: &Thing| {
+            let known = plans.iter().any(|plan| plan.version == thing.version);
+            !known && self.committed.contains(&(thing.run, thing.version))
+        };
+        let own = |thing: &Thing| thing.run == run && !thing.is_back && !forgotten(thing);
+        let all = self.things.iter().filter(|(_, thing)| own(thing));
         match all.into_iter().find(|(key, _)| !told.contains(key) && !self.left.contains(key)) {
             Some((key, _)) => Err(format!("{key} of {run} stands, and no plan knows of it")),
             None => Ok(()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gate::{HaltAsk, TakeBackAsk};
+use kernel::command::Closing;
 use kernel::halt::Scope;
 use kernel::id::RunId;
 use kernel::progress::{OnFailure, Stage, Standing, StepState};
@@ -104,6 +105,37 @@ async fn what_was_committed_is_taken_back_unless_somebody_built_on_it() {
         let back = scene.gate().take_back(take_back(run, None, false)).await.unwrap().unwrap();
         assert_eq!(back.shown.unwrap().stage, Stage::RolledBack);
     }
+    assert_eq!(scene.world().holdings(), empty);
+}
+
+/// What stands is taken back, whatever was planned after it and came to nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_is_taken_back_whatever_was_planned_since() {
+    let scene = scene().await;
+    let empty = scene.world().holdings();
+    let args = |note: &str| json!({ "id": "shared", "amount": 1, "note": note });
+    let run = scene.open().await.unwrap();
+    scene.plan(run, one("box.take", args("first"))).await.unwrap();
+    assert_eq!(scene.commit(run).await.unwrap().unwrap().stage, Stage::Committed);
+    scene.world().will_always("second", Side::Deed, Fault::Refusal);
+    let other = json!({ "steps": [{ "id": "other", "tool": "box.make", "args": { "name": "m", "note": "second" } }] });
+    for is_rolled_back in [false, true] {
+        scene.plan(run, other.clone()).await.unwrap();
+        if is_rolled_back {
+            assert_eq!(scene.commit(run).await.unwrap().unwrap().stage, Stage::RolledBack);
+        }
+        let would = scene.gate().take_back(take_back(run, None, true)).await.unwrap().unwrap();
+        assert_eq!((would.steps.len(), would.steps[0].step.as_str()), (1, "a"));
+        assert_eq!(would.steps[0].args, Some(args("first")));
+    }
+    scene.plan(run, other).await.unwrap();
+    let agent = Some(scene.caller().agent.clone());
+    let closed = scene.gate().run_close(run, agent.as_deref(), Closing::Success, None, "writer").await;
+    closed.unwrap().unwrap();
+    let shown = scene.gate().plan_of(run).await.unwrap().unwrap();
+    assert_eq!(shown.stage, Stage::Committed, "what was only proposed went with its run");
+    let back = scene.gate().take_back(take_back(run, None, false)).await.unwrap().unwrap();
+    assert_eq!(back.shown.unwrap().stage, Stage::RolledBack);
     assert_eq!(scene.world().holdings(), empty);
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod fallback;
 mod legacy;
 mod lists;
+mod obliged;
 mod offers;
 mod own;
 mod plans;

@@ -10,6 +10,7 @@ use kernel::id::RunId;
 use kernel::obligation::Obligation;
 use kernel::reason::Reason;
 use kernel::threshold::Action;
+use kernel::verdict::Verdict;
 use serde_json::{Map, Value, json};
 
 use super::Visit;
@@ -41,6 +42,9 @@ const META_OURS: &str = "dev.remit/";
 pub(super) fn refusal(name: &str, contract: Option<&Contract>, answered: &Answered) -> Members {
     let reasons = &answered.verdict.reasons;
     let mut text = format!("Remit refused this call; `{name}` was not called.");
+    if !answered.verdict.obligations.is_empty() {
+        text.push_str(&format!("\nBefore it decided, {}", cheaper(&answered.verdict)));
+    }
     for reason in reasons {
         text.push_str(&format!("\nWhy: {} [{}].", reason.says(), reason.code));
         text.push_str(&format!("\nWhat would help: {}.", reason.remedy()));
@@ -204,20 +208,33 @@ pub(super) fn approved(said: Said, mut result: Members) -> Members {
 }
 
 /// The agent is told that it got less than it asked for, and why: else it would take a part for all there is.
-pub(super) fn obliged(by: &[Obligation], mut result: Members) -> Members {
-    if by.is_empty() {
+pub(super) fn obliged(verdict: &Verdict, mut result: Members) -> Members {
+    if verdict.obligations.is_empty() {
         return result;
     }
-    let says: Vec<String> = by.iter().map(Obligation::says).collect();
-    let text = format!("Remit made this call cheaper: {}.", says.join("; "));
+    let text = cheaper(verdict);
     if let Some(Value::Array(content)) = result.get_mut("content") {
         content.insert(0, json!({ "type": "text", "text": text }));
     }
     let meta = result.entry("_meta").or_insert_with(|| json!({}));
     if let Value::Object(meta) = meta {
-        meta.insert(META_OBLIGATIONS.to_owned(), serde_json::to_value(by).unwrap_or_default());
+        meta.insert(META_OBLIGATIONS.to_owned(), verdict.obligations.iter().map(bound).collect());
     }
     result
+}
+
+fn cheaper(verdict: &Verdict) -> String {
+    let says: Vec<String> = verdict.obligations.iter().map(Obligation::says).collect();
+    let why = verdict.level.as_ref().map(|level| format!(" Why: {}.", level.says())).unwrap_or_default();
+    format!("Remit made this call cheaper: {}.{why}", says.join("; "))
+}
+
+fn bound(one: &Obligation) -> Value {
+    let mut told = serde_json::to_value(one).unwrap_or_default();
+    if let Value::Object(members) = &mut told {
+        members.insert("says".to_owned(), one.says().into());
+    }
+    told
 }
 
 /// What became of a call whose answer has no place for a tool's error: then it is an error of the protocol.

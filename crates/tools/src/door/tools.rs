@@ -65,11 +65,11 @@ pub(super) async fn call(request: Request<'_>) -> Result<Members, Refused> {
         _ => {
             let mut answered = answered;
             let said = told::said(&mut answered);
-            let by = std::mem::take(&mut answered.verdict.obligations);
-            let called = called(visit, &by).or(contract.clone());
+            let verdict = answered.verdict.clone();
+            let called = called(visit, &verdict.obligations).or(contract.clone());
             let result = told::outcome(&name, called.as_deref(), answered)?;
-            let is_anothers = by.iter().any(|one| one.kind() == Kind::Instead);
-            let mut result = told::approved(said, told::obliged(&by, result));
+            let is_anothers = verdict.obligations.iter().any(|one| one.kind() == Kind::Instead);
+            let mut result = told::approved(said, told::obliged(&verdict, result));
             if is_anothers && told::has_output_schema(contract.as_deref()) {
                 // Another tool's structure is held to this one's schema, and would break its client.
                 result.remove("structuredContent");

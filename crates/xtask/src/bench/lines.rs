@@ -174,6 +174,21 @@ pub(super) fn mcp(said: &str, table: &mut Table) {
     }
 }
 
+/// `64 calls halted, last answer after it was asked for: p50  12000 µs   max  20000 µs   of 20`
+pub(super) fn halts(said: &str, table: &mut Table) {
+    for line in said.lines() {
+        let Some((what, rest)) = line.split_once(": ").filter(|(what, _)| what.contains("halted")) else {
+            continue;
+        };
+        for name in ["p50", "max"] {
+            if let Some(micros) = after(rest, name) {
+                let row = Row::new("halts", format!("{what}, {name}"), micros / 1_000.0, "ms");
+                table.row(if what.contains("last answer") { row.aim("<= 100") } else { row });
+            }
+        }
+    }
+}
+
 /// Any line with a number of events and a time in ms or s; its words are the row's name.
 pub(super) fn start(said: &str, table: &mut Table) {
     for line in said.lines() {

@@ -61,6 +61,20 @@ fn what_accounts_add_is_a_row_of_its_own() {
 }
 
 #[test]
+fn what_a_halt_takes_has_an_aim() {
+    let said = "64 calls halted, last answer after it was asked for: p50  12500 µs   max  20000 µs   of 20\n\
+        64 calls halted, an allow beside them, during the halt: p50   1500 µs   max   9000 µs   of 90\n";
+    let table = read(lines::halts, said);
+    let of = |what: &str| table.value("halts", &format!("64 calls halted, {what}"));
+    assert_eq!(of("last answer after it was asked for, p50"), Some(12.5));
+    assert_eq!(of("an allow beside them, during the halt, max"), Some(9.0));
+    assert_eq!(
+        (&table.json()[1]["aim"], &table.json()[2]["aim"]),
+        (&"<= 100".into(), &serde_json::Value::Null)
+    );
+}
+
+#[test]
 fn a_tenfold_number_is_shown_as_growth() {
     let said = "10000 open runs: 51200 KiB resident, 3000 bytes a run\n100000 open runs: 102400 KiB resident, 900 \
         bytes a run\n";

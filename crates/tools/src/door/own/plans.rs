@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use gate::{PlanShown, StepShown};
+use gate::{PlanShown, StepShown, Ticket};
 use kernel::id::RunId;
 use kernel::phase::Phase;
 use kernel::progress::{Stage, StepState};
-use kernel::reason::Reason;
+use kernel::reason::{Code, Reason};
 use serde_json::{Value, json};
 
 use super::super::methods::{self, Request};
 use super::super::refused::Refused;
+use super::super::tickets::{Wait, Waited};
 use super::super::{Visit, told};
 use super::said;
 use crate::mcp::wire::Members;
@@ -216,13 +217,46 @@ async fn commit(request: &Request<'_>, run: RunId, args: &Value) -> Result<Membe
             Some(version.ok_or_else(|| Refused::params("`version` is a whole number, as the plan has it"))?)
         }
     };
-    let gate = &visit.door.gate;
+    let mut wait = Wait::of(request, COMMIT, || args.clone());
+    if let Some(ticket) = wait.brought_back()? {
+        return waited(visit, run, Box::pin(wait.taken_up(ticket)).await?).await;
+    }
+    let done = carried_out(request, run, version).await;
+    let is_asked = matches!(&done, Ok(Err(reason)) if reason.code == Code::ApprovalRequired);
+    let tickets = is_asked.then(|| visit.door.gate.tickets(&visit.caller, Some(run)));
+    match tickets.into_iter().flatten().find(Ticket::is_plan) {
+        Some(ticket) => waited(visit, run, Box::pin(wait.wait(ticket)).await?).await,
+        None => ended(done),
+    }
+}
+
+/// People were asked about the plan as a whole: what they said, or what it came to after their yes.
+async fn waited(visit: &Visit, run: RunId, waited: Waited) -> Result<Members, Refused> {
+    match waited {
+        Waited::Told(result) => Ok(result),
+        Waited::Over(answered) if !answered.verdict.allows() => Ok(told::refusal(COMMIT, None, &answered)),
+        Waited::Over(mut answered) => {
+            let said = told::said(&mut answered);
+            let plan = visit.door.gate.plan_of(run).await;
+            let plan = plan.map(|plan| plan.ok_or_else(|| Reason::new(Code::PlanUnknown)));
+            Ok(told::approved(said, ended(plan)?))
+        }
+    }
+}
+
+/// Waits for its end, and says meanwhile how far it is.
+async fn carried_out(
+    request: &Request<'_>,
+    run: RunId,
+    version: Option<u32>,
+) -> Result<Result<PlanShown, Reason>, gate::error::Error> {
+    let (visit, gate) = (request.visit, &request.visit.door.gate);
     let committed = gate.commit(&visit.caller, run, version);
     tokio::pin!(committed);
     let mut told = 0;
     loop {
         tokio::select! {
-            done = &mut committed => return ended(done),
+            done = &mut committed => return done,
             () = tokio::time::sleep(TELL) => {}
         }
         // Progress that is told must grow.

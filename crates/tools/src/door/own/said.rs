@@ -45,11 +45,15 @@ pub(super) fn refused(reason: &Reason) -> Members {
 /// The verdict on a plan. A plan that is denied is an error to a model, so that it mends it.
 pub(super) fn planned(planned: &Planned) -> Members {
     let verdict = &planned.verdict;
-    let allows = verdict.ruling == Ruling::Allow;
+    let is_denied = verdict.ruling == Ruling::Deny;
     let mut text = format!(
         "Plan version {}: {}. Nothing of it has happened yet.",
         verdict.version,
-        if allows { "allowed" } else { "denied" }
+        match verdict.ruling {
+            Ruling::Allow => "allowed",
+            Ruling::Ask => "allowed once people say yes to it",
+            Ruling::Deny => "denied",
+        }
     );
     verdict.reasons.iter().for_each(|reason| text.push_str(&reasoned(reason)));
     let ordered = verdict.order.iter().filter_map(|place| verdict.steps.get(usize::from(*place)));
@@ -88,7 +92,7 @@ pub(super) fn planned(planned: &Planned) -> Members {
         "steps": steps,
         "version": verdict.version,
     });
-    let mut result = if allows { with_text(text, value) } else { tool_error(text, value) };
+    let mut result = if is_denied { tool_error(text, value) } else { with_text(text, value) };
     if let Value::Object(meta) = result.entry("_meta").or_insert_with(|| json!({})) {
         meta.insert(META_RECEIPT.to_owned(), json!({ "receipt": receipt(planned.receipt) }));
     }

@@ -51,7 +51,11 @@ impl World {
 
     /// Clients whose calls wait for people are held for so long.
     pub(super) async fn holding(hold: Duration) -> World {
-        let mut book = book();
+        World::of(book(), hold).await
+    }
+
+    /// Another book.
+    pub(super) async fn of(mut book: Book, hold: Duration) -> World {
         book.house.approvals.hold_ms = u64::try_from(hold.as_millis()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let cancelled = Arc::new(AtomicUsize::new(0));
