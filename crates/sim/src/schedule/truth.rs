@@ -38,6 +38,8 @@ pub(super) struct Truth {
     allowed: BTreeSet<CallId>,
     /// Plans of which all stands, as the log says it.
     committed: BTreeSet<(RunId, u32)>,
+    /// Plans of which a part was taken back later: the rest stands.
+    taken: BTreeSet<(RunId, u32)>,
     /// What was said to be left, or perhaps to be left, of plans that are forgotten by now.
     left: BTreeSet<CallId>,
     read: u64,
@@ -68,6 +70,9 @@ impl Truth {
                     Event::UnwindStarted(begun) => {
                         self.committing.remove(&(begun.run, begun.version));
                         self.committed.remove(&(begun.run, begun.version));
+                        if begun.taking.is_some() {
+                            self.taken.insert((begun.run, begun.version));
+                        }
                     }
                     Event::CommitEnded(ended) => {
                         self.committing.remove(&(ended.run, ended.version));
@@ -162,7 +167,7 @@ impl Truth {
                     Some(Standing::Unknown) => false,
                     None => stands.is_some(),
                 };
-                let must = plan.stage == Stage::Committed && plan.taking.is_none();
+                let must = plan.stage == Stage::Committed && !self.taken.contains(&(run, plan.version));
                 let must_not = plan.stage == Stage::RolledBack;
                 if is_wrong || (must && stands.is_none()) || (must_not && stands.is_some()) {
                     let (id, state, stage) = (&step.planned.id, step.state, plan.stage);
