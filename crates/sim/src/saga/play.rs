@@ -11,7 +11,7 @@ use kernel::phase::Phase;
 use kernel::progress::Stage;
 use kernel::rules::Rules;
 use kernel::verdict::Ruling;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::group::{self, named};
 use super::judge::{judge, rash};
@@ -113,7 +113,8 @@ pub(super) struct Act {
 /// Whether it was taken back after its commit.
 enum Back {
     NotAsked,
-    Asked(JoinHandle<()>),
+    /// What is told is whether it was taken: one that met a death is asked for again.
+    Asked(oneshot::Receiver<bool>),
     Answered,
 }
 
@@ -309,12 +310,18 @@ impl Play<'_> {
                     let (gate, run) = (gate.clone(), act.run);
                     let (by, why) = ("ann".to_owned(), "a mistake".to_owned());
                     let ask = TakeBackAsk { run, step: None, dry: false, by, why };
-                    Back::Asked(tokio::spawn(async move { drop(gate.take_back(ask).await) }))
+                    let (tell, told) = oneshot::channel();
+                    tokio::spawn(async move { tell.send(gate.take_back(ask).await.is_ok()) });
+                    Back::Asked(told)
                 }
-                Back::Asked(asked) => {
+                Back::Asked(mut told) => {
                     // What became of it is seen at the next look.
                     is_back = false;
-                    if asked.is_finished() { Back::Answered } else { Back::Asked(asked) }
+                    match told.try_recv() {
+                        Ok(true) => Back::Answered,
+                        Err(TryRecvError::Empty) => Back::Asked(told),
+                        Ok(false) | Err(TryRecvError::Closed) => Back::NotAsked,
+                    }
                 }
                 Back::NotAsked if plan.stage == Stage::Committed => Back::NotAsked,
                 _ => Back::Answered,
