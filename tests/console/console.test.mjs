@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 
-import { accessible, Browser, HARMLESS, HOSTILE, SHOTS, Stage, TOKEN, untouched } from "./stage.mjs";
+import { accessible, Browser, HARMLESS, HOSTILE, LOST, SHOTS, Stage, TOKEN, untouched } from "./stage.mjs";
 
 let stage, browser, page, work;
 
@@ -390,7 +390,8 @@ test("a plan shows what it would change before anything of it is done", async ()
   const of = (id) => dialog.locator("section.change", { has: page.locator("code", { hasText: id }) });
   await of("close").locator(".diff .went").getByText('"open"').waitFor();
   await of("close").locator(".diff .came").getByText('"closed"').waitFor();
-  await of("note").getByText("Its contract names no read for what is there before it.").waitFor();
+  await of("note").getByText("Its contract names no read for what is there before it. It sends:").waitFor();
+  await of("note").locator("pre.json").getByText('"ticket_id": "T-2"').waitFor();
   await of("lost").getByText("What is there now is not known: its preview could not be read.").waitFor();
   await of("close").getByText("All that is there now").click();
   // The preview is told as JSON, which writes an escape in its own way.
@@ -412,6 +413,21 @@ test("a plan shows what it would change before anything of it is done", async ()
   assert.equal((await own.commit()).plan.stage, "committed");
   await page.getByText("committed: all 3 steps stand").waitFor();
   assert.equal(await page.getByRole("button", { name: "What would it change?" }).count(), 0, "it was done by now");
+});
+
+test("a step that nobody knows the end of is settled by whoever has looked", async () => {
+  const own = await stage.planned(LOST);
+  assert.deepEqual([own.ended.plan.stage, own.ended.plan.stuck], ["committing", ["note-1"]]);
+  await go(`/runs/${own.id}`);
+  await page.getByText("nobody knows whether note-1 happened").waitFor();
+  await page.getByRole("button", { name: "Settle" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("combobox").selectOption("done");
+  await dialog.getByLabel("Why").fill("it stands on the ticket");
+  assert.deepEqual(await accessible(page), []);
+  await dialog.getByRole("button", { name: "Settle" }).click();
+  await page.getByText("committed: its one step stands").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Settle" }).count(), 0);
 });
 
 test("spend: by keyboard to what agents cost, by workflow and run by run", async () => {

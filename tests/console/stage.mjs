@@ -27,6 +27,9 @@ export const HOSTILE = "<img src=x onerror=\"window.pwned=1\"><script>window.pwn
 /** How it must look: each letter of it, and what is invisible by its number. */
 export const HARMLESS = "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>\\u{202e}gnp.exe\\u{2066}\\u{1b}[31m{{7*7}}&lt;b&gt;";
 
+/** A note that is taken down, and whose answer never comes. */
+export const LOST = "never answered";
+
 /** What a configuration may hold, too: markup in a text that somebody wrote there. */
 const MARKUP = "<img src=x onerror=\"window.pwned=1\"> \u202egnp.exe";
 /** Of the tracker that incidents go to: no browser ever sees it. */
@@ -268,6 +271,7 @@ async function listen(answer) {
     request.on("data", (data) => { body += data; });
     request.on("end", () => {
       const told = request.method === "POST" ? answer(request.url, body ? JSON.parse(body) : {}, request.headers) : undefined;
+      if (told === LOST) return request.socket.destroy();
       response.writeHead(told === undefined ? 405 : told === null ? 202 : told.number ? 201 : 200, { "content-type": "application/json" });
       response.end(told ? JSON.stringify(told) : "");
     });
@@ -288,7 +292,7 @@ function desk(path, body, standing) {
   if (path === "/add_note") {
     const note = `note-${standing.size + 1}-${body.text}`;
     standing.add(note);
-    return { note_id: note };
+    return body.text === LOST ? LOST : { note_id: note };
   }
   if (path === "/remove_note") {
     standing.delete(body.note_id);

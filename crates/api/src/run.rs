@@ -73,6 +73,9 @@ pub struct RunView {
     /// How it ended: `success`, `failure`, `abandoned`, `expired`.
     pub outcome: Option<String>,
     pub closed_by: Option<String>,
+    /// Who said later what it came to: `outcome` is as they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected_by: Option<String>,
     pub allowed: u64,
     pub denied: u64,
     /// Refusals of a flood, counted and not recorded one by one.

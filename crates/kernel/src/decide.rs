@@ -311,8 +311,7 @@ fn conclude(case: &Case<'_>, judged: Judged, asked: Option<Asked>) -> Decision {
     let held = case.step().map(|(plan, _)| plan.hold.clone()).unwrap_or_default();
     let (left, crossed) = survey(case, &reserved.minus(&held), told, &seen);
     verdict.left = case.run.filter(|run| run.agent == call.agent).map(|_| Box::new(left));
-    verdict.obligations.clone_from(&call.bound.by);
-    verdict.level.clone_from(&call.bound.level);
+    (verdict.obligations, verdict.level) = (call.bound.by.clone(), call.bound.level.clone());
     let crossed = if allowed { crossed } else { Vec::new() };
     let house = &rules.book.house;
     let refusals = state.refusals(Some(call.run), &call.agent);

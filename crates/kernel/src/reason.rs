@@ -246,9 +246,12 @@ impl Reason {
             Code::RunPaused => format!("the run waits for a person: {detail}"),
             Code::RunNotPaused => "this run is not paused".to_owned(),
             Code::RunOpen => "this run is still open".to_owned(),
-            Code::ExtensionTooLarge if limit == 0 => format!("this run cannot be extended in {detail}"),
+            Code::ExtensionTooLarge if limit == 0 => format!("this run cannot be extended by {detail}"),
             Code::ExtensionTooLarge => {
-                format!("a run can be extended by as much as it began with, {limit}, in {detail}")
+                format!(
+                    "a run can be extended by no more than it began with, which is {}",
+                    said(limit, detail)
+                )
             }
             Code::HaltUnknown => format!("nothing is halted by the name of {detail}"),
             Code::ScopeUnknown => format!("nobody knows the {detail}"),

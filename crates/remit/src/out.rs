@@ -74,24 +74,28 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) {
 /// The same for a screen that is drawn anew: columns that do not fit are left out whole, in this order, so that no id
 /// is broken in two.
 pub(crate) fn fitting(head: &[&str], rows: &[Vec<String>], first_to_go: &[&str]) {
-    let mut kept: Vec<usize> = (0..head.len()).collect();
-    if let Some(width) = Table::new().width().map(usize::from) {
-        let letters = |text: &str| text.chars().count();
-        let column = |at: &usize| {
-            let cells = rows.iter().filter_map(|row| row.get(*at)).map(|cell| letters(&safe(cell)));
-            // A blank on either side of it.
-            cells.chain(head.get(*at).map(|name| letters(name))).max().unwrap_or(0) + 2
-        };
-        for name in first_to_go {
-            if kept.iter().map(column).sum::<usize>() <= width {
-                break;
-            }
-            kept.retain(|at| head.get(*at) != Some(name));
-        }
-    }
+    let width = Table::new().width().map_or(usize::MAX, usize::from);
+    let kept = kept(head, rows, first_to_go, width);
     let pick = |row: &Vec<String>| kept.iter().filter_map(|at| row.get(*at).cloned()).collect();
     let head: Vec<&str> = kept.iter().filter_map(|at| head.get(*at).copied()).collect();
     table(&head, rows.iter().map(pick).collect());
+}
+
+fn kept(head: &[&str], rows: &[Vec<String>], first_to_go: &[&str], width: usize) -> Vec<usize> {
+    let letters = |text: &str| text.chars().count();
+    let column = |at: &usize| {
+        let cells = rows.iter().filter_map(|row| row.get(*at)).map(|cell| letters(&safe(cell)));
+        // A blank on either side of it.
+        cells.chain(head.get(*at).map(|name| letters(name))).max().unwrap_or(0) + 2
+    };
+    let mut kept: Vec<usize> = (0..head.len()).collect();
+    for name in first_to_go {
+        if kept.iter().map(column).sum::<usize>() <= width {
+            break;
+        }
+        kept.retain(|at| head.get(*at) != Some(name));
+    }
+    kept
 }
 
 /// Nano-dollars as dollars.
@@ -101,4 +105,19 @@ pub(crate) fn usd(nanos: u64) -> String {
     }
     let cents = nanos.div_ceil(10_000_000);
     format!("${}.{:02}", cents / 100, cents % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kept;
+
+    #[test]
+    fn columns_go_whole_and_in_their_order() {
+        let head = ["run", "cost", "denied"];
+        let rows = [["run_0123456789".to_owned(), "$0.90".to_owned(), "3".to_owned()].to_vec()];
+        let of = |width| kept(&head, &rows, &["denied", "cost"], width);
+        // Fourteen, five and six letters, and two blanks each.
+        assert_eq!([of(31), of(30), of(23)], [vec![0, 1, 2], vec![0, 1], vec![0, 1]]);
+        assert_eq!([of(22), of(5)], [vec![0], vec![0]], "what must stay stays");
+    }
 }

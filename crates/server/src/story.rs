@@ -83,7 +83,15 @@ fn run_steps(run: &RunView) -> Vec<Step> {
     match (&run.closed, &run.outcome) {
         (Some(closed), outcome) => {
             let by = run.closed_by.as_deref().unwrap_or("Remit");
-            say("closed", format!("{} at {closed} by {by}", outcome.as_deref().unwrap_or("closed")));
+            let outcome = outcome.as_deref().unwrap_or("closed");
+            match &run.corrected_by {
+                None => say("closed", format!("{outcome} at {closed} by {by}")),
+                // What it was closed as is not what it came to.
+                Some(later) => {
+                    say("closed", format!("at {closed} by {by}"));
+                    say("corrected", format!("to {outcome} by {later}"));
+                }
+            }
         }
         (None, _) => say("open", format!("until {}", run.expires)),
     }

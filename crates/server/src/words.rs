@@ -168,6 +168,7 @@ pub(crate) fn run_view(view: views::RunView) -> RunView {
         closed: view.closed,
         outcome: view.outcome,
         closed_by: view.closed_by,
+        corrected_by: view.corrected_by,
         allowed: view.allowed,
         denied: view.denied,
         uncounted: view.uncounted,

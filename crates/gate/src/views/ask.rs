@@ -166,7 +166,8 @@ impl RunQuery {
 const CALL_COLUMNS: &str = "SELECT decided, finished, asked, \
     (SELECT max(idx) FROM answers WHERE answers.call = calls.id AND edited) FROM calls";
 pub(super) const RUN_COLUMNS: &str = "SELECT id, agent, person, intent, opened, expires, closed, outcome, closed_by, \
-                                      allowed, denied, uncounted, unknown, usd_nanos, idx, parent FROM runs";
+                                      allowed, denied, uncounted, unknown, usd_nanos, idx, parent, \
+                                      corrected_by FROM runs";
 
 impl Gate {
     pub async fn runs(&self, query: RunQuery) -> Result<Page<RunView>, Error> {
@@ -329,6 +330,7 @@ pub(super) fn read_run(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         unknown: row.get(12)?,
         usd_nanos: row.get(13)?,
         index: row.get(14)?,
+        corrected_by: row.get(16)?,
         parent: row.get::<_, Option<[u8; 16]>>(15)?.map(|id| RunId(u128::from_be_bytes(id)).to_string()),
     };
     Ok((view, row.get::<_, Option<[u8; 32]>>(3)?.map(Digest)))

@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS runs (
   root BLOB NOT NULL, workflow TEXT, touched INTEGER NOT NULL DEFAULT 0, minutes INTEGER NOT NULL DEFAULT 0,
   waiting INTEGER NOT NULL DEFAULT 0, parent BLOB, tokens INTEGER NOT NULL DEFAULT 0,
   tokens_in INTEGER NOT NULL DEFAULT 0, tokens_out INTEGER NOT NULL DEFAULT 0,
-  tokens_cached INTEGER NOT NULL DEFAULT 0
+  tokens_cached INTEGER NOT NULL DEFAULT 0, corrected_by TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_agent ON runs (agent, id);
 CREATE INDEX IF NOT EXISTS runs_by_root ON runs (root, id);
@@ -78,7 +78,7 @@ CREATE TABLE IF NOT EXISTS definitions (tool TEXT PRIMARY KEY, idx INTEGER NOT N
 ";
 
 /// Raised when the tables change: the old file is thrown away and built again.
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 impl Views {
     pub(crate) fn open(

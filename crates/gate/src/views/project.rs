@@ -145,7 +145,7 @@ struct RunChange {
     /// Minutes of people that were charged to it.
     minutes: u64,
     /// What it came to in truth, said later.
-    corrected: Option<Closing>,
+    corrected: Option<(Closing, String)>,
     /// More or fewer calls that wait for people.
     waiting: i64,
 }
@@ -214,7 +214,7 @@ impl Sheet {
             Event::RunCorrected(corrected) => {
                 let change = self.runs.entry(corrected.run).or_default();
                 change.touched += 1;
-                change.corrected = Some(corrected.outcome);
+                change.corrected = Some((corrected.outcome, corrected.by));
             }
             Event::ResidueAccepted(accepted) => self.runs.entry(accepted.run).or_default().touched += 1,
             Event::Charged(charged) => self.charged(stamp.at, &charged),
@@ -420,9 +420,9 @@ fn write_run(db: &Transaction<'_>, run: RunId, change: &RunChange) -> rusqlite::
         )?
         .execute(params![id, at.0, closed.outcome.name(), closed.by, closed.workflow])?;
     }
-    if let Some(outcome) = change.corrected {
-        db.prepare_cached("UPDATE runs SET outcome = ?2 WHERE id = ?1")?
-            .execute(params![id, outcome.name()])?;
+    if let Some((outcome, by)) = &change.corrected {
+        db.prepare_cached("UPDATE runs SET outcome = ?2, corrected_by = ?3 WHERE id = ?1")?
+            .execute(params![id, outcome.name(), by])?;
     }
     let RunChange {
         allowed, denied, uncounted, usd_nanos, unknown, touched, minutes, waiting, tokens, ..

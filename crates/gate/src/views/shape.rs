@@ -22,6 +22,8 @@ pub struct RunView {
     pub closed: Option<String>,
     pub outcome: Option<String>,
     pub closed_by: Option<String>,
+    /// Who said later what it came to.
+    pub corrected_by: Option<String>,
     pub allowed: u64,
     pub denied: u64,
     /// Refusals of a flood, counted and not recorded one by one.

@@ -81,7 +81,7 @@ fn extendable(rules: &Rules, run: &Run, amount: &Amount, now: Time) -> Result<()
     }
     let unlimited = amount.except(&begun);
     if !unlimited.is_zero() {
-        return refused("a currency in which the run has no limit", 0);
+        return refused("a currency that it has no limit in", 0);
     }
     match begun.check(&standing, amount) {
         Ok(()) => Ok(()),

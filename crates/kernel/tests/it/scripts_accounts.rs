@@ -3,11 +3,17 @@
 use expect_test::expect;
 use kernel::account::Limits;
 use kernel::agent::May;
+use kernel::command::{Answer, Closing, Command, OpenRun};
+use kernel::decide::{Decision, decide};
+use kernel::event::Stamp;
+use kernel::id::RunId;
 use kernel::price::Count;
+use kernel::reason::Code;
+use kernel::state::{Control, State};
 use kernel::window::Window;
 
-use crate::book::{anything, book, desk, manifest, may};
-use crate::script::check;
+use crate::book::{anything, book, compile, desk, manifest, may};
+use crate::script::{START, check};
 
 pub(crate) const ALL: &[fn()] = &[
     a_day_is_one_account_for_all_runs_and_a_new_one_at_midnight,
@@ -315,7 +321,7 @@ fn the_circuit_breaker_pauses_and_a_person_extends() {
         1s  | call    | a   |       | crm.lookup | {"id":"1"}                      |     | deny                  | run_paused (its budget of 0.000000015 usd is spent)                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10                   | call_decided c3 deny
         1s  | open    | c   | a     |            |                                 |     | refused               | run_paused (its budget of 0.000000015 usd is spent)                                                  |                                                           |
         2s  | extend  | a   |       |            | "usd_nanos":16                  | 1m  | refused               | extension_too_large (usd (nano-dollars)) max 15                                                      | calls 0+1 writes 0+1 final 0+1 usd 0+10                   |
-        2s  | extend  | a   |       |            | "writes":1                      | 1m  | refused               | extension_too_large (a currency in which the run has no limit) max 0                                 | calls 0+1 writes 0+1 final 0+1 usd 0+10                   |
+        2s  | extend  | a   |       |            | "writes":1                      | 1m  | refused               | extension_too_large (a currency that it has no limit in) max 0                                       | calls 0+1 writes 0+1 final 0+1 usd 0+10                   |
         2s  | extend  | b   |       |            | "writes":1                      | 1m  | refused               | extension_too_large (anything: it is under another run, and the first of them can be extended) max 0 | calls 0+1 writes 0+1 final 0+1 usd 0+10                   |
         2s  | extend  | a   |       |            |                                 | 1m  | refused               | extension_too_large (nothing: name an amount) max 0                                                  | calls 0+1 writes 0+1 final 0+1 usd 0+10                   |
         2s  | extend  | a   |       |            | "usd_nanos":10                  | 1m  | done                  |                                                                                                      | calls 0+1 writes 0+1 final 0+1 usd 0+10                   | run_extended
@@ -333,4 +339,35 @@ fn the_circuit_breaker_pauses_and_a_person_extends() {
         66s | charge  | a   |       |            | "usd_nanos":9                   |     | refused               | run_unknown                                                                                          |                                                           |
         "#]],
     );
+}
+
+/// All of a family are closed with the first of it, in one batch: so it has so many and no more.
+#[test]
+fn a_family_has_five_hundred_open_runs_at_most() {
+    let mut book = book(vec![desk()]);
+    (book.house.depth_max, book.house.children_max) = (600, 600);
+    let (rules, mut state) = (compile(book), State::default());
+    let mut tell = |command: Command| {
+        let Decision { answer, events } = decide(&state, &Control::default(), &rules, &command, START);
+        for event in events {
+            let stamp = Stamp { at: START, lane: 1, lane_seq: state.seq + 1, tenant: "default".into() };
+            state.apply(&stamp, &event);
+        }
+        answer
+    };
+    // Every other one is a step deeper.
+    let open = |number: u128| {
+        let parent = (number > 1).then(|| RunId(number / 2 * 2 - 1));
+        let (run, agent) = (RunId(number), "desk".to_owned());
+        let (person, intent, implicit, budget, credential) = (None, None, None, None, None);
+        Command::OpenRun(OpenRun { run, agent, person, intent, implicit, parent, budget, credential })
+    };
+    for number in 1..=500 {
+        assert!(matches!(tell(open(number)), Answer::Opened { .. }), "{number}");
+    }
+    let Answer::Refused(reason) = tell(open(501)) else { panic!("one more was opened") };
+    assert_eq!((reason.code, reason.limit), (Code::ChildrenReached, Some(500)));
+    let (outcome, by) = (Closing::Success, "desk".to_owned());
+    tell(Command::CloseRun { run: RunId(500), agent: None, outcome, workflow: None, by });
+    assert!(matches!(tell(open(501)), Answer::Opened { .. }));
 }

@@ -72,6 +72,7 @@ async fn a_message_that_comes_again_after_a_kill_is_known() {
     assert_eq!(corrections(&house).await, ["webhook:crm", "operator"]);
     let shown = house.install.remit(&["--json", "run", "show", &run]).ok().json();
     assert_eq!(shown["run"]["outcome"], "success", "{shown}");
+    house.install.remit(&["explain", &run]).ok().holds(&["corrected", "to success by operator"]);
 
     // An orderly stop writes a snapshot; what was heeded is known from that, too.
     let House { install, tools, serve, key } = house;

@@ -1,7 +1,7 @@
 // Plans: what a run means to write, what became of each step, and how it is taken back.
 
 import { get, part, post, url } from "./api.js";
-import { code, h, moment, several, short, words } from "./dom.js";
+import { code, h, json, moment, several, short, words } from "./dom.js";
 import { before } from "./inbox.js";
 import { card, link, pill, question, table, trouble } from "./parts.js";
 
@@ -56,7 +56,7 @@ async function wouldChange(run) {
     const shown = await get(url(`/v1/runs/${part(run.run)}/plan`, { look: true }));
     says = (shown.changes ?? []).map((one) => h("section", { class: "change" },
       h("p", null, code(one.id), " ", words(one.tool)),
-      before(one) ?? h("p", { class: "muted" }, "Its contract names no read for what is there before it.")));
+      before(one) ?? [h("p", { class: "muted" }, "Its contract names no read for what is there before it. It sends:"), json(one.after)]));
   } catch (error) {
     says = trouble(error);
   }

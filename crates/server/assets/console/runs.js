@@ -129,7 +129,7 @@ export async function showOne(house, id) {
     facts([
       ["Run", code(run.run)], ["Agent", link(`/agents/${part(run.agent)}`, words(run.agent))],
       ["For", run.person && words(run.person)], ["State", state(run)], ["Opened", exact(run.opened)],
-      [run.closed ? "Closed" : "Ends by itself", run.closed ? [exact(run.closed), " by ", words(run.closed_by ?? "Remit")] : moment(run.expires)],
+      [run.closed ? "Closed" : "Ends by itself", run.closed ? [exact(run.closed), " by ", words(run.closed_by ?? "Remit"), run.corrected_by && [", corrected by ", words(run.corrected_by)]] : moment(run.expires)],
       ["Calls", `${count(run.allowed)} allowed, ${count(run.denied)} refused${run.uncounted ? `, ${count(run.uncounted)} more only counted` : ""}`],
       ["Unknown", run.unknown > 0 && h("span", { class: "bad" }, `${several(run.unknown, "call")} may or may not have happened`)],
       ["Cost", usd(run.cost_usd_nanos)], ["Opened by", ["event ", count(run.index)]], ["Trace", run.trace_id && trace(run)],

@@ -25,8 +25,8 @@ impl Request {
     pub fn halted(key: &str, token: &str) -> Request {
         let parcel = PARCELS.fetch_add(1, Ordering::Relaxed);
         let body = format!(
-            r#"{{"tool":"crm.tool_0","args":{{"cents":4900,"note":"a refund for parcel {parcel:08}"}},"reason":"it waits"}}"#
-        );
+            r#"{{"tool":"crm.tool_0","args":{{"cents":4900,"note":"a refund for parcel {parcel:08}"}},"#
+        ) + r#""reason":"it waits"}"#;
         let run = format!("Remit-Run: {token}\r\n");
         Request::post("/v1/calls", key, &run, &body, b"\"trouble\":\"halted\"")
     }

@@ -171,3 +171,44 @@ async fn a_plan_is_its_agents_own_and_what_waits_for_nobody_is_no_list() {
     let (status, problem) = agent.person(call, json!({ "as": "not-done", "why": "looked" })).await;
     assert_eq!((status, &problem["code"]), (404, &json!("call_unknown")), "{problem}");
 }
+
+#[tokio::test]
+async fn what_nobody_knows_is_said_with_its_calls_and_waits_until_a_person_says_or_leaves_it() {
+    let agent = agent().await;
+    let waiting = async || {
+        let (_, page) = get("/v1/runs?stuck=true").operator().send(&agent.world.people).await;
+        page["items"].as_array().unwrap().len()
+    };
+    agent.ask("plan", json!({ "steps": [create("lost")] })).await;
+    let (status, ended) = agent.ask("commit", json!({})).await;
+    assert_eq!((status, &ended["plan"]["stuck"]), (200, &json!(["lost"])), "{ended}");
+    let call = ended["plan"]["steps"][0]["unsettled"][0].as_str().unwrap().to_owned();
+    assert_eq!(waiting().await, 1);
+    for (verb, body) in [("undo", json!({ "why": "w" })), ("close", json!({ "outcome": "success" }))] {
+        let (status, problem) = agent.person(&format!("/v1/runs/{}/{verb}", agent.run), body).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("plan_stuck")), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(&call), "{problem}");
+        assert!(problem["remedy"].as_str().unwrap().contains("remit run resolve"), "{problem}");
+    }
+    let (_, again) = agent.ask("commit", json!({})).await;
+    assert_eq!(again, ended, "whoever commits again begins nothing");
+
+    let resolve = format!("/v1/calls/{call}/resolve");
+    let (status, _) = agent.person(&resolve, json!({ "as": "not-done", "why": "it is not there" })).await;
+    assert_eq!(status, 200);
+    let (_, ended) = agent.ask("commit", json!({})).await;
+    let told = (&ended["plan"]["stage"], &ended["plan"]["steps"][0]["trouble"]);
+    assert_eq!(told, (&json!("rolled_back"), &json!("never_happened")), "{ended}");
+    assert_eq!(waiting().await, 0);
+
+    // The very same again would want to hear first what was learned.
+    let mut other = create("lost");
+    other["args"]["type"] = json!("list");
+    agent.ask("plan", json!({ "steps": [other] })).await;
+    agent.ask("commit", json!({})).await;
+    assert_eq!(waiting().await, 1);
+    let (status, _) = agent.person(&format!("/v1/runs/{}/accept", agent.run), json!({ "why": "fine" })).await;
+    assert_eq!((status, waiting().await), (200, 0), "what was left as it is waits for nobody");
+    let plan = agent.plan_shown().await;
+    assert_eq!((&plan["stage"], &plan["residue"][0]["what"]), (&json!("quarantined"), &json!("unknown")));
+}

@@ -266,9 +266,10 @@ impl Reach for Echo {
 
     fn reach(&self, permit: Permit, _: Option<Secret>, _: Cancel, _: Feed) -> Reaching {
         let body = permit.bytes().to_vec();
-        Box::pin(async move {
-            Reached { outcome: Outcome::Succeeded, body, trouble: None, said: None, used: None }
-        })
+        // Of what is called so the answer never comes.
+        let is_lost = permit.call().args.get("id").is_some_and(|id| id == "lost");
+        let outcome = if is_lost { Outcome::Unknown } else { Outcome::Succeeded };
+        Box::pin(async move { Reached { outcome, body, trouble: None, said: None, used: None } })
     }
 }
 

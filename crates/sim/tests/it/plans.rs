@@ -226,6 +226,30 @@ async fn a_halt_holds_what_has_not_run_and_hinders_no_undo_of_its_run() {
     assert_eq!((shown.stage, scene.world().stands("u/a")), (Stage::RolledBack, false));
 }
 
+/// What was allowed when it was planned is asked again when it runs; and taking back needs no grant.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_longer_granted_fails_and_what_was_done_goes_back() {
+    for is_gone in [false, true] {
+        let scene = scene().await;
+        let empty = scene.world().holdings();
+        let run = scene.proposed("a:take b:mail_later<a", "t").await.unwrap();
+        let tool = Scope::Tool("box.mail_later".into());
+        scene.gate().halt(HaltAsk::new(tool.clone(), "a fire", "ann")).await.unwrap().unwrap();
+        assert_eq!(scene.commit(run).await.unwrap().unwrap().held, ["b"]);
+        let changed = rules_where(|book| match is_gone {
+            true => drop(book.agents.remove("writer")),
+            false => book.agents.get_mut("writer").unwrap().may[0].tool = "box.take".to_owned(),
+        });
+        scene.gate().activate(changed.unwrap(), "test").await.unwrap();
+        scene.gate().resume(tool, "out", "ann").await.unwrap().unwrap();
+        let ended = async || scene.gate().plan_of(run).await.unwrap().unwrap();
+        until(async || ended().await.stage == Stage::RolledBack).await;
+        let why = if is_gone { "agent_unknown" } else { "no_rule_allows" };
+        assert_eq!(ended().await.steps[1].trouble.as_deref(), Some(why));
+        assert_eq!((scene.world().done("t/b"), scene.world().holdings()), (0, empty));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_knows_waits_for_a_person_across_a_restart() {
     let scene = scene().await;

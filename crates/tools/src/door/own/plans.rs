@@ -236,10 +236,13 @@ async fn waited(visit: &Visit, run: RunId, waited: Waited) -> Result<Members, Re
         Waited::Told(result) => Ok(result),
         Waited::Over(answered) if !answered.verdict.allows() => Ok(told::refusal(COMMIT, None, &answered)),
         Waited::Over(mut answered) => {
-            let said = told::said(&mut answered);
-            let plan = visit.door.gate.plan_of(run).await;
-            let plan = plan.map(|plan| plan.ok_or_else(|| Reason::new(Code::PlanUnknown)));
-            Ok(told::approved(said, ended(plan)?))
+            let what = told::said(&mut answered);
+            let result = match visit.door.gate.plan_of(run).await {
+                Ok(Some(plan)) => said::ended(&plan),
+                Ok(None) => said::refused(&Reason::new(Code::PlanUnknown)),
+                Err(error) => return Err(Refused::house(&error)),
+            };
+            Ok(told::approved(what, result))
         }
     }
 }
