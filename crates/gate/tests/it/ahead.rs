@@ -60,7 +60,7 @@ struct Reader {
 }
 
 impl Moody {
-    fn new() -> (Box<dyn Log>, Arc<Switch>) {
+    fn with_switch() -> (Box<dyn Log>, Arc<Switch>) {
         let switch = Arc::<Switch>::default();
         (Box::new(Moody { log: Memory::new(), switch: switch.clone() }), switch)
     }
@@ -125,7 +125,7 @@ impl Read for Reader {
 }
 
 async fn stage(book: Book) -> (Stage, Arc<Switch>) {
-    let (log, switch) = Moody::new();
+    let (log, switch) = Moody::with_switch();
     (Stage::with(log, Arc::new(tempfile::tempdir().unwrap()), book, 1, 0).await, switch)
 }
 
