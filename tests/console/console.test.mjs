@@ -209,7 +209,7 @@ test("an incident is sent where the configuration says, and its token stays ther
   for (const part of ["<img", "98000", "onerror"]) assert.ok(!issue.body.includes(part), part);
   assert.ok(asked.length > 0 && !asked.some((text) => text.includes(TOKEN)), "no browser sees the token");
   page.removeAllListeners("response");
-  const { items } = await stage.read("/v1/events?limit=500&from=0");
+  const items = await stage.events();
   const sent = items.filter((it) => it.event.kind === "incident_sent").map((it) => it.event.body);
   assert.deepEqual(sent.map((it) => [it.by, it.to, it.end]), [["operator", "tracker", undefined], ["operator", "tracker", "arrived: http://127.0.0.1:9/acme/agents/issues/1"]]);
 });
@@ -293,7 +293,7 @@ test("a run is given more to spend, for a while and with a reason", async () => 
   await dialog.getByRole("button", { name: "Extend" }).click();
   await dialog.waitFor({ state: "detached" });
   await page.locator(".gauge", { hasText: "calls" }).getByText("0 of 240").waitFor();
-  const { items } = await stage.read("/v1/events?limit=500&from=0");
+  const items = await stage.events();
   const extended = items.filter((it) => it.event.kind === "run_extended").at(-1)?.event.body;
   assert.deepEqual([extended.by, extended.why, extended.amount.calls], ["operator", "a large case", 40]);
   browser.fine("409", "400");
@@ -529,7 +529,7 @@ test("tools: a quarantined one shows what changed, and is accepted", async () =>
   await page.getByRole("heading", { name: "Quarantined" }).waitFor({ state: "detached" });
   assert.equal((await work.call("notes.read_note", {})).verdict.ruling, "allow");
   assert.ok((await readFile(join(stage.folder, "tools/notes.pins.json"), "utf8")).includes("window.pwned"));
-  const { items } = await stage.read("/v1/events?limit=500&from=0");
+  const items = await stage.events();
   const by = items.filter((it) => it.event.kind === "rules_activated").map((it) => it.event.body.by);
   assert.equal(by.at(-1), "operator", by.join());
 });

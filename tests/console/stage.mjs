@@ -237,6 +237,16 @@ tools:
     return told;
   }
 
+  /** Everything in the ledger: a page of it ends somewhere. */
+  async events() {
+    const all = [];
+    for (;;) {
+      const { items } = await this.read(`/v1/events?limit=500&from=${all.length ? all.at(-1).index + 1 : 0}`);
+      if (items.length === 0) return all;
+      all.push(...items);
+    }
+  }
+
   /** As the holder of the operator's key. */
   async read(path) {
     const answer = await fetch(this.people + path, { headers: { authorization: `Bearer ${this.operator}` } });
