@@ -138,6 +138,6 @@ impl Clerk {
         };
         let Taken { answer, entries, events } = taken;
         let law = lane.law.clone();
-        self.tray.put(Write { entries, events, answer, law, waiter, turn: Some(turn) }, haste);
+        self.tray.put(Write { entries, events, answer, law, waiter, haste, turn: Some(turn) });
     }
 }

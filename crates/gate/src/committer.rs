@@ -14,6 +14,7 @@ use crate::clerk::Turn;
 use crate::counts::{Tally, bump};
 use crate::desk::Law;
 use crate::error::Error;
+use crate::tray::Haste;
 use crate::views::{Durable, Fed};
 
 /// Entries written in one transaction; the log's own limit is above it.
@@ -37,6 +38,7 @@ pub(crate) struct Write {
     pub(crate) answer: Answer,
     pub(crate) law: Arc<Law>,
     pub(crate) waiter: Waiter,
+    pub(crate) haste: Haste,
     /// Of what came over a lane.
     pub(crate) turn: Option<Turn>,
 }
@@ -79,7 +81,14 @@ pub(crate) struct Committer {
     reason = "nearly all are writes; a box would be one more allocation a call"
 )]
 enum Waiting {
-    Write { events: Vec<(Stamp, Event)>, answer: Answer, law: Arc<Law>, waiter: Waiter, turn: Option<Turn> },
+    Write {
+        events: Vec<(Stamp, Event)>,
+        answer: Answer,
+        law: Arc<Law>,
+        waiter: Waiter,
+        haste: Haste,
+        turn: Option<Turn>,
+    },
     Flush(SyncSender<()>),
 }
 
@@ -135,10 +144,10 @@ impl Committer {
         ledger::failpoint::hit("gate.after_commit");
         let mut durable = Vec::with_capacity(receipts.len());
         let mut receipts = receipts.into_iter();
-        let mut released = Vec::with_capacity(waiting.len());
+        let (mut released, mut after) = (Vec::with_capacity(waiting.len()), Vec::new());
         for item in waiting {
             match item {
-                Waiting::Write { events, answer, law, waiter, turn } => {
+                Waiting::Write { events, answer, law, waiter, haste, turn } => {
                     drop(turn);
                     let receipts: Vec<Receipt> = receipts.by_ref().take(events.len()).collect();
                     let placed = receipts.iter().zip(events);
@@ -147,7 +156,11 @@ impl Committer {
                         stamp,
                         event,
                     }));
-                    released.push((waiter, Written { answer, receipts, law }));
+                    let written = Written { answer, receipts, law };
+                    match haste {
+                        Haste::Now => released.push((waiter, written)),
+                        Haste::Soon => after.push((waiter, written)),
+                    }
                 }
                 Waiting::Flush(done) => {
                     let _ = done.send(());
@@ -160,7 +173,8 @@ impl Committer {
             self.views.put(durable);
             self.head.send_replace(end);
         }
-        for (waiter, written) in released {
+        // Each wakes a thread: first those that somebody waits for.
+        for (waiter, written) in released.into_iter().chain(after) {
             // Perhaps nobody waits any more: the line's own deadline has taken care of it.
             let _ = waiter.send(Ok(written));
         }
@@ -194,11 +208,11 @@ fn spread(item: Item, fetched: &mut VecDeque<Item>) {
 
 fn gather(item: Item, batch: &mut Batch, waiting: &mut Vec<Waiting>, snapshots: &mut Vec<Snapshot>) {
     match item {
-        Item::Write(Write { mut entries, events, answer, law, waiter, turn }) => {
+        Item::Write(Write { mut entries, events, answer, law, waiter, haste, turn }) => {
             batch.control_head = Some(law.epoch);
             // INVARIANT: there is one event for each entry.
             batch.entries.append(&mut entries);
-            waiting.push(Waiting::Write { events, answer, law, waiter, turn });
+            waiting.push(Waiting::Write { events, answer, law, waiter, haste, turn });
         }
         Item::Writes(writes) => {
             writes.into_iter().for_each(|write| gather(Item::Write(write), batch, waiting, snapshots));

@@ -27,7 +27,7 @@ use crate::desk::{Law, entries};
 use crate::error::Error;
 use crate::flight::{Flights, Stage};
 use crate::fold::{Folded, fold};
-use crate::tray::Tray;
+use crate::tray::{Haste, Tray};
 
 /// A call without a known end that a new halt holds, and where to hear what becomes of it, if this process carries it.
 pub(crate) struct Held {
@@ -195,7 +195,8 @@ impl ControlClerk {
         ledger::failpoint::hit("gate.in_control");
         let (waiter, wait) = oneshot::channel();
         let (answer, events) = (decision.answer, stamped);
-        let write = Write { entries, events, answer, law: law.clone(), waiter, turn: None };
+        let write =
+            Write { entries, events, answer, law: law.clone(), waiter, haste: Haste::Now, turn: None };
         self.committer.send(Item::Write(write)).map_err(|_| Error::Stopping)?;
         let written = wait.blocking_recv().map_err(|_| Error::Stopping)??;
         let epoch = if bumps { control.seq } else { law.epoch };

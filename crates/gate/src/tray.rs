@@ -44,7 +44,8 @@ impl Tray {
         Arc::new(Tray { lying: Mutex::default(), committer })
     }
 
-    pub(crate) fn put(self: &Arc<Tray>, write: Write, haste: Haste) {
+    pub(crate) fn put(self: &Arc<Tray>, write: Write) {
+        let haste = write.haste;
         let mut lying = self.lying();
         lying.writes.push(write);
         // INVARIANT: a tray that is not empty has somebody who will pass it on.
